@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime"
+
+	"github.com/spf13/cobra"
+)
+
+// environment is all that a run takes from the process it runs in.
+type environment struct {
+	Getenv         func(string) string
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+}
+
+// app is one run: its environment and the flags that every command knows.
+type app struct {
+	environment
+	recipe   string
+	lock     string
+	store    string
+	mirrors  []string
+	offline  bool
+	jobs     int
+	json     bool
+	progress string
+	verbose  bool
+}
+
+// run is main without the process: it returns the exit code of the design
+// (0 done, 1 failed, 2 wrong call or recipe, 3 faults found, 4 not covered by
+// the lock, 130 interrupted).
+func run(ctx context.Context, args []string, env environment) int {
+	a := &app{environment: env}
+	root := a.rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return codeDone
+	}
+	code := exitCode(err)
+	if ctx.Err() != nil && !errors.As(err, new(*codeError)) {
+		code = codeInterrupted
+	}
+	if msg := err.Error(); msg != "" {
+		fmt.Fprintf(env.Stderr, "sparkwheel: %s\n", msg)
+	}
+	return code
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "sparkwheel",
+		Short:         "Build vLLM and FlashInfer wheels for GB10 and ship them as OCI layers, without a daemon",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return a.checkGlobals()
+		},
+	}
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageErrorf("%w; see `%s --help`", err, cmd.CommandPath())
+	})
+	f := root.PersistentFlags()
+	f.StringVarP(&a.recipe, "recipe", "r", "", "recipe `FILE` or name of an embedded one (default ./sparkwheel.toml, else spark)")
+	f.StringVar(&a.lock, "lock", "", "lock `FILE` (default beside the recipe)")
+	f.StringVar(&a.store, "store", "", "store `DIR` (default $XDG_CACHE_HOME/sparkwheel)")
+	f.StringArrayVar(&a.mirrors, "mirror", nil, "send URLs that begin with `PREFIX=BASE`'s prefix to its base (repeatable)")
+	f.BoolVar(&a.offline, "offline", false, "open no network connection")
+	f.IntVarP(&a.jobs, "jobs", "j", runtime.NumCPU(), "work on `N` things at once")
+	f.BoolVar(&a.json, "json", false, "print one JSON document on stdout")
+	f.StringVar(&a.progress, "progress", "auto", "progress as `auto|tty|plain|json|none`")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "say more on stderr")
+	root.AddCommand(a.commands()...)
+	for _, c := range root.Commands() {
+		usageArgs(c)
+	}
+	return root
+}
+
+// usageArgs makes a wrong number of arguments exit with codeUsage, at any depth.
+func usageArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageErrorf("%w; see `%s --help`", err, cmd.CommandPath())
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		usageArgs(sub)
+	}
+}
+
+func (a *app) checkGlobals() error {
+	switch a.progress {
+	case "auto", "tty", "plain", "json", "none":
+	default:
+		return usageErrorf("--progress %q is none of auto, tty, plain, json, none", a.progress)
+	}
+	if a.jobs < 1 {
+		return usageErrorf("--jobs %d: at least one job is needed", a.jobs)
+	}
+	if a.store == "" {
+		dir, err := a.defaultStore()
+		if err != nil {
+			return err
+		}
+		a.store = dir
+	}
+	dir, err := filepath.Abs(a.store)
+	a.store = dir
+	return err
+}
+
+func (a *app) defaultStore() (string, error) {
+	if dir := a.Getenv("XDG_CACHE_HOME"); dir != "" {
+		return filepath.Join(dir, "sparkwheel"), nil
+	}
+	if home := a.Getenv("HOME"); home != "" {
+		return filepath.Join(home, ".cache", "sparkwheel"), nil
+	}
+	return "", usageErrorf("no place for the store: neither XDG_CACHE_HOME nor HOME is set; give --store DIR")
+}
