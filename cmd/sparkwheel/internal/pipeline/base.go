@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	_ "embed" // the interpreter's questions
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -105,7 +106,10 @@ func openImage(ctx context.Context, env Env, reference, pinned string, p v1.Plat
 // Unpack fills the base's Root and Python from the store, unpacking the image
 // once for each digest.
 func (b *Base) Unpack(ctx context.Context, env Env, log io.Writer) (hit bool, err error) {
-	key := store.NewHash("rootfs 1").Field("base", b.Digest).Key()
+	key, err := store.DigestKey(b.Digest)
+	if err != nil {
+		return false, fmt.Errorf("unpacking base %s: %w", b.Reference, err)
+	}
 	dir, hit, err := env.Store.Do(ctx, "rootfs", key, func(dir string) error {
 		if err := os.Mkdir(filepath.Join(dir, "root"), 0o755); err != nil {
 			return err

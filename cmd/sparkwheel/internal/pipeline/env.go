@@ -5,7 +5,6 @@ package pipeline
 import (
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -40,7 +39,10 @@ type Fetch struct {
 }
 
 // blobs is where downloads and written blobs lie, by sha256.
-func (e Env) blobs() string { return filepath.Join(e.Store.Dir, "blobs") }
+func (e Env) blobs() string { return e.Store.Blobs() }
+
+// scratch is where a run may make directories that it removes itself.
+func (e Env) scratch() string { return e.Store.Path("tmp") }
 
 // OfflineError says that something would have to be brought while --offline
 // forbids it.

@@ -76,7 +76,7 @@ func prepare(ctx context.Context, env Env, src recipe.Source, dir string, c git.
 	if hit {
 		r.Hit("prepared before")
 	}
-	t := &Tree{Dir: filepath.Join(entry, "tree"), Key: string(key)}
+	t := &Tree{Dir: filepath.Join(entry, "tree"), Key: key.String()}
 	text, err := os.ReadFile(filepath.Join(entry, "prepared.json"))
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func prepare(ctx context.Context, env Env, src recipe.Source, dir string, c git.
 }
 
 func treeKey(src recipe.Source, c git.Commit, patches []namedPatch) store.Key {
-	h := store.NewHash("tree 1").Field("commit", c.Hash)
+	h := store.NewHash("tree " + src.Name).Field("form", "1").Field("commit", c.Hash)
 	h = h.Field("submodules", jsonText(src.Submodules)).Field("rules", jsonText(src.Rewrite))
 	for _, p := range patches {
 		h = h.Field("patch", p.sha256)

@@ -66,7 +66,7 @@ func fetchUV(ctx context.Context, env Env, locked []recipe.LockedFile, p v1.Plat
 			continue
 		}
 		pin := index.Pin{Name: "uv", File: f.File, URL: f.URL, SHA256: f.SHA256, Size: f.Size}
-		key := store.NewHash("uv 1").Field("wheel", f.SHA256).Key()
+		key := store.NewHash("uv").Field("wheel", f.SHA256).Key()
 		dir, hit, err := env.Store.Do(ctx, "tools", key, func(dir string) error {
 			path, err := download(ctx, env, pin, r.Progress)
 			if err != nil {
