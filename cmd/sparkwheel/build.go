@@ -23,9 +23,8 @@ type buildFlags struct {
 	overrideFlags
 	out     string
 	push    string
-	tag     string
 	sandbox string
-	pushing pushFlags
+	reg     registryFlags
 }
 
 func (a *app) buildCommand() *cobra.Command {
@@ -43,7 +42,7 @@ func (a *app) buildCommand() *cobra.Command {
 	cmd.Flags().StringVarP(&f.out, "output", "o", "out", "`DIR` for image, wheels, build.json")
 	cmd.Flags().StringVar(&f.push, "push", "", "push the image to `IMAGE`")
 	cmd.Flags().StringVar(&f.sandbox, "sandbox", "namespaces", "`namespaces|none`: none runs upstream code unconfined and is recorded")
-	f.pushing.register(cmd)
+	f.reg.register(cmd)
 	return cmd
 }
 
@@ -63,7 +62,7 @@ func (a *app) runBuild(ctx context.Context, f *buildFlags, targets []string) err
 	if f.push != "" && !image {
 		return usageErrorf("--push needs the image, and only %s was asked for", strings.Join(targets, ", "))
 	}
-	env, err := a.openEnv()
+	env, err := a.openEnv(&f.reg)
 	if err != nil {
 		return err
 	}
@@ -83,7 +82,7 @@ func (a *app) runBuild(ctx context.Context, f *buildFlags, targets []string) err
 	if err := a.runGraph(ctx, g); err != nil {
 		return classify(ctx, err)
 	}
-	return classify(ctx, a.finishBuild(ctx, f, s.Value(), started))
+	return classify(ctx, a.finishBuild(ctx, env, f, s.Value(), started))
 }
 
 // chooseTargets reads the command's targets; nil names mean every wheel.
@@ -146,7 +145,7 @@ type fileDocument struct {
 	SHA256 string `json:"sha256"`
 }
 
-func (a *app) finishBuild(ctx context.Context, f *buildFlags, res *pipeline.Result, started time.Time) error {
+func (a *app) finishBuild(ctx context.Context, env pipeline.Env, f *buildFlags, res *pipeline.Result, started time.Time) error {
 	if err := pipeline.Output(f.out, res); err != nil {
 		return err
 	}
@@ -168,7 +167,7 @@ func (a *app) finishBuild(ctx context.Context, f *buildFlags, res *pipeline.Resu
 		doc.Image, doc.Digest, line = "oci:"+filepath.Join(f.out, "image"), digest.String(), digest.String()
 	}
 	if f.push != "" {
-		if _, err := a.push(ctx, &f.pushing, f.push, res.Image); err != nil {
+		if _, err := a.push(ctx, env, f.push, res.Image); err != nil {
 			return err
 		}
 		doc.Image = f.push

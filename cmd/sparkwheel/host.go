@@ -20,7 +20,7 @@ import (
 )
 
 // openEnv lends this host to a run: its store, its network, its processors.
-func (a *app) openEnv() (pipeline.Env, error) {
+func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
 	s, err := store.Open(a.store)
 	if err != nil {
 		return pipeline.Env{}, err
@@ -39,14 +39,14 @@ func (a *app) openEnv() (pipeline.Env, error) {
 			Dir: s.Path("git"), Rewrites: rewrites, Transport: http.DefaultTransport, Offline: a.offline,
 		},
 		Index:    a.indexClient(),
-		Registry: a.registryClient(),
 		Host:     hostPlatform(),
 		Fetch:    a.fetchNetwork(),
 		Launcher: program,
 		Offline:  a.offline,
 		Jobs:     a.jobs,
 	}
-	return env, nil
+	env.Registry, err = reg.client(a, env)
+	return env, err
 }
 
 func hostPlatform() v1.Platform {

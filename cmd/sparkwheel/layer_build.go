@@ -23,12 +23,14 @@ type wheelFlags struct {
 	base     string
 	platform string
 	python   string
+	reg      registryFlags
 }
 
 func (f *wheelFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.wheels, "wheel", nil, "wheel `FILE` to install (repeatable)")
 	cmd.Flags().StringVar(&f.base, "base", "", "base image: a reference, oci:DIR, docker-archive:FILE or tar:FILE (default the recipe's)")
 	cmd.Flags().StringVar(&f.platform, "platform", "", "`OS/ARCH` of the image (default by the wheels' tags, else the host's)")
+	f.reg.register(cmd)
 	cmd.Flags().StringVar(&f.python, "python", "", "`VERSION` of Python, such as 3.12, for a base without one")
 }
 
@@ -53,7 +55,12 @@ func (a *app) runLayerBuild(ctx context.Context, f *wheelFlags, out string) erro
 	if err != nil {
 		return err
 	}
-	made, err := a.wheelImage(ctx, f)
+	env, err := a.openEnv(&f.reg)
+	if err != nil {
+		return err
+	}
+	defer env.Store.Close()
+	made, err := a.wheelImage(ctx, env, f)
 	if err != nil {
 		return classify(ctx, err)
 	}
@@ -93,7 +100,7 @@ func imageWriter(out string) (func(context.Context, v1.Image) error, error) {
 }
 
 // wheelImage puts the wheels of the flags onto their base, a layer each.
-func (a *app) wheelImage(ctx context.Context, f *wheelFlags) (*pipeline.Result, error) {
+func (a *app) wheelImage(ctx context.Context, env pipeline.Env, f *wheelFlags) (*pipeline.Result, error) {
 	if len(f.wheels) == 0 {
 		return nil, usageErrorf("no wheel: give --wheel FILE")
 	}
@@ -104,11 +111,6 @@ func (a *app) wheelImage(ctx context.Context, f *wheelFlags) (*pipeline.Result, 
 		}
 		f.base = r.Base
 	}
-	env, err := a.openEnv()
-	if err != nil {
-		return nil, err
-	}
-	defer env.Store.Close()
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
 	s, err := pipeline.Layers(g, env, pipeline.LayersRequest{
 		Wheels: f.wheels, Base: f.base, Platform: f.platform, Python: f.python,

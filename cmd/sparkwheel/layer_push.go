@@ -13,7 +13,6 @@ import (
 
 func (a *app) layerPushCommand() *cobra.Command {
 	var f wheelFlags
-	var p pushFlags
 	var image string
 	cmd := &cobra.Command{
 		Use:   "push [--wheel FILE...] [--base REF] IMAGE",
@@ -23,33 +22,37 @@ func (a *app) layerPushCommand() *cobra.Command {
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.wheels = append(f.wheels, args[:len(args)-1]...)
-			return a.runLayerPush(cmd.Context(), &f, &p, image, args[len(args)-1])
+			return a.runLayerPush(cmd.Context(), &f, image, args[len(args)-1])
 		},
 	}
 	f.register(cmd)
-	p.register(cmd)
 	cmd.Flags().StringVar(&image, "image", "", "push this `IMAGE` as it is: oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE")
 	return cmd
 }
 
-func (a *app) runLayerPush(ctx context.Context, f *wheelFlags, p *pushFlags, image, target string) error {
+func (a *app) runLayerPush(ctx context.Context, f *wheelFlags, image, target string) error {
 	if _, err := name.NewTag(target); err != nil {
 		return usageErrorf("%q is no image to push to: %w", target, err)
 	}
-	var made *pipeline.Result
-	var err error
-	switch {
-	case image != "" && len(f.wheels) > 0:
+	if image != "" && len(f.wheels) > 0 {
 		return usageErrorf("--image pushes an image as it is; leave out --wheel, or --image")
+	}
+	env, err := a.openEnv(&f.reg)
+	if err != nil {
+		return err
+	}
+	defer env.Store.Close()
+	var made *pipeline.Result
+	switch {
 	case image != "":
-		made, err = a.existingImage(ctx, f, image)
+		made, err = a.existingImage(ctx, env, f, image)
 	default:
-		made, err = a.wheelImage(ctx, f)
+		made, err = a.wheelImage(ctx, env, f)
 	}
 	if err != nil {
 		return classify(ctx, err)
 	}
-	doc, err := a.push(ctx, p, target, made.Image)
+	pushed, err := a.push(ctx, env, target, made.Image)
 	if err != nil {
 		return classify(ctx, err)
 	}
@@ -57,17 +60,12 @@ func (a *app) runLayerPush(ctx context.Context, f *wheelFlags, p *pushFlags, ima
 	if err != nil {
 		return err
 	}
-	described.BytesSent = &doc
+	described.BytesSent = &pushed.BytesSent
 	return a.result(described, described.Digest)
 }
 
 // existingImage opens an image on this host.
-func (a *app) existingImage(ctx context.Context, f *wheelFlags, image string) (*pipeline.Result, error) {
-	env, err := a.openEnv()
-	if err != nil {
-		return nil, err
-	}
-	defer env.Store.Close()
+func (a *app) existingImage(ctx context.Context, env pipeline.Env, f *wheelFlags, image string) (*pipeline.Result, error) {
 	platform := hostPlatform()
 	if f.platform != "" {
 		parsed, err := v1.ParsePlatform(f.platform)

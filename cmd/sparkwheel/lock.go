@@ -23,21 +23,23 @@ func (f *overrideFlags) register(cmd *cobra.Command) {
 
 func (a *app) lockCommand() *cobra.Command {
 	var overrides overrideFlags
+	var reg registryFlags
 	var out string
 	cmd := &cobra.Command{
 		Use:   "lock",
 		Short: "Resolve every input of the recipe and write the lock",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.runLock(cmd.Context(), out, &overrides)
+			return a.runLock(cmd.Context(), out, &overrides, &reg)
 		},
 	}
 	overrides.register(cmd)
+	reg.register(cmd)
 	cmd.Flags().StringVarP(&out, "output", "o", "out", "`DIR` for the lock of an embedded recipe")
 	return cmd
 }
 
-func (a *app) runLock(ctx context.Context, out string, flags *overrideFlags) error {
+func (a *app) runLock(ctx context.Context, out string, flags *overrideFlags, reg *registryFlags) error {
 	r, o, err := a.recipeAndOverride(flags)
 	if err != nil {
 		return err
@@ -49,7 +51,7 @@ func (a *app) runLock(ctx context.Context, out string, flags *overrideFlags) err
 	if a.lock == "" && r.Path != "" {
 		path = r.Path[:len(r.Path)-len(filepath.Ext(r.Path))] + ".lock"
 	}
-	env, err := a.openEnv()
+	env, err := a.openEnv(reg)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/archive"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
+	"github.com/sparkwheel/sparkwheel/requirements/marker"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/install"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
@@ -34,13 +35,16 @@ type Base struct {
 
 // Python is what the base's interpreter says of itself.
 type Python struct {
-	Path    string            // /usr/bin/python3
-	Version string            // 3.12
-	Scheme  install.Scheme    // where it installs to
-	Marker  map[string]string // the PEP 508 environment, by variable
-	GLIBC   string            // 2.36
-	Machine string            // x86_64
+	Path    string         // /usr/bin/python3
+	Version string         // 3.12
+	Full    string         // 3.12.3
+	Scheme  install.Scheme // where it installs to
+	GLIBC   string         // 2.36
+	Machine string         // x86_64
 }
+
+// Environment is what markers are evaluated for.
+func (p Python) Environment() marker.Environment { return marker.Linux(p.Full, p.Machine) }
 
 // Tags are the wheel tags that the interpreter takes, best first.
 func (p Python) Tags() []wheel.Tag {
@@ -100,12 +104,20 @@ func openImage(ctx context.Context, env Env, reference, pinned string, p v1.Plat
 	if err != nil {
 		return nil, err
 	}
-	return env.Registry.Pull(ctx, digest)
+	return env.Registry.Pull(ctx, digest, p)
 }
 
 // Unpack fills the base's Root and Python from the store, unpacking the image
 // once for each digest.
 func (b *Base) Unpack(ctx context.Context, env Env, log io.Writer) (hit bool, err error) {
+	if hit, err = b.unpack(ctx, env); err != nil {
+		return false, err
+	}
+	b.Python, err = askPython(ctx, env, b.Root, log)
+	return hit, err
+}
+
+func (b *Base) unpack(ctx context.Context, env Env) (hit bool, err error) {
 	key, err := store.DigestKey(b.Digest)
 	if err != nil {
 		return false, fmt.Errorf("unpacking base %s: %w", b.Reference, err)
@@ -125,8 +137,7 @@ func (b *Base) Unpack(ctx context.Context, env Env, log io.Writer) (hit bool, er
 		return false, fmt.Errorf("unpacking base %s: %w", b.Reference, err)
 	}
 	b.Root = filepath.Join(dir, "root")
-	b.Python, err = askPython(ctx, env, b.Root, log)
-	return hit, err
+	return hit, nil
 }
 
 // ErrNoPython says that a base has no interpreter where one is looked for.
@@ -170,16 +181,15 @@ func findPython(root string) (string, error) {
 
 func parseAnswer(path, text string) (Python, error) {
 	var a struct {
-		Version, GLIBC, Machine string
-		Paths                   map[string]string
-		Marker                  map[string]string
+		Version, Full, GLIBC, Machine string
+		Paths                         map[string]string
 	}
 	if err := json.Unmarshal([]byte(text), &a); err != nil {
 		return Python{}, fmt.Errorf("reading the interpreter's answer %q: %w", text, err)
 	}
 	rel := func(key string) string { return strings.TrimPrefix(a.Paths[key], "/") }
 	return Python{
-		Path: path, Version: a.Version, GLIBC: a.GLIBC, Machine: a.Machine, Marker: a.Marker,
+		Path: path, Version: a.Version, Full: a.Full, GLIBC: a.GLIBC, Machine: a.Machine,
 		Scheme: install.Scheme{
 			Purelib: rel("purelib"), Platlib: rel("platlib"), Scripts: rel("scripts"), Data: rel("data"),
 			Headers: rel("include"), Prefix: rel("data"), Python: path, PythonVersion: a.Version,

@@ -181,7 +181,7 @@ func assemble(ctx context.Context, env Env, r *recipe.Recipe, l *recipe.Lock, ba
 // WheelLayer writes a wheel as a layer, once for each wheel, scheme and form.
 func WheelLayer(ctx context.Context, env Env, s install.Scheme, path, sum string) (*layer.Blob, error) {
 	name := filepath.Base(path)
-	key := store.NewHash("layer " + name).Field("form", "1").Field("wheel", sum).Field("scheme", jsonText(s)).Key()
+	key := store.NewHash("layer "+name).Field("form", "1").Field("wheel", sum).Field("scheme", jsonText(s)).Key()
 	dir, _, err := env.Store.Do(ctx, "stage", key, func(dir string) error {
 		w, err := wheel.Open(path)
 		if err != nil {
@@ -215,7 +215,7 @@ func recordLayer(ctx context.Context, env Env, res *Result) (*layer.Blob, error)
 }
 
 func smallLayer(ctx context.Context, env Env, name string, files fstest.MapFS) (*layer.Blob, error) {
-	h := store.NewHash("layer " + name).Field("form", "1")
+	h := store.NewHash("layer "+name).Field("form", "1")
 	for _, path := range sortedKeys(files) {
 		sum := sha256.Sum256(files[path].Data)
 		h = h.Field(path, hex.EncodeToString(sum[:]))

@@ -88,7 +88,7 @@ func prepare(ctx context.Context, env Env, src recipe.Source, dir string, c git.
 }
 
 func treeKey(src recipe.Source, c git.Commit, patches []namedPatch) store.Key {
-	h := store.NewHash("tree " + src.Name).Field("form", "1").Field("commit", c.Hash)
+	h := store.NewHash("tree "+src.Name).Field("form", "1").Field("commit", c.Hash)
 	h = h.Field("submodules", jsonText(src.Submodules)).Field("rules", jsonText(src.Rewrite))
 	for _, p := range patches {
 		h = h.Field("patch", p.sha256)

@@ -48,7 +48,7 @@ func (b buildPlan) values() recipe.Values {
 // host, and how many processors it lends, are not among them.
 func (b buildPlan) key() store.Key {
 	w := b.recipe
-	h := store.NewHash("wheel " + w.Name).Field("form", "1").Field("sandbox", sandbox.Version)
+	h := store.NewHash("wheel "+w.Name).Field("form", "1").Field("sandbox", sandbox.Version)
 	h = h.Field("tree", b.tree.Key).Field("files", jsonText(b.files())).Field("base", b.base.Digest)
 	h = h.Field("uv", b.uv.SHA256).Field("python", b.base.Python.Path)
 	h = h.Field("wheel", jsonText(w)).Field("environment", jsonText(b.environment()))
