@@ -185,7 +185,7 @@ func (c *Client) bases() []string {
 // last @.
 func Redact(s string) string {
 	u, err := url.Parse(s)
-	if err != nil || u.Opaque != "" {
+	if err != nil || u.Host == "" {
 		return s[strings.LastIndexByte(s, '@')+1:]
 	}
 	u.User, u.RawQuery, u.Fragment, u.RawFragment = nil, "", "", ""

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/sparkwheel/sparkwheel/requirements"
 )
 
 // Pylock is the lock of one Python environment (PEP 751), as uv writes it.
@@ -106,7 +108,7 @@ func (raw *rawPylock) pylock() (*Pylock, error) {
 
 func (raw *rawPackage) entry() (Package, error) {
 	pkg := Package{
-		Name: normalize(raw.Name), Version: raw.Version, Marker: raw.Marker, RequiresPython: raw.RequiresPython,
+		Name: string(requirements.Normalize(raw.Name)), Version: raw.Version, Marker: raw.Marker, RequiresPython: raw.RequiresPython,
 	}
 	if pkg.Name == "" {
 		return pkg, errors.New("it has no name")

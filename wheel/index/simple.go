@@ -13,6 +13,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/sparkwheel/sparkwheel/requirements"
 )
 
 // An answer is cut off here: the largest simple page known, of an index of
@@ -41,7 +43,7 @@ func (f File) Pin(distribution string) Pin {
 // index that does not know it is a *NotFoundError; an answer that is no simple
 // API is an *AnswerError.
 func (c *Client) Files(ctx context.Context, name string) ([]File, error) {
-	name = normalize(name)
+	name = string(requirements.Normalize(name))
 	if name == "" {
 		return nil, errors.New("asking an index for a distribution without a name")
 	}
