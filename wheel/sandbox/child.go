@@ -57,6 +57,9 @@ func obey(orders *os.File) report {
 		errors.As(err.err, &rep.Errno)
 		return rep
 	}
+	if o.Probe {
+		return report{Text: o.overlay}
+	}
 	return serve(&o)
 }
 
@@ -73,6 +76,11 @@ func setUp(o *order) *setupError {
 	if !o.Network {
 		if err := raiseLoopback(); err != nil {
 			return &setupError{"raising the loopback interface", err}
+		}
+	}
+	if o.Probe {
+		if err := probeOverlay(); err != nil {
+			o.overlay = err.Error()
 		}
 	}
 	return confine(o)

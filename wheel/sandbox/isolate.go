@@ -28,6 +28,8 @@ type order struct {
 	CPUs      int
 	Nice      int
 	Umask     int
+	Probe     bool   // set everything up, try what else may be wanted, and end
+	overlay   string // what the probe of overlay met
 }
 
 // report is what the child tells, as JSON on its file 4: a step that was
