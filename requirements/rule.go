@@ -65,19 +65,21 @@ func (r Rule) Matches(n Name) bool {
 
 // Change is one requirement that a rule dropped or pinned.
 type Change struct {
-	File          string
-	Line          int    // from 1, in the file before the change
-	Before, After string // the requirement's lines; After is "" where it is dropped
-	Rule          string
+	File string `json:"file"`
+	Line int    `json:"line"` // from 1, in the file before the change
+	// Before and After are the requirement's lines; After is "" where it is dropped.
+	Before string `json:"before"`
+	After  string `json:"after"`
+	Rule   string `json:"rule"`
 }
 
 // Left is a requirement that a rule matched and could not change.
 type Left struct {
-	File   string
-	Line   int
-	Text   string
-	Rule   string
-	Reason string
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Text   string `json:"text"`
+	Rule   string `json:"rule"`
+	Reason string `json:"reason"`
 }
 
 // Report is what rules did. Matched has an element for each rule: whether it

@@ -62,12 +62,16 @@ func rejoin(a, b []string, i, j int) (int, int) {
 	return len(a), len(b)
 }
 
-// agree asks for two equal lines, so that a blank one does not mislead.
+// agree asks for an equal line, and after a blank one for another, so that
+// blank lines do not mislead.
 func agree(a, b []string) bool {
 	if len(a) == 0 || len(b) == 0 {
 		return len(a) == len(b)
 	}
-	return a[0] == b[0] && (len(a) == 1) == (len(b) == 1) && (len(a) == 1 || a[1] == b[1])
+	if a[0] != b[0] || strings.TrimSpace(a[0]) != "" {
+		return a[0] == b[0]
+	}
+	return len(a) > 1 && len(b) > 1 && a[1] == b[1]
 }
 
 func writeHunks(b *strings.Builder, old, new []string) {

@@ -27,7 +27,8 @@ type Rules struct {
 	// any number of directories. Of what a wildcard in the last element matches,
 	// only *.txt, *.in and pyproject.toml are read.
 	Files []string
-	// MustMatch makes a rule that matches nothing an error.
+	// MustMatch makes a rule that matches nothing an error. A name and its glob
+	// (flashinfer and flashinfer-*) are one family: it is enough that one matches.
 	MustMatch bool
 }
 
@@ -113,16 +114,30 @@ func (t *tree) finish(rules Rules) (Result, error) {
 	slices.SortStableFunc(r.Left, func(a, b requirements.Left) int {
 		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line)
 	})
+	family := map[string]bool{}
 	for i, matched := range r.Matched {
-		if !matched {
-			r.Unmatched = append(r.Unmatched, t.rules[i].String())
+		if matched {
+			family[stem(t.rules[i])] = true
 		}
 	}
-	if rules.MustMatch && len(r.Unmatched) > 0 {
-		return r, &UnmatchedError{Rules: r.Unmatched, Files: rules.Files}
+	var missing []string
+	for i, matched := range r.Matched {
+		if matched {
+			continue
+		}
+		r.Unmatched = append(r.Unmatched, t.rules[i].String())
+		if !family[stem(t.rules[i])] {
+			missing = append(missing, t.rules[i].String())
+		}
+	}
+	if rules.MustMatch && len(missing) > 0 {
+		return r, &UnmatchedError{Rules: missing, Files: rules.Files}
 	}
 	return r, nil
 }
+
+// stem names a rule's family: "drop flashinfer" for that and for flashinfer-*.
+func stem(r requirements.Rule) string { return strings.TrimSuffix(r.String(), "-*") }
 
 // file rewrites one file and returns the files it leads to.
 func (t *tree) file(name string) ([]string, error) {
