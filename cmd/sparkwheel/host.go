@@ -26,7 +26,7 @@ func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
 	if err != nil {
 		return pipeline.Env{}, err
 	}
-	rewrites, err := a.rewrites()
+	mirrors, err := a.gitMirrors()
 	if err != nil {
 		return pipeline.Env{}, err
 	}
@@ -40,9 +40,7 @@ func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
 	}
 	env := pipeline.Env{
 		Store: s,
-		Mirrors: &git.Mirrors{
-			Dir: s.Path("git"), Rewrites: rewrites, Transport: http.DefaultTransport, Offline: a.offline,
-		},
+		Mirrors:  mirrors,
 		Index:    &index.Client{HTTP: http.DefaultClient, Index: indexURL, Offline: a.offline},
 		Host:     hostPlatform(),
 		Fetch:    a.fetchNetwork(indexURL),
@@ -56,19 +54,6 @@ func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
 
 func hostPlatform() v1.Platform {
 	return v1.Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH}
-}
-
-// rewrites reads --mirror PREFIX=BASE.
-func (a *app) rewrites() ([]git.Rewrite, error) {
-	var out []git.Rewrite
-	for _, m := range a.mirrors {
-		prefix, base, ok := strings.Cut(m, "=")
-		if !ok || prefix == "" || base == "" {
-			return nil, usageErrorf("--mirror %q is not PREFIX=BASE, such as https://github.com/=http://127.0.0.1:8080/", m)
-		}
-		out = append(out, git.Rewrite{Prefix: prefix, Base: base})
-	}
-	return out, nil
 }
 
 // passed are the variables by which a user tells uv of indexes, proxies and
