@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -36,13 +37,14 @@ const (
 type Spec struct {
 	Source string // prepared tree on the host; it is copied, never changed
 	Subdir string // of Source where the project stands, slash-separated; empty for its top
+	// Files are written into the copy: path from its top, slash-separated -> text.
+	Files map[string]string
 	// Distribution is the name that the wheel must carry.
 	Distribution string
 	Python       string // absolute path of the interpreter inside the root
 	UV           string // host path of the uv binary
-	// Wheels are the locked build requirements: host paths whose last parts are
-	// the wheels' file names; links are followed.
-	Wheels []string
+	// Wheels are the locked build requirements: file name -> host path.
+	Wheels map[string]string
 	Shims  []Shim
 	Env    []string          // "K=V", after the builder's own and so above them
 	Config map[string]string // PEP 517 config settings
@@ -50,7 +52,10 @@ type Spec struct {
 	Epoch  time.Time         // becomes SOURCE_DATE_EPOCH and the tree's file times
 	// Frontend is "uv" (or empty), or "pip", which Wheels must then hold.
 	Frontend string
-	Jobs     int // that compile at once; 0 means 1
+	// Jobs is the most that compile at once; 0 means 1. MemoryPerJob in bytes
+	// lowers it to what the host's free memory bears.
+	Jobs         int
+	MemoryPerJob int64
 }
 
 // Runner runs one command; *sandbox.Sandbox is one.
@@ -73,6 +78,7 @@ func Wheels(ctx context.Context, r Runner, spec Spec, dir string, w io.Writer) (
 		return nil, fmt.Errorf("building %s: %w", spec.Distribution, err)
 	}
 	defer func() { err = errors.Join(err, removeAll(work)) }()
+	spec.Jobs = sandbox.Jobs(spec.Jobs, spec.MemoryPerJob)
 	b := &build{spec: spec, run: r, work: work, log: w}
 	if err := b.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("preparing the build of %s: %w", spec.Distribution, err)
@@ -109,13 +115,10 @@ func (s *Spec) check() error {
 	case s.Frontend != "" && s.Frontend != "uv" && s.Frontend != "pip":
 		return fmt.Errorf("the frontend %q is neither uv nor pip", s.Frontend)
 	}
-	seen := map[string]bool{}
-	for _, p := range s.Wheels {
-		name := filepath.Base(p)
-		if !strings.HasSuffix(name, ".whl") || seen[name] {
-			return fmt.Errorf("build requirement %s: it is no wheel's file name, or stands there twice", p)
+	for name := range s.Wheels {
+		if !strings.HasSuffix(name, ".whl") || name != filepath.Base(name) {
+			return fmt.Errorf("build requirement %q: it is no wheel's file name", name)
 		}
-		seen[name] = true
 	}
 	return nil
 }
@@ -146,6 +149,9 @@ func (b *build) prepare(ctx context.Context) error {
 	if err := copyTree(ctx, b.spec.Source, b.host(dirSource), b.spec.Epoch); err != nil {
 		return fmt.Errorf("copying the source: %w", err)
 	}
+	if err := writeFiles(b.host(dirSource), b.spec.Files, b.spec.Epoch); err != nil {
+		return fmt.Errorf("adding the recipe's files to the source: %w", err)
+	}
 	for _, s := range b.spec.Shims {
 		name, err := s.write(b.host(dirWheels))
 		if err != nil {
@@ -161,8 +167,8 @@ func (b *build) mounts() []sandbox.Mount {
 		{Source: b.work, Target: "/build", Writable: true},
 		{Source: b.spec.UV, Target: dirBin + "/uv"},
 	}
-	for _, p := range b.spec.Wheels {
-		m = append(m, sandbox.Mount{Source: p, Target: dirWheels + "/" + filepath.Base(p)})
+	for _, name := range slices.Sorted(maps.Keys(b.spec.Wheels)) {
+		m = append(m, sandbox.Mount{Source: b.spec.Wheels[name], Target: dirWheels + "/" + name})
 	}
 	return append(m, b.spec.Mounts...)
 }
@@ -184,8 +190,8 @@ func (b *build) venvArgs() []string {
 
 func (b *build) installArgs() []string {
 	var files []string
-	for _, p := range b.spec.Wheels {
-		files = append(files, dirWheels+"/"+filepath.Base(p))
+	for name := range b.spec.Wheels {
+		files = append(files, dirWheels+"/"+name)
 	}
 	for _, name := range b.shims {
 		files = append(files, dirWheels+"/"+name)
@@ -209,12 +215,7 @@ func (b *build) buildArgs() []string {
 		args = []string{dirBin + "/uv", "build", "--wheel", "--no-build-isolation", "--offline", "--no-index",
 			"--python", venvBin + "/python", "--out-dir", dirOut}
 	}
-	keys := make([]string, 0, len(b.spec.Config))
-	for k := range b.spec.Config {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	for _, k := range keys {
+	for _, k := range slices.Sorted(maps.Keys(b.spec.Config)) {
 		args = append(args, flag, k+"="+b.spec.Config[k])
 	}
 	return append(args, ".")

@@ -63,7 +63,7 @@ func demoSpec(t *testing.T) Spec {
 	src := t.TempDir()
 	write(t, filepath.Join(src, "pyproject.toml"), "[project]\n", 0o664)
 	return Spec{Source: src, Distribution: "Demo_Dist", Python: "/usr/bin/python3", UV: "/opt/uv", Epoch: epoch,
-		Wheels: []string{"/store/setuptools-80.0-py3-none-any.whl"}, Shims: []Shim{{Name: "torch", Version: "2.11.0"}},
+		Wheels: map[string]string{"setuptools-80.0-py3-none-any.whl": "/store/ab12"}, Shims: []Shim{{Name: "torch", Version: "2.11.0"}},
 		Config: map[string]string{"b": "2", "a": "1"}, Env: []string{"PATH=/usr/local/cuda/bin:/usr/bin", "TZ=CET", "X=1"}, Jobs: 3}
 }
 

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -83,6 +86,28 @@ func copyFile(from, to string, at time.Time) (err error) {
 		return err
 	}
 	return os.Chtimes(to, at, at)
+}
+
+// writeFiles writes files below dir, over what stands there. No link in the
+// tree can lead one out of it.
+func writeFiles(dir string, files map[string]string, at time.Time) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err := root.WriteFile(name, []byte(files[name]), 0o644); err != nil {
+			return err
+		}
+		if err := root.Chtimes(name, at, at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // removeAll removes dir though a build left directories there that even their

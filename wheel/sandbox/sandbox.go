@@ -15,12 +15,19 @@ import (
 	"time"
 )
 
+// Version stands in cache keys for how the sandbox and the builder shape what a
+// build makes. It is raised by hand when that changes.
+const Version = "1"
+
 // Sandbox says where commands run. Its zero Mode isolates; many commands may
 // run at once in one Sandbox.
 type Sandbox struct {
 	// Root is the unpacked root file system (a host path), bound read-only.
 	// "/" means the host's own: of it only /usr and what links into it is seen.
 	Root string
+	// Scratch is a host directory on the file system that keeps the Changes of
+	// commands; others need none.
+	Scratch string
 	// Mode is Namespaces (or empty), or None.
 	Mode Mode
 	// Hostname inside; empty means "sparkwheel".
