@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
 // Check is the answer to one question.
@@ -35,7 +37,7 @@ type Host struct {
 	Platform string // as "linux/amd64"
 	User     int    // the user id that builds would run as
 	Store    Store
-	Sandbox  Sandbox
+	Sandbox  sandbox.Report
 }
 
 // Store is the disk at the store.
@@ -48,7 +50,7 @@ type Store struct {
 // Examine answers all questions, always in the same order.
 func (h Host) Examine(n Needs) []Check {
 	checks := []Check{h.platform(n), h.kernel()}
-	checks = append(checks, h.Sandbox.checks(h)...)
+	checks = append(checks, h.sandbox()...)
 	return append(checks, h.memory(n), h.disk(n), h.gpu(), h.driver())
 }
 
