@@ -152,7 +152,7 @@ func askPython(ctx context.Context, env Env, root string, log io.Writer) (Python
 		return Python{}, err
 	}
 	var out strings.Builder
-	box := &sandbox.Sandbox{Root: root, Scratch: env.scratch(), Mode: env.Sandbox}
+	box := &sandbox.Sandbox{Root: root, Mode: env.Sandbox}
 	err = box.Run(ctx, sandbox.Command{
 		Args:   []string{path, "-I", "-B", "-c", askScript},
 		Env:    []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8"},

@@ -92,18 +92,7 @@ func (b buildPlan) spec(env Env, wheels []string) builder.Spec {
 // build makes the wheel, or finds it in the store under the key of all its
 // inputs. Its requirements are fetched only when it has to be made.
 func (b buildPlan) build(ctx context.Context, env Env, r *stage.Run) (*Wheel, error) {
-	dir, hit, err := env.Store.Do(ctx, "stage", b.key(), func(dir string) error {
-		wheels, err := fetchAll(ctx, env, b.pins, r)
-		if err != nil {
-			return err
-		}
-		box := &sandbox.Sandbox{Root: b.base.Root, Scratch: env.scratch(), Mode: env.Sandbox}
-		built, err := builder.Wheels(ctx, box, b.spec(env, wheels), dir, r)
-		if err != nil {
-			return err
-		}
-		return verifyWheel(ctx, built[0])
-	})
+	dir, hit, err := env.Store.Do(ctx, "stage", b.key(), func(dir string) error { return b.fill(ctx, env, dir, r) })
 	if err != nil {
 		return nil, fmt.Errorf("building wheel %s: %w", b.recipe.Name, err)
 	}
@@ -116,6 +105,27 @@ func (b buildPlan) build(ctx context.Context, env Env, r *stage.Run) (*Wheel, er
 	}
 	w.Name, w.Requires = b.recipe.Name, b.pins
 	return w, nil
+}
+
+func (b buildPlan) fill(ctx context.Context, env Env, dir string, r *stage.Run) error {
+	if err := fetchAll(ctx, env, b.pins, r); err != nil {
+		return err
+	}
+	links, err := os.MkdirTemp(env.scratch(), "wheels-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(links)
+	wheels, err := named(env, b.pins, links)
+	if err != nil {
+		return err
+	}
+	box := &sandbox.Sandbox{Root: b.base.Root, Mode: env.Sandbox}
+	built, err := builder.Wheels(ctx, box, b.spec(env, wheels), dir, r)
+	if err != nil {
+		return err
+	}
+	return verifyWheel(ctx, built[0])
 }
 
 func verifyWheel(ctx context.Context, path string) error {
