@@ -13,7 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/doctor"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -35,6 +37,10 @@ type hostReport struct {
 }
 
 func (a *app) doctor(ctx context.Context) error {
+	r, err := a.loadRecipe()
+	if err != nil {
+		return err
+	}
 	name, err := os.Hostname()
 	if err != nil {
 		name = "localhost"
@@ -44,16 +50,32 @@ func (a *app) doctor(ctx context.Context) error {
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		User:     os.Geteuid(),
 		Store:    examineStore(a.store),
-		Sandbox:  probeSandbox(ctx),
+		Sandbox:  sandbox.Probe(ctx),
 	}
-	report := hostReport{name, host.Examine(a.needs())}
+	report := hostReport{name, host.Examine(needsOf(r))}
 	if err := a.printDoctor(report); err != nil {
 		return err
 	}
 	if !doctor.CanBuild(report.Checks) {
-		return faultsErrorf("recipe %s cannot be built on this host; see the remedies above", a.needs().Recipe)
+		return faultsErrorf("recipe %s cannot be built on this host; each FAULT above has its remedy", r.Name)
 	}
 	return nil
+}
+
+// needsOf is what building a recipe asks of a host. The disk is what the
+// sources, the base and the outputs take: tens of gigabytes where CUDA is.
+func needsOf(r *recipe.Recipe) doctor.Needs {
+	n := doctor.Needs{Recipe: r.Name, Memory: 1 << 30, Disk: 5 << 30}
+	if r.Target.CUDA != "" {
+		n.Disk = 100 << 30
+	}
+	if r.Target.Platform != "host" {
+		n.Platform = r.Target.Platform
+	}
+	for _, w := range r.Wheels {
+		n.Memory = max(n.Memory, w.MemoryPerJob)
+	}
+	return n
 }
 
 // examineStore opens the store as a build would.

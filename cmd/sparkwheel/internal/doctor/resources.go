@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -46,7 +47,10 @@ func (h Host) disk(n Needs) Check {
 	c := Check{Name: "disk", Needed: atLeast(n.Disk) + " free", Required: true}
 	switch {
 	case h.Store.Err != nil:
-		c.Found = h.Store.Err.Error()
+		c.Found = firstLine(h.Store.Err)
+		if e, ok := errors.AsType[*store.ReadOnlyError](h.Store.Err); ok {
+			c.Found = fmt.Sprintf("%s cannot be written: %v", e.Dir, e.Reason())
+		}
 		c.Remedy = "give --store a directory on a local disk that you may write"
 	case h.Store.Free < n.Disk:
 		c.Found = fmt.Sprintf("%s free at %s", store.Size(h.Store.Free), h.Store.Dir)

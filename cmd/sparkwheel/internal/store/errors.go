@@ -17,8 +17,11 @@ type ReadOnlyError struct {
 }
 
 func (e *ReadOnlyError) Error() string {
-	return fmt.Sprintf("writing to the store %s: %v; give --store a directory that you may write", e.Dir, cause(e.Err))
+	return fmt.Sprintf("writing to the store %s: %v; give --store a directory that you may write", e.Dir, e.Reason())
 }
+
+// Reason is why, in the system's own few words.
+func (e *ReadOnlyError) Reason() error { return cause(e.Err) }
 
 // Unwrap gives the cause.
 func (e *ReadOnlyError) Unwrap() error { return e.Err }
