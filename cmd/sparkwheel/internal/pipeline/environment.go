@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
@@ -79,7 +78,7 @@ func compile(ctx context.Context, env Env, base *Base, uv Tool, q question, r *s
 		args = append(args, "--exclude-newer", q.excludeNewer)
 	}
 	logf(r, "resolving %s: %s", q.name, strings.Join(q.requirements, ", "))
-	box := &sandbox.Sandbox{Root: base.Root, Scratch: env.scratch(), Mode: env.Sandbox}
+	box := &sandbox.Sandbox{Root: base.Root, Mode: env.Sandbox}
 	err = box.Run(ctx, sandbox.Command{
 		Args: args,
 		Env: append([]string{
@@ -110,21 +109,19 @@ func pins(base *Base, set recipe.LockedSet) ([]index.Pin, error) {
 	return lock.Select(base.Python.Tags(), base.Python.Environment())
 }
 
-// fetchAll brings pinned files into the store, several at once, and returns
-// their paths in the pins' order.
-func fetchAll(ctx context.Context, env Env, all []index.Pin, r *stage.Run) ([]string, error) {
-	paths := make([]string, len(all))
-	meter := newMeter(all, r.Progress)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(max(env.Jobs, 4))
-	for i, pin := range all {
-		g.Go(func() (err error) {
-			paths[i], err = download(ctx, env, pin, meter.part(i))
-			return err
-		})
+// fetchAll brings pinned files into the store, several at once.
+func fetchAll(ctx context.Context, env Env, all []index.Pin, r *stage.Run) error {
+	_, err := env.Index.Fetch(ctx, all, env.blobs(), max(env.Jobs, 4), func(p index.Progress) {
+		r.Progress(p.BytesDone, p.Bytes)
+	})
+	if errors.Is(err, index.ErrOffline) {
+		var missing []string
+		for _, p := range all {
+			if !p.Present(env.blobs()) {
+				missing = append(missing, p.File)
+			}
+		}
+		return &OfflineError{strings.Join(missing, ", ")}
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	return paths, nil
+	return err
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -34,25 +33,19 @@ func lockUV(ctx context.Context, env Env, version string) ([]recipe.LockedFile, 
 	}
 	var locked []recipe.LockedFile
 	for _, m := range uvMachines {
-		f, ok := findUV(files, version, m.machine)
-		if !ok {
-			return nil, fmt.Errorf("locking uv: the index has no wheel of uv %s for %s; name another version in tools.uv", version, m.platform)
+		tags, err := index.Supported("3.12", "manylinux_2_28_"+m.machine)
+		if err != nil {
+			return nil, err
+		}
+		f, err := index.Wheel("uv", version, files, tags)
+		if err != nil {
+			return nil, fmt.Errorf("locking uv for %s: %w", m.platform, err)
 		}
 		locked = append(locked, recipe.LockedFile{
-			Version: version, Platform: m.platform, File: f.File, URL: f.URL, SHA256: f.SHA256, Size: f.Size,
+			Version: version, Platform: m.platform, File: f.Name, URL: f.URL, SHA256: f.SHA256, Size: f.Size,
 		})
 	}
 	return locked, nil
-}
-
-// findUV prefers the glibc build: it is what the measured facts are about.
-func findUV(files []index.File, version, machine string) (index.File, bool) {
-	for _, f := range files {
-		if strings.HasPrefix(f.File, "uv-"+version+"-") && strings.HasSuffix(f.File, "_"+machine+".whl") && strings.Contains(f.File, "manylinux") {
-			return f, true
-		}
-	}
-	return index.File{}, false
 }
 
 // Tool is a program in the store.
@@ -88,13 +81,11 @@ func fetchUV(ctx context.Context, env Env, locked []recipe.LockedFile, p v1.Plat
 // download brings a pinned file into the store's blobs. Offline, a file that
 // is not there is an *OfflineError.
 func download(ctx context.Context, env Env, pin index.Pin, progress func(done, total int64)) (string, error) {
-	path := filepath.Join(env.blobs(), "sha256", pin.SHA256)
-	if env.Offline {
-		if _, err := os.Stat(path); err != nil {
-			return "", &OfflineError{pin.File}
-		}
+	path, err := env.Index.Download(ctx, pin, env.blobs(), progress)
+	if errors.Is(err, index.ErrOffline) {
+		return "", &OfflineError{pin.File}
 	}
-	return env.Index.Download(ctx, pin, env.blobs(), progress)
+	return path, err
 }
 
 func unpackMember(archive, member, path string) (err error) {

@@ -75,7 +75,7 @@ func (b buildPlan) environment() []string {
 	return out
 }
 
-func (b buildPlan) spec(env Env, wheels []string) builder.Spec {
+func (b buildPlan) spec(env Env, wheels map[string]string) builder.Spec {
 	spec := builder.Spec{
 		Source: b.tree.Dir, Subdir: b.recipe.Subdirectory, Files: b.files(),
 		Python: b.base.Python.Path, UV: b.uv.Path, Wheels: wheels,
@@ -92,18 +92,7 @@ func (b buildPlan) spec(env Env, wheels []string) builder.Spec {
 // build makes the wheel, or finds it in the store under the key of all its
 // inputs. Its requirements are fetched only when it has to be made.
 func (b buildPlan) build(ctx context.Context, env Env, r *stage.Run) (*Wheel, error) {
-	dir, hit, err := env.Store.Do(ctx, "stage", b.key(), func(dir string) error {
-		wheels, err := fetchAll(ctx, env, b.pins, r)
-		if err != nil {
-			return err
-		}
-		box := &sandbox.Sandbox{Root: b.base.Root, Scratch: env.scratch(), Mode: env.Sandbox}
-		built, err := builder.Wheels(ctx, box, b.spec(env, wheels), dir, r)
-		if err != nil {
-			return err
-		}
-		return verifyWheel(ctx, built[0])
-	})
+	dir, hit, err := env.Store.Do(ctx, "stage", b.key(), func(dir string) error { return b.fill(ctx, env, dir, r) })
 	if err != nil {
 		return nil, fmt.Errorf("building wheel %s: %w", b.recipe.Name, err)
 	}
@@ -118,13 +107,29 @@ func (b buildPlan) build(ctx context.Context, env Env, r *stage.Run) (*Wheel, er
 	return w, nil
 }
 
-func verifyWheel(ctx context.Context, path string) error {
-	r, err := wheel.Open(path)
+func (b buildPlan) fill(ctx context.Context, env Env, dir string, r *stage.Run) error {
+	if err := fetchAll(ctx, env, b.pins, r); err != nil {
+		return err
+	}
+	wheels := map[string]string{}
+	for _, p := range b.pins {
+		wheels[p.File] = p.Path(env.blobs())
+	}
+	box := &sandbox.Sandbox{Root: b.base.Root, Mode: env.Sandbox}
+	built, err := builder.Wheels(ctx, box, b.spec(env, wheels), dir, r)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	return r.Verify(ctx)
+	return verifyWheel(ctx, built[0], r)
+}
+
+// verifyWheel refuses a wheel with faults and tells of what is merely odd.
+func verifyWheel(ctx context.Context, path string, r *stage.Run) error {
+	warnings, err := wheel.Verify(ctx, path)
+	for _, w := range warnings {
+		r.Note("%s: %s: %s", filepath.Base(path), w.Path, w.Message)
+	}
+	return err
 }
 
 func readWheel(dir string) (*Wheel, error) {
