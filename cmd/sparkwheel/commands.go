@@ -11,6 +11,7 @@ func (a *app) commands() []*cobra.Command {
 		a.buildCommand(),
 		a.layerCommand(),
 		a.sourceCommand(),
+		a.doctorCommand(),
 		a.versionCommand(),
 	}
 }
