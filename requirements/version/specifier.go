@@ -188,3 +188,6 @@ func (s Specifier) excludesPost(v Version) bool {
 	v.post, v.dev, v.local = segment{}, segment{}, nil
 	return v.Equal(w)
 }
+
+// HasLocal reports whether the clause asks for a local version, as ==1+cpu does.
+func (s Specifier) HasLocal() bool { return s.version.local != nil }
