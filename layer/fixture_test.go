@@ -9,7 +9,10 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
+	"path"
+	"slices"
 	"testing"
 	"testing/fstest"
 )
@@ -65,14 +68,11 @@ func newZipTree(t testing.TB, files map[string][]byte, stored ...string) *zipTre
 	w.RegisterCompressor(zip.Deflate, func(out io.Writer) (io.WriteCloser, error) {
 		return flate.NewWriter(out, 9)
 	})
-	for _, name := range sortedKeys(files) {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		h := &zip.FileHeader{Name: name, Method: zip.Deflate}
-		for _, s := range stored {
-			if s == name {
-				h.Method = zip.Store
-			}
+		if slices.Contains(stored, name) {
+			h.Method = zip.Store
 		}
-		h.SetMode(0o644)
 		f, err := w.CreateHeader(h)
 		if err != nil {
 			t.Fatal(err)
@@ -88,24 +88,29 @@ func newZipTree(t testing.TB, files map[string][]byte, stored ...string) *zipTre
 	if err != nil {
 		t.Fatal(err)
 	}
-	z := &zipTree{FS: r, members: map[string]*zip.File{}, spoil: map[string]func(*member){}}
+	tree := fstest.MapFS{}
+	for _, dir := range parents(files) {
+		tree[dir] = &fstest.MapFile{Mode: fs.ModeDir | 0o755}
+	}
+	for name, content := range files {
+		tree[name] = &fstest.MapFile{Data: content, Mode: 0o644}
+	}
+	z := &zipTree{FS: tree, members: map[string]*zip.File{}, spoil: map[string]func(*member){}}
 	for _, f := range r.File {
 		z.members[f.Name] = f
 	}
 	return z
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	for i := range keys {
-		for j := i; j > 0 && keys[j] < keys[j-1]; j-- {
-			keys[j], keys[j-1] = keys[j-1], keys[j]
+// parents are the directories that lead to files.
+func parents(files map[string][]byte) []string {
+	dirs := map[string]bool{}
+	for name := range files {
+		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+			dirs[dir] = true
 		}
 	}
-	return keys
+	return slices.Sorted(maps.Keys(dirs))
 }
 
 // text is content that compresses about as code does, the same for a seed.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/sparkwheel/sparkwheel/layer"
 )
@@ -59,7 +60,13 @@ func imageOf(t testing.TB, tars ...[]byte) v1.Image {
 		}
 		blobs = append(blobs, blob)
 	}
-	img, err := layer.Append(empty.Image, layer.Config{}, blobs...)
+	base, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{
+		OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := layer.Append(base, layer.Config{}, blobs...)
 	if err != nil {
 		t.Fatal(err)
 	}

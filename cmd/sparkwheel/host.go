@@ -39,7 +39,7 @@ func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
 		return pipeline.Env{}, fmt.Errorf("finding this program: %w", err)
 	}
 	env := pipeline.Env{
-		Store: s,
+		Store:    s,
 		Mirrors:  mirrors,
 		Index:    &index.Client{HTTP: http.DefaultClient, Index: indexURL, Offline: a.offline},
 		Host:     hostPlatform(),

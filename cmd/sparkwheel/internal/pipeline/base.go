@@ -46,24 +46,15 @@ type Python struct {
 // Environment is what markers are evaluated for.
 func (p Python) Environment() marker.Environment { return marker.Linux(p.Full, p.Machine) }
 
-// Tags are the wheel tags that the interpreter takes, best first.
+// Tags are the wheel tags that the interpreter takes, best first. Where its C
+// library is not glibc, only wheels without compiled code fit.
 func (p Python) Tags() []wheel.Tag {
-	var platforms []string
-	var major, minor int
-	if n, _ := fmt.Sscanf(p.GLIBC, "%d.%d", &major, &minor); n == 2 && major == 2 {
-		for m := minor; m >= 5; m-- {
-			platforms = append(platforms, fmt.Sprintf("manylinux_2_%d_%s", m, p.Machine))
-			switch m {
-			case 17:
-				platforms = append(platforms, "manylinux2014_"+p.Machine)
-			case 12:
-				platforms = append(platforms, "manylinux2010_"+p.Machine)
-			case 5:
-				platforms = append(platforms, "manylinux1_"+p.Machine)
-			}
-		}
+	platforms := []string{"linux_" + p.Machine}
+	var minor int
+	if n, _ := fmt.Sscanf(p.GLIBC, "2.%d", &minor); n == 1 {
+		platforms = wheel.Platforms(minor, p.Machine)
 	}
-	return wheel.Supported(p.Version, append(platforms, "linux_"+p.Machine))
+	return wheel.Supported(p.Version, platforms)
 }
 
 // OpenBase opens a base by its reference. A pinned digest that the base no
@@ -88,10 +79,12 @@ func openImage(ctx context.Context, env Env, reference, pinned string, p v1.Plat
 	case "tar":
 		return archive.Tar(ctx, rest, env.blobs())
 	case "oci":
-		dir, tag := layout.Split(rest)
+		dir, tag := SplitTag(rest)
 		return layout.Read(dir, tag, p)
+	case "oci-archive":
+		return archive.ReadOCI(ctx, rest, "", p)
 	case "docker-archive":
-		return archive.ReadDocker(ctx, rest, env.blobs())
+		return archive.ReadDocker(ctx, rest, "", env.blobs())
 	}
 	ref, err := parseReference(reference)
 	if err != nil {
@@ -105,6 +98,16 @@ func openImage(ctx context.Context, env Env, reference, pinned string, p v1.Plat
 		return nil, err
 	}
 	return env.Registry.Pull(ctx, digest, p)
+}
+
+// SplitTag takes the DIR[:TAG] of an OCI layout apart; the tag is latest where
+// none is given, as docker has it.
+func SplitTag(s string) (dir, tag string) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 || strings.Contains(s[i:], "/") {
+		return s, "latest"
+	}
+	return s[:i], s[i+1:]
 }
 
 // Unpack fills the base's Root and Python from the store, unpacking the image
@@ -139,6 +142,10 @@ func (b *Base) unpack(ctx context.Context, env Env) (hit bool, err error) {
 	b.Root = filepath.Join(dir, "root")
 	return hit, nil
 }
+
+// WheelsURL is where a built wheel says that it came from: the place that it
+// has in the images which this recipe follows.
+const WheelsURL = "file:///workspace/wheels/"
 
 // ErrNoPython says that a base has no interpreter where one is looked for.
 var ErrNoPython = errors.New("the base has no Python: neither /usr/local/bin/python3 nor /usr/bin/python3")
@@ -192,7 +199,7 @@ func parseAnswer(path, text string) (Python, error) {
 		Path: path, Version: a.Version, Full: a.Full, GLIBC: a.GLIBC, Machine: a.Machine,
 		Scheme: install.Scheme{
 			Purelib: rel("purelib"), Platlib: rel("platlib"), Scripts: rel("scripts"), Data: rel("data"),
-			Headers: rel("include"), Prefix: rel("data"), Python: path, PythonVersion: a.Version,
+			Headers: rel("include"), Prefix: rel("data"), Python: path, PythonVersion: a.Version, URL: WheelsURL,
 		},
 	}, nil
 }

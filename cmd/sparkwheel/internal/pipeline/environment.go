@@ -125,17 +125,3 @@ func fetchAll(ctx context.Context, env Env, all []index.Pin, r *stage.Run) error
 	}
 	return err
 }
-
-// named links the blobs of pins into dir under the files' own names, which say
-// to installers what they are. Paths are in the pins' order.
-func named(env Env, all []index.Pin, dir string) ([]string, error) {
-	var paths []string
-	for _, p := range all {
-		path := filepath.Join(dir, p.File)
-		if err := os.Symlink(p.Path(env.blobs()), path); err != nil {
-			return nil, err
-		}
-		paths = append(paths, path)
-	}
-	return paths, nil
-}

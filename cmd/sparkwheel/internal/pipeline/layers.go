@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -43,10 +42,10 @@ func Layers(g *stage.Graph, env Env, req LayersRequest) (*stage.Stage[*Result], 
 	base := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
 		return layersBase(ctx, env, req, platform, run)
 	})
-	verified := stage.Add(g, "verify wheels", func(ctx context.Context, _ *stage.Run) (struct{}, error) {
+	verified := stage.Add(g, "verify wheels", func(ctx context.Context, run *stage.Run) (struct{}, error) {
 		var all []error
 		for _, path := range req.Wheels {
-			all = append(all, verifyWheel(ctx, path))
+			all = append(all, verifyWheel(ctx, path, run))
 		}
 		return struct{}{}, errors.Join(all...)
 	})
@@ -163,9 +162,8 @@ func fits(paths []string, base *Base) error {
 		if base.Python.GLIBC == "" {
 			continue
 		}
-		tags := base.Python.Tags()
-		if !slices.ContainsFunc(n.Tags, func(t wheel.Tag) bool { return slices.Contains(tags, t) }) {
-			faults = append(faults, fmt.Errorf("%s does not fit the base's Python %s on %s with glibc %s", filepath.Base(path), base.Python.Version, base.Python.Machine, base.Python.GLIBC))
+		if err := n.Fits(base.Python.Tags()); err != nil {
+			faults = append(faults, fmt.Errorf("base %s: %w", base.Reference, err))
 		}
 	}
 	return errors.Join(faults...)
@@ -179,7 +177,7 @@ func locatePython(root, asked string) (Python, error) {
 		if asked == "" {
 			return Python{}, fmt.Errorf("%w; say with --python which version the image will have", err)
 		}
-		return Python{Path: "/usr/bin/python3", Version: asked, Scheme: install.Debian(asked)}, err
+		return Python{Path: "/usr/bin/python3", Version: asked, Scheme: fromWheels(install.Debian(asked))}, err
 	}
 	if err != nil {
 		return Python{}, err
@@ -197,5 +195,10 @@ func locatePython(root, asked string) (Python, error) {
 	if strings.HasPrefix(path, "/usr/local/") {
 		scheme = install.UsrLocal(version)
 	}
-	return Python{Path: path, Version: version, Scheme: scheme}, nil
+	return Python{Path: path, Version: version, Scheme: fromWheels(scheme)}, nil
+}
+
+func fromWheels(s install.Scheme) install.Scheme {
+	s.URL = WheelsURL
+	return s
 }

@@ -75,7 +75,7 @@ func (b buildPlan) environment() []string {
 	return out
 }
 
-func (b buildPlan) spec(env Env, wheels []string) builder.Spec {
+func (b buildPlan) spec(env Env, wheels map[string]string) builder.Spec {
 	spec := builder.Spec{
 		Source: b.tree.Dir, Subdir: b.recipe.Subdirectory, Files: b.files(),
 		Python: b.base.Python.Path, UV: b.uv.Path, Wheels: wheels,
@@ -111,30 +111,25 @@ func (b buildPlan) fill(ctx context.Context, env Env, dir string, r *stage.Run) 
 	if err := fetchAll(ctx, env, b.pins, r); err != nil {
 		return err
 	}
-	links, err := os.MkdirTemp(env.scratch(), "wheels-*")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(links)
-	wheels, err := named(env, b.pins, links)
-	if err != nil {
-		return err
+	wheels := map[string]string{}
+	for _, p := range b.pins {
+		wheels[p.File] = p.Path(env.blobs())
 	}
 	box := &sandbox.Sandbox{Root: b.base.Root, Mode: env.Sandbox}
 	built, err := builder.Wheels(ctx, box, b.spec(env, wheels), dir, r)
 	if err != nil {
 		return err
 	}
-	return verifyWheel(ctx, built[0])
+	return verifyWheel(ctx, built[0], r)
 }
 
-func verifyWheel(ctx context.Context, path string) error {
-	r, err := wheel.Open(path)
-	if err != nil {
-		return err
+// verifyWheel refuses a wheel with faults and tells of what is merely odd.
+func verifyWheel(ctx context.Context, path string, r *stage.Run) error {
+	warnings, err := wheel.Verify(ctx, path)
+	for _, w := range warnings {
+		r.Note("%s: %s: %s", filepath.Base(path), w.Path, w.Message)
 	}
-	defer r.Close()
-	return r.Verify(ctx)
+	return err
 }
 
 func readWheel(dir string) (*Wheel, error) {
