@@ -136,6 +136,11 @@ func (d *demo) start() error {
 	if d.git, err = start(h); err != nil {
 		return err
 	}
+	// The registry's blobs are only good for as long as it runs: it keeps
+	// manifests in memory.
+	if err := errors.Join(os.RemoveAll(d.in("registry")), os.MkdirAll(d.in("registry"), 0o755)); err != nil {
+		return err
+	}
 	if d.registry, err = start(registryHandler(d.in("registry"))); err != nil {
 		return err
 	}
