@@ -42,7 +42,7 @@ type Fetch struct {
 func (e Env) blobs() string { return e.Store.Blobs() }
 
 // scratch is where a run may make directories that it removes itself.
-func (e Env) scratch() string { return e.Store.Path("tmp") }
+func (e Env) scratch() string { return e.Store.Scratch() }
 
 // OfflineError says that something would have to be brought while --offline
 // forbids it.

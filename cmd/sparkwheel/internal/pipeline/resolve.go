@@ -94,15 +94,15 @@ func newLock(r *recipe.Recipe, p v1.Platform, base *Base, uv []recipe.LockedFile
 }
 
 func unpackedBase(ctx context.Context, env Env, reference, pinned string, p v1.Platform, run *stage.Run) (*Base, error) {
-	b, err := OpenBase(ctx, env, reference, pinned, p)
+	b, brought, err := openBase(ctx, env, reference, pinned, p)
 	if err != nil {
 		return nil, err
 	}
-	hit, err := b.Unpack(ctx, env, run)
+	unpacked, err := b.unpack(ctx, env, run)
 	if err != nil {
 		return nil, err
 	}
-	if hit {
+	if brought && unpacked {
 		run.Hit("unpacked before")
 	}
 	return b, nil
