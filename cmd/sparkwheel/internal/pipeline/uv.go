@@ -14,6 +14,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 
@@ -33,11 +34,7 @@ func lockUV(ctx context.Context, env Env, version string) ([]recipe.LockedFile, 
 	}
 	var locked []recipe.LockedFile
 	for _, m := range uvMachines {
-		tags, err := index.Supported("3.12", "manylinux_2_28_"+m.machine)
-		if err != nil {
-			return nil, err
-		}
-		f, err := index.Wheel("uv", version, files, tags)
+		f, err := index.Wheel("uv", version, files, wheel.Supported("3.12", wheel.Platforms(28, m.machine)))
 		if err != nil {
 			return nil, fmt.Errorf("locking uv for %s: %w", m.platform, err)
 		}
