@@ -8,6 +8,7 @@ func (a *app) commands() []*cobra.Command {
 		a.lockCommand(),
 		a.buildCommand(),
 		a.layerCommand(),
+		a.rewriteCommand(),
 		a.sourceCommand(),
 		a.versionCommand(),
 	}
