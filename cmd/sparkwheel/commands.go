@@ -9,6 +9,7 @@ func (a *app) commands() []*cobra.Command {
 		a.buildCommand(),
 		a.layerCommand(),
 		a.sourceCommand(),
+		a.cacheCommand(),
 		a.doctorCommand(),
 		a.versionCommand(),
 	}
