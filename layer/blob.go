@@ -120,5 +120,5 @@ func (b *Blob) Descriptor() (*v1.Descriptor, error) {
 }
 
 // CommentAnnotation is the key of a layer descriptor's annotation that holds
-// Options.Comment.
-const CommentAnnotation = "io.github.sparkwheel.layer.comment"
+// Options.Comment: the wheels it was made of, separated by spaces.
+const CommentAnnotation = "io.github.sparkwheel.wheels"

@@ -119,6 +119,10 @@ func (i plainInfo) Sys() any {
 	return &tar.Header{Uid: h.Uid, Gid: h.Gid}
 }
 
+// inventedMode is what archive/zip and fstest give a directory that only the
+// names of its files imply; no wheel or package means it.
+const inventedMode = 0o555
+
 // finish sets all that does not come from the tree.
 func (e *entry) finish(opt Options) {
 	h := &e.header
@@ -126,6 +130,9 @@ func (e *entry) finish(opt Options) {
 	h.ModTime = opt.MTime
 	if h.Typeflag != tar.TypeDir {
 		return
+	}
+	if h.Mode&0o777 == inventedMode {
+		h.Mode = h.Mode&^0o777 | 0o755
 	}
 	if dir, ok := opt.Dirs[strings.TrimSuffix(e.name, "/")]; ok {
 		h.Mode, h.Uid, h.Gid = dir.Mode, dir.UID, dir.GID

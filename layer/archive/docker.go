@@ -29,8 +29,8 @@ type dockerImage struct {
 // ReadDocker returns the image that a docker-archive (docker save) holds under
 // tag ("name:tag", or its tag alone; empty means the only one). Its layers are
 // tars: each is compressed once at a fixed level and kept below cacheDir by its
-// diffID, so that the same archive gives the same OCI image everywhere. What
-// the config promises of a layer is checked on the way.
+// diffID, so that the same archive gives the same OCI image everywhere; the
+// config stays byte for byte. What it promises of a layer is checked on the way.
 func ReadDocker(ctx context.Context, file, tag, cacheDir string) (v1.Image, error) {
 	img, err := readDocker(ctx, file, tag, cacheDir)
 	if err != nil {
