@@ -66,7 +66,7 @@ func TestDoTakesDamageAsAMiss(t *testing.T) {
 			if err := test.damage(filepath.Dir(path)); err != nil {
 				t.Fatal(err)
 			}
-			if x := s.Explain(t.Context(), test.kind, key); x.Hit || !strings.Contains(x.Reason, test.says) {
+			if x := s.Explain(test.kind, key); x.Hit || !strings.Contains(x.Reason, test.says) {
 				t.Errorf("Explain: %+v, want %q", x, test.says)
 			}
 			if _, hit, err := s.Do(t.Context(), test.kind, key, fillEntry); hit || err != nil {

@@ -19,7 +19,7 @@ func TestExplain(t *testing.T) {
 		}
 		return h.Key()
 	}
-	if x := s.Explain(t.Context(), store.Stage, key("aaa")); x.Hit || x.Reason != "never made in this store" {
+	if x := s.Explain(store.Stage, key("aaa")); x.Hit || x.Reason != "never made in this store" {
 		t.Errorf("an empty store: %+v", x)
 	}
 	for _, k := range []store.Key{key("aaa", "one"), key("bbb", "one", "two"), store.NewHash("wheel flashinfer").Field("tree", "ccc").Key()} {
@@ -42,7 +42,7 @@ func TestExplain(t *testing.T) {
 		{"another order", key("bbb", "two", "one"), false, "the inputs stand in another order"},
 		{"never made", store.NewHash("wheel nccl").Key(), false, "never made in this store"},
 	} {
-		x := s.Explain(t.Context(), store.Stage, test.key)
+		x := s.Explain(store.Stage, test.key)
 		if x.Hit != test.hit || x.Reason != test.reason {
 			t.Errorf("%s: %+v, want %v %q", test.name, x, test.hit, test.reason)
 		}
@@ -50,7 +50,7 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%s: %v seconds, %d bytes", test.name, x.Seconds, x.Size)
 		}
 	}
-	x := s.Explain(t.Context(), store.Stage, key("bbb", "one", strings.Repeat("long ", 1000)))
+	x := s.Explain(store.Stage, key("bbb", "one", strings.Repeat("long ", 1000)))
 	want := []store.Change{{Field: "patch", Old: "two", New: x.Changes[0].New}}
 	if diff := cmp.Diff(want, x.Changes); diff != "" || !strings.HasPrefix(x.Changes[0].New, "5000 bytes, sha256 ") {
 		t.Errorf("a long value (-want +got):\n%s", diff)
