@@ -12,6 +12,7 @@ func (a *app) commands() []*cobra.Command {
 		a.layerCommand(),
 		a.rewriteCommand(),
 		a.sourceCommand(),
+		a.cacheCommand(),
 		a.doctorCommand(),
 		a.versionCommand(),
 	}
