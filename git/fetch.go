@@ -174,7 +174,7 @@ func (f *fetcher) twice(ctx context.Context, w want, blob blobSink, check func()
 
 func (f *fetcher) once(ctx context.Context, w want, blob blobSink, check func() error) error {
 	err := f.remote.pack(ctx, w, func(in io.Reader) error {
-		return f.repo.addPack(ctx, in, pack.Options{Progress: f.progress(), Blob: blob})
+		return f.repo.addPack(ctx, in, pack.Options{Progress: f.progress(), Blob: blob, Base: f.repo.read})
 	})
 	if err != nil {
 		return err

@@ -68,7 +68,8 @@ func (r *repository) close() error {
 
 // addPack stores a pack and its index; a bad pack leaves nothing.
 func (r *repository) addPack(ctx context.Context, in io.Reader, opt pack.Options) error {
-	return errors.Join(pack.Index(ctx, in, r.packDir(), opt), r.close())
+	err := pack.Index(ctx, in, r.packDir(), opt)
+	return errors.Join(err, r.close())
 }
 
 // reset empties the repository, so that all is fetched anew. A process that

@@ -16,13 +16,17 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 )
 
-// Options are what Index tells while it works; each may be nil.
+// Options are what Index tells and asks while it works; each may be nil.
 type Options struct {
 	// Progress is called as objects arrive, with the bytes so far.
 	Progress func(objects, count int, bytes int64)
 	// Blob is given every blob that is small and stored whole, from several
 	// goroutines. It may not keep content.
 	Blob func(h plumbing.Hash, content []byte) error
+	// Base finds the object that a delta stands on when it is not in the pack
+	// (a thin pack). It is added, so that what is stored stands alone. The
+	// error is ErrNotFound when there is no such object.
+	Base func(h plumbing.Hash) (plumbing.ObjectType, []byte, error)
 }
 
 // tempPrefix begins the names of files that no finished Index left.
@@ -34,8 +38,8 @@ const tempPrefix = "tmp_pack_"
 // end. The files appear whole or not at all, the index last, and a pack that
 // is there already is kept. Two Index of one dir at once must not be.
 //
-// The error is a *DamagedError when the pack is cut short or not sound; one
-// whose deltas stand on objects outside of it (a thin pack) is not.
+// The error is a *DamagedError when the pack is cut short or not sound, or
+// has a delta on an object that neither it nor Base knows.
 func Index(ctx context.Context, r io.Reader, dir string, opt Options) (err error) {
 	if err := clean(dir); err != nil {
 		return err

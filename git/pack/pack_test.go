@@ -190,8 +190,9 @@ func TestIndexRefusesDamage(t *testing.T) {
 	try("more after the end", append(bytes.Clone(packed), 0))
 }
 
-// A pack whose deltas stand on objects elsewhere is refused.
-func TestIndexRefusesThinPack(t *testing.T) {
+// A pack whose deltas stand on objects elsewhere is refused, unless they are
+// at hand; then what is stored stands alone, as git sees it too.
+func TestIndexThinPack(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	gitIn(t, dir, "", "init", "-q")
@@ -208,6 +209,28 @@ func TestIndexRefusesThinPack(t *testing.T) {
 	if _, ok := errors.AsType[*pack.DamagedError](err); !ok {
 		t.Error(err)
 	}
+	store := t.TempDir()
+	whole := gitIn(t, dir, "HEAD~1\n", "pack-objects", "-q", "--revs", "--stdout")
+	if err := pack.Index(t.Context(), strings.NewReader(whole), store, pack.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := pack.Open(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone := t.TempDir()
+	if err := pack.Index(t.Context(), strings.NewReader(thin), alone, pack.Options{Base: s.Read}); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	files, err := filepath.Glob(filepath.Join(alone, "*.pack"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(err, files)
+	}
+	gitIn(t, alone, "", "verify-pack", files[0])
+	readAll(t, alone, strings.Fields(gitIn(t, dir, "", "rev-parse", "HEAD", "HEAD^{tree}", "HEAD:f")))
 }
 
 func TestIndexEnds(t *testing.T) {

@@ -56,13 +56,24 @@ func resolve(ctx context.Context, s *scanner) error {
 			roots = append(roots, i)
 		}
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, i := range roots {
-		g.Go(func() error { return r.tree(ctx, i) })
+		g.Go(func() error {
+			content, err := r.read(new(inflater), bufio.NewReaderSize(nil, 1<<14), i)
+			if err != nil {
+				return err
+			}
+			return r.tree(gctx, i, content)
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
+	}
+	if r.left > 0 && s.opt.Base != nil {
+		if err := r.complete(ctx); err != nil {
+			return err
+		}
 	}
 	if r.left > 0 {
 		return fmt.Errorf("%d deltas stand on objects that are not in it", r.left)
@@ -90,13 +101,9 @@ type pending struct {
 
 // tree resolves all deltas that stand on the object at place i. The content of
 // a base is let go with its last delta, so a chain holds two at a time.
-func (r *resolver) tree(ctx context.Context, i int) error {
+func (r *resolver) tree(ctx context.Context, i int, content []byte) error {
 	var z inflater
 	in := bufio.NewReaderSize(nil, 1<<14)
-	content, err := r.read(&z, in, i)
-	if err != nil {
-		return err
-	}
 	stack := []pending{{content, r.claim(i), 0}}
 	for len(stack) > 0 {
 		if err := ctx.Err(); err != nil {

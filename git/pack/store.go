@@ -42,18 +42,13 @@ var ErrNotFound = errors.New("no such object")
 
 // Open opens every pack of dir that has an index. The error is a
 // *DamagedError when one is not sound.
-func Open(dir string) (s *Store, err error) {
+func Open(dir string) (*Store, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	s = new(Store)
+	s := new(Store)
 	s.pool.New = func() any { return &reader{in: bufio.NewReaderSize(nil, 1<<14)} }
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}()
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".idx")
 		if !ok || !strings.HasPrefix(name, "pack-") {
@@ -61,7 +56,7 @@ func Open(dir string) (s *Store, err error) {
 		}
 		p, err := openFile(filepath.Join(dir, name))
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, s.Close())
 		}
 		s.packs = append(s.packs, p)
 	}
