@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"errors"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/sparkwheel/sparkwheel/git/pack"
 )
 
 // Description says where a commit stands from the nearest tag before it: as
@@ -54,6 +56,16 @@ func (m *Mirrors) describe(ctx context.Context, url string, c Commit, w io.Write
 	if err != nil {
 		return Description{}, err
 	}
+	repo, err := m.history(url)
+	if err != nil {
+		return Description{}, err
+	}
+	defer func() { err = errors.Join(err, repo.close()) }()
+	// What is there may do: an ancestor of a commit described before.
+	d, err := m.walk(ctx, r, url, repo, h)
+	if !errors.Is(err, pack.ErrNotFound) {
+		return d, err
+	}
 	if !r.filters() {
 		fmt.Fprintf(w, "%s cannot leave trees out: fetching the whole history of %s\n", r.url, h)
 	}
@@ -61,14 +73,16 @@ func (m *Mirrors) describe(ctx context.Context, url string, c Commit, w io.Write
 	if errors.Is(err, errRefused) {
 		err = m.fetchHistory(ctx, r, url, want{Hashes: r.tips(true)})
 	}
-	if err != nil {
+	if err := errors.Join(err, repo.close()); err != nil {
 		return Description{}, err
 	}
-	repo, err := m.history(url)
-	if err != nil {
-		return Description{}, err
+	return m.walk(ctx, r, url, repo, h)
+}
+
+func (m *Mirrors) walk(ctx context.Context, r *remote, url string, repo *repository, h plumbing.Hash) (Description, error) {
+	if there, err := repo.has(h); !there || err != nil {
+		return Description{}, cmp.Or(err, pack.ErrNotFound)
 	}
-	defer func() { err = errors.Join(err, repo.close()) }()
 	tags, err := m.tagNames(ctx, r, url, repo)
 	if err != nil {
 		return Description{}, err
