@@ -1,12 +1,18 @@
 package main
 
 import (
+	"archive/tar"
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +26,7 @@ const forge = "https://github.com/"
 func repositories(ctx context.Context, c *index.Client, cache, dir string, say func(string, ...any)) error {
 	for _, p := range projects() {
 		if _, err := os.Stat(bare(dir, p.repository)); err == nil {
-			say("  %s %s is there\n", p.repository, p.tag())
+			say("  %s %s is there", p.repository, p.tag())
 			continue
 		}
 		start := time.Now()
@@ -28,10 +34,13 @@ func repositories(ctx context.Context, c *index.Client, cache, dir string, say f
 		if err != nil {
 			return err
 		}
-		if err := p.makeRepositories(ctx, sdist, dir); err != nil {
+		fetched := time.Since(start)
+		files, err := p.makeRepositories(ctx, sdist, dir)
+		if err != nil {
 			return fmt.Errorf("making the repository of %s: %w", p.repository, err)
 		}
-		say("  %s %s, %d submodules (%.1f s)\n", p.repository, p.tag(), len(p.submodules), time.Since(start).Seconds())
+		say("  %s %s: %d files, %d submodules; sdist in %.1f s, repositories in %.1f s",
+			p.repository, p.tag(), files, len(p.submodules), fetched.Seconds(), (time.Since(start) - fetched).Seconds())
 	}
 	return nil
 }
@@ -41,131 +50,177 @@ func bare(dir, repository string) string {
 }
 
 // makeRepositories turns an sdist into its project's repository and those of
-// its submodules. The project's own comes last: it stands for all.
-func (p project) makeRepositories(ctx context.Context, sdist, dir string) (err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	tmp, err := os.MkdirTemp(dir, ".making-")
+// its submodules, and returns the number of files. The project's own gets its
+// name last: it stands for all.
+func (p project) makeRepositories(ctx context.Context, sdist, dir string) (files int, err error) {
+	own, err := newRepository(ctx, bare(dir, p.repository), p.released)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	tree, modules := filepath.Join(tmp, "tree"), filepath.Join(tmp, "modules")
-	if err := os.Mkdir(tree, 0o755); err != nil {
-		return err
+	defer own.abandon()
+	modules := make([]*repository, len(p.submodules))
+	for i, s := range p.submodules {
+		if modules[i], err = newRepository(ctx, bare(dir, s.repository), p.released); err != nil {
+			return 0, err
+		}
+		defer modules[i].abandon()
 	}
-	if err := unpackSdist(ctx, sdist, tree, p); err != nil {
-		return err
+	err = p.eachFile(ctx, sdist, func(name string, h *tar.Header, r io.Reader) error {
+		files++
+		for i, s := range p.submodules {
+			if inside, ok := strings.CutPrefix(name, s.path+"/"); ok {
+				return modules[i].member(inside, h, r)
+			}
+		}
+		return own.member(name, h, r)
+	})
+	if err != nil {
+		return 0, err
 	}
-	if err := p.moveOut(tree, modules); err != nil {
-		return err
-	}
-	links := map[string]string{}
-	for _, s := range p.submodules {
-		r := repository{dir: filepath.Join(modules, filepath.FromSlash(s.repository)), date: p.released}
-		commit, err := r.commit(ctx, s.repository+" as "+p.repository+" "+p.tag()+" has it", nil)
+	for i, s := range p.submodules {
+		commit, err := modules[i].publish(ctx, s.repository+" as "+p.repository+" "+p.tag()+" has it", "")
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if err := r.publish(ctx, bare(dir, s.repository)); err != nil {
-			return err
-		}
-		links[s.path] = commit
+		own.entries = append(own.entries, entry{"160000", commit, s.path})
 	}
-	if err := p.writeGitmodules(tree); err != nil {
-		return err
+	if len(p.submodules) > 0 {
+		own.text(".gitmodules", p.gitmodules())
 	}
-	r := repository{dir: tree, date: p.released}
-	if _, err := r.commit(ctx, p.repository+" "+p.version, links); err != nil {
-		return err
+	for _, name := range slices.Sorted(maps.Keys(p.written)) {
+		own.text(name, p.written[name])
 	}
-	if err := r.git(ctx, "tag", "-a", "-m", p.tag(), p.tag()); err != nil {
-		return err
-	}
-	return r.publish(ctx, bare(dir, p.repository))
+	_, err = own.publish(ctx, p.repository+" "+p.version, p.tag())
+	return files, err
 }
 
-func (p project) writeGitmodules(tree string) error {
-	if len(p.submodules) == 0 {
-		return nil
-	}
-	var b strings.Builder
-	for _, s := range p.submodules {
-		fmt.Fprintf(&b, "[submodule %q]\n\tpath = %s\n\turl = %s%s.git\n", s.path, s.path, forge, s.repository)
-	}
-	return os.WriteFile(filepath.Join(tree, ".gitmodules"), []byte(b.String()), 0o644)
-}
-
-// repository is a work tree in which git runs with a fixed author and date and
-// no configuration but its own: the commits are the same everywhere.
+// repository is a bare repository in the making: a `git fast-import` to which
+// files are streamed. Author and date are fixed, so its commit is the same
+// everywhere.
 type repository struct {
-	dir  string
-	date time.Time
+	final, half string
+	date        time.Time
+	importer    *exec.Cmd
+	pipe        io.WriteCloser
+	in          *bufio.Writer
+	errs        bytes.Buffer
+	entries     []entry
 }
 
-// commit records all files of the tree, ignored ones too, with links as its
-// submodules (path to commit), on branch main.
-func (r repository) commit(ctx context.Context, message string, links map[string]string) (string, error) {
-	steps := [][]string{
-		{"init", "-q", "-b", "main"},
-		{"-c", "core.autocrlf=false", "add", "-f", "-A", "."},
+// entry is a line of a tree: what is a mark (:7) or a commit.
+type entry struct{ mode, what, path string }
+
+func newRepository(ctx context.Context, final string, date time.Time) (*repository, error) {
+	r := &repository{final: final, half: final + ".part", date: date}
+	if err := os.RemoveAll(r.half); err != nil {
+		return nil, err
 	}
-	for path, commit := range links {
-		steps = append(steps, []string{"update-index", "--add", "--cacheinfo", "160000," + commit + "," + path})
+	if err := os.MkdirAll(r.half, 0o755); err != nil {
+		return nil, err
 	}
-	steps = append(steps, []string{"commit", "-q", "--no-verify", "-m", message})
-	for _, args := range steps {
-		if err := r.git(ctx, args...); err != nil {
+	if err := r.git(ctx, "init", "-q", "--bare", "-b", "main"); err != nil {
+		return nil, err
+	}
+	r.importer = r.command(ctx, "fast-import", "--quiet", "--done")
+	r.importer.Stderr = &r.errs
+	pipe, err := r.importer.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	r.pipe, r.in = pipe, bufio.NewWriterSize(pipe, 1<<20)
+	return r, r.importer.Start()
+}
+
+// member adds a file of an sdist, its mode as git would have it.
+func (r *repository) member(name string, h *tar.Header, body io.Reader) error {
+	if strings.ContainsAny(name, "\n\"") {
+		return errors.New("a name with a quote or a line break")
+	}
+	switch {
+	case h.Typeflag == tar.TypeSymlink:
+		return r.blob("120000", name, int64(len(h.Linkname)), strings.NewReader(h.Linkname))
+	case h.Typeflag != tar.TypeReg:
+		return fmt.Errorf("an sdist holds no entry of type %q", h.Typeflag)
+	case h.Mode&0o100 != 0:
+		return r.blob("100755", name, h.Size, body)
+	}
+	return r.blob("100644", name, h.Size, body)
+}
+
+func (r *repository) text(name, text string) {
+	// A write error stays in the bufio.Writer and comes out of publish.
+	_ = r.blob("100644", name, int64(len(text)), strings.NewReader(text))
+}
+
+func (r *repository) blob(mode, name string, size int64, body io.Reader) error {
+	mark := fmt.Sprintf(":%d", len(r.entries)+1)
+	r.entries = append(r.entries, entry{mode, mark, name})
+	fmt.Fprintf(r.in, "blob\nmark %s\ndata %d\n", mark, size)
+	if _, err := io.CopyN(r.in, body, size); err != nil {
+		return err
+	}
+	return r.in.WriteByte('\n')
+}
+
+// publish commits all files on main, tags the commit, and gives the repository
+// its name. It allows what upstream's forge allows: partial clones, and
+// commits asked for by name.
+func (r *repository) publish(ctx context.Context, message, tag string) (commit string, err error) {
+	who := fmt.Sprintf("sparkwheel demo <demo@sparkwheel.invalid> %d +0000", r.date.Unix())
+	fmt.Fprintf(r.in, "commit refs/heads/main\nauthor %s\ncommitter %s\ndata %d\n%s\n", who, who, len(message), message)
+	for _, e := range r.entries {
+		fmt.Fprintf(r.in, "M %s %s %s\n", e.mode, e.what, e.path)
+	}
+	if tag != "" {
+		fmt.Fprintf(r.in, "tag %s\nfrom refs/heads/main\ntagger %s\ndata %d\n%s\n", tag, who, len(tag), tag)
+	}
+	fmt.Fprint(r.in, "done\n")
+	if err := errors.Join(r.in.Flush(), r.pipe.Close()); err != nil {
+		return "", err
+	}
+	err = r.importer.Wait()
+	r.importer = nil
+	if err != nil {
+		return "", fmt.Errorf("git fast-import: %w\n%s", err, r.errs.Bytes())
+	}
+	for _, key := range []string{"uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"} {
+		if err := r.git(ctx, "config", key, "true"); err != nil {
 			return "", err
 		}
 	}
-	out, err := r.command(ctx, "rev-parse", "HEAD").Output()
-	return strings.TrimSpace(string(out)), err
+	out, err := r.command(ctx, "rev-parse", "refs/heads/main").Output()
+	if err != nil {
+		return "", err
+	}
+	if err := os.RemoveAll(r.final); err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(string(out)), os.Rename(r.half, r.final)
 }
 
-// publish makes the bare repository that the server offers, with what
-// upstream's forge allows: partial clones, and commits asked for by name.
-func (r repository) publish(ctx context.Context, to string) error {
-	half := to + ".part"
-	if err := errors.Join(os.RemoveAll(half), os.RemoveAll(to), os.MkdirAll(filepath.Dir(to), 0o755)); err != nil {
-		return err
+// abandon ends what publish did not.
+func (r *repository) abandon() {
+	if r.importer != nil {
+		r.pipe.Close()
+		_ = r.importer.Wait() // it was not told that it is done: it fails
 	}
-	if err := r.git(ctx, "clone", "-q", "--bare", "--no-hardlinks", ".", half); err != nil {
-		return err
-	}
-	b := repository{dir: half, date: r.date}
-	for _, args := range [][]string{
-		{"remote", "remove", "origin"},
-		{"config", "uploadpack.allowFilter", "true"},
-		{"config", "uploadpack.allowAnySHA1InWant", "true"},
-		{"repack", "-q", "-a", "-d"},
-		{"pack-refs", "--all"},
-		{"update-server-info"},
-	} {
-		if err := b.git(ctx, args...); err != nil {
-			return err
-		}
-	}
-	return os.Rename(half, to)
+	_ = os.RemoveAll(r.half)
 }
 
-func (r repository) git(ctx context.Context, args ...string) error {
+func (r *repository) git(ctx context.Context, args ...string) error {
 	if out, err := r.command(ctx, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("git %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return nil
 }
 
-func (r repository) command(ctx context.Context, args ...string) *exec.Cmd {
+// command runs git in the repository without anybody's configuration.
+func (r *repository) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Dir = r.dir
-	date := r.date.Format(time.RFC3339)
+	cmd.Dir = r.half
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "LC_ALL=C", "TZ=UTC",
+		"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "LC_ALL=C",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0",
-		"GIT_AUTHOR_NAME=sparkwheel demo", "GIT_AUTHOR_EMAIL=demo@sparkwheel.invalid", "GIT_AUTHOR_DATE=" + date,
-		"GIT_COMMITTER_NAME=sparkwheel demo", "GIT_COMMITTER_EMAIL=demo@sparkwheel.invalid", "GIT_COMMITTER_DATE=" + date,
 	}
 	return cmd
 }

@@ -8,14 +8,13 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"net/http/cgi"
-	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+
+	"github.com/sparkwheel/sparkwheel/git/gittest"
 )
 
 // server is an HTTP server on a loopback port of the system's choice.
@@ -47,12 +46,11 @@ func (s *server) stop() error {
 }
 
 // gitHandler serves the bare repositories below dir by git's own
-// http-backend: OWNER/NAME and OWNER/NAME.git are the same, as on forges.
-func gitHandler(git, dir string, errs io.Writer) http.Handler {
-	backend := &cgi.Handler{
-		Path: git, Args: []string{"http-backend"}, Dir: dir,
-		Env:    []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "HOME=" + dir},
-		Logger: log.New(errs, "git server: ", 0), Stderr: errs,
+// http-backend. OWNER/NAME and OWNER/NAME.git are the same, as on forges.
+func gitHandler(dir string) (http.Handler, error) {
+	backend, err := gittest.Handler(dir)
+	if err != nil {
+		return nil, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		parts := strings.SplitN(strings.TrimPrefix(path.Clean(r.URL.Path), "/"), "/", 3)
@@ -61,10 +59,6 @@ func gitHandler(git, dir string, errs io.Writer) http.Handler {
 			return
 		}
 		parts[1] = strings.TrimSuffix(parts[1], ".git") + ".git"
-		if _, err := os.Stat(filepath.Join(dir, parts[0], parts[1])); err != nil {
-			http.NotFound(w, r)
-			return
-		}
 		// CGI needs a length, which git does not send for long requests.
 		if r.ContentLength < 0 {
 			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<20))
@@ -76,7 +70,7 @@ func gitHandler(git, dir string, errs io.Writer) http.Handler {
 		}
 		r.URL.Path, r.URL.RawPath = "/"+strings.Join(parts, "/"), ""
 		backend.ServeHTTP(w, r)
-	})
+	}), nil
 }
 
 // registryHandler is a registry whose blobs lie below dir; its manifests live

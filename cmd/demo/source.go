@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,9 +22,9 @@ type project struct {
 	sdist      string // distribution
 	version    string
 	sha256     string
-	released   time.Time // of author and committer
-	made       []string  // what only the sdist has: not in upstream's repository
-	written    map[string]string
+	released   time.Time         // of author and committer
+	made       []string          // what only the sdist has: not in upstream's repository
+	written    map[string]string // what only the repository has
 	submodules []submodule
 }
 
@@ -78,10 +76,9 @@ func fetchSdist(ctx context.Context, c *index.Client, p project, cache string) (
 	return c.Download(ctx, found, cache, nil)
 }
 
-// unpackSdist writes the tree of an sdist below dir, without the one folder
-// that sdists have at the top and without what is in p.made, file modes
-// normalised as git would.
-func unpackSdist(ctx context.Context, file, dir string, p project) error {
+// eachFile calls do for every file of an sdist, without the one folder that
+// sdists have at the top and without what is in p.made.
+func (p project) eachFile(ctx context.Context, file string, do func(name string, h *tar.Header, r io.Reader) error) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
@@ -91,31 +88,21 @@ func unpackSdist(ctx context.Context, file, dir string, p project) error {
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", file, err)
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
 	t := tar.NewReader(z)
 	for ctx.Err() == nil {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", file, err)
 		}
 		_, name, ok := strings.Cut(path.Clean(h.Name), "/")
-		if !ok || p.leavesOut(name) {
+		if !ok || h.Typeflag == tar.TypeDir || p.leavesOut(name) {
 			continue
 		}
-		if err := unpackMember(root, name, h, t); err != nil {
-			return fmt.Errorf("unpacking %s of %s: %w", h.Name, file, err)
-		}
-	}
-	for name, text := range p.written {
-		if err := root.WriteFile(name, []byte(text), 0o644); err != nil {
-			return err
+		if err := do(name, h, t); err != nil {
+			return fmt.Errorf("reading %s of %s: %w", h.Name, file, err)
 		}
 	}
 	return context.Cause(ctx)
@@ -130,41 +117,11 @@ func (p project) leavesOut(name string) bool {
 	return false
 }
 
-func unpackMember(root *os.Root, name string, h *tar.Header, r io.Reader) error {
-	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
-		return err
-	}
-	switch h.Typeflag {
-	case tar.TypeDir:
-		return root.MkdirAll(name, 0o755)
-	case tar.TypeSymlink:
-		return root.Symlink(h.Linkname, name)
-	case tar.TypeReg:
-		mode := fs.FileMode(0o644)
-		if h.Mode&0o100 != 0 {
-			mode = 0o755
-		}
-		w, err := root.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_EXCL, mode)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(w, r)
-		return errors.Join(err, w.Close())
-	}
-	return fmt.Errorf("an sdist holds no entry of type %q", h.Typeflag)
-}
-
-// moveOut takes the submodules' folders out of a tree, each to a folder of its
-// own below dir.
-func (p project) moveOut(tree, dir string) error {
+// gitmodules is the .gitmodules of the project upstream.
+func (p project) gitmodules() string {
+	var b strings.Builder
 	for _, s := range p.submodules {
-		to := filepath.Join(dir, filepath.FromSlash(s.repository))
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return err
-		}
-		if err := os.Rename(filepath.Join(tree, filepath.FromSlash(s.path)), to); err != nil {
-			return err
-		}
+		fmt.Fprintf(&b, "[submodule %q]\n\tpath = %s\n\turl = %s%s.git\n", s.path, s.path, forge, s.repository)
 	}
-	return nil
+	return b.String()
 }
