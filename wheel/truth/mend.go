@@ -148,13 +148,12 @@ func replace(w *zip.Writer, m *zip.File, content []byte) error {
 	if err := fw.Close(); err != nil {
 		return err
 	}
-	h := &zip.FileHeader{
-		Name: m.Name, Method: zip.Deflate, NonUTF8: m.NonUTF8,
-		ModifiedDate: m.ModifiedDate, ModifiedTime: m.ModifiedTime,
-		CRC32: crc32.ChecksumIEEE(content), UncompressedSize64: uint64(len(content)), CompressedSize64: uint64(deflated.Len()),
-	}
-	h.SetMode(m.Mode())
-	raw, err := w.CreateRaw(h)
+	const dataDescriptor = 0x8
+	h := m.FileHeader
+	h.Method, h.Extra, h.Flags = zip.Deflate, nil, m.Flags&^dataDescriptor
+	h.CRC32 = crc32.ChecksumIEEE(content)
+	h.UncompressedSize64, h.CompressedSize64 = uint64(len(content)), uint64(deflated.Len())
+	raw, err := w.CreateRaw(&h)
 	if err != nil {
 		return err
 	}
