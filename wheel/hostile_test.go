@@ -227,7 +227,7 @@ var hostile = []struct {
 	{"absolute entry point", points("/bin/sh = x:main"), []string{"script-name"}},
 	{"entry point called dot-dot", points(".. = x:main"), []string{"script-name"}},
 	{"entry point with code", points("evil = x:main;import os"), []string{"entry-points"}},
-	{"entry point on two lines", points("evil = x:\n  main"), []string{"entry-points"}},
+	{"entry point on two lines", points("evil = x:a\n  b"), []string{"entry-points"}},
 	{"entry point without function", points("evil = x"), []string{"entry-points"}},
 	{"entry point without value", points("evil"), []string{"entry-points"}},
 	{"entry point with a colon", points("evil: x.y"), []string{"entry-points"}},
