@@ -1,0 +1,154 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/layer/archive"
+	"github.com/sparkwheel/sparkwheel/layer/layout"
+)
+
+// Base is a base image, pinned, and unpacked as the sandbox's root.
+type Base struct {
+	Reference string
+	Digest    string
+	Platform  v1.Platform
+	Image     v1.Image
+	Root      string // the unpacked root on this host; "" until unpacked
+	Python    Python
+}
+
+// openBase opens a base and keeps it in the store, from where it comes the next
+// time. A pinned digest that the base no longer has is an error naming both;
+// the empty one pins what is there now.
+func openBase(ctx context.Context, env Env, reference, pinned string, p v1.Platform) (b *Base, hit bool, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("opening base %s: %w", reference, err)
+		}
+	}()
+	var img v1.Image
+	digest := pinned
+	if pinned == "" {
+		if img, err = openImage(ctx, env, reference, "", p); err != nil {
+			return nil, false, err
+		}
+		h, err := img.Digest()
+		if err != nil {
+			return nil, false, err
+		}
+		digest = h.String()
+	}
+	dir, hit, err := env.Store.Do(ctx, store.Stage, baseKey(digest), func(dir string) error {
+		if img == nil {
+			if img, err = pinnedImage(ctx, env, reference, pinned, p); err != nil {
+				return err
+			}
+		}
+		_, err := layout.Write(ctx, dir, "base", img)
+		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	kept, err := layout.Read(dir, "base", p)
+	return &Base{Reference: reference, Digest: digest, Image: kept, Platform: p}, hit, err
+}
+
+func baseKey(digest string) store.Key { return store.NewHash("base").Field("digest", digest).Key() }
+
+// pinnedImage opens a base that is not in the store and must be the pinned one.
+func pinnedImage(ctx context.Context, env Env, reference, pinned string, p v1.Platform) (v1.Image, error) {
+	img, err := openImage(ctx, env, reference, pinned, p)
+	if err != nil {
+		return nil, err
+	}
+	got, err := img.Digest()
+	if err != nil {
+		return nil, err
+	}
+	if got.String() != pinned {
+		return nil, fmt.Errorf("it is now %s and the lock pins %s; give back the old one, or run `sparkwheel lock --upgrade=base`", got, pinned)
+	}
+	return img, nil
+}
+
+func openImage(ctx context.Context, env Env, reference, pinned string, p v1.Platform) (v1.Image, error) {
+	switch scheme, rest, _ := strings.Cut(reference, ":"); scheme {
+	case "tar":
+		return archive.Tar(ctx, rest, env.blobs())
+	case "oci":
+		dir, tag := SplitTag(rest)
+		return layout.Read(dir, tag, p)
+	case "oci-archive":
+		return archive.ReadOCI(ctx, rest, "", p)
+	case "docker-archive":
+		return archive.ReadDocker(ctx, rest, "", env.blobs())
+	}
+	if env.Offline {
+		return nil, &OfflineError{"image " + reference}
+	}
+	ref, err := parseReference(reference)
+	if err != nil {
+		return nil, err
+	}
+	if pinned != "" {
+		ref = ref.Context().Digest(pinned)
+	}
+	digest, err := env.Registry.Resolve(ctx, ref, p)
+	if err != nil {
+		return nil, err
+	}
+	return env.Registry.Pull(ctx, digest, p)
+}
+
+// SplitTag takes the DIR[:TAG] of an OCI layout apart; the tag is latest where
+// none is given, as docker has it.
+func SplitTag(s string) (dir, tag string) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 || strings.Contains(s[i:], "/") {
+		return s, "latest"
+	}
+	return s[:i], s[i+1:]
+}
+
+// unpack fills the base's Root and Python, from the store where it can.
+func (b *Base) unpack(ctx context.Context, env Env, log io.Writer) (hit bool, err error) {
+	if hit, err = b.unpackRoot(ctx, env); err != nil {
+		return false, err
+	}
+	b.Python, err = b.askPython(ctx, env, log)
+	return hit, err
+}
+
+// unpackRoot unpacks the base once for each digest.
+func (b *Base) unpackRoot(ctx context.Context, env Env) (hit bool, err error) {
+	key, err := store.DigestKey(b.Digest)
+	if err != nil {
+		return false, fmt.Errorf("unpacking base %s: %w", b.Reference, err)
+	}
+	dir, hit, err := env.Store.Do(ctx, store.Rootfs, key, func(dir string) error {
+		if err := os.Mkdir(filepath.Join(dir, "root"), 0o755); err != nil {
+			return err
+		}
+		root, err := os.OpenRoot(filepath.Join(dir, "root"))
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		return layer.Unpack(ctx, b.Image, root)
+	})
+	if err != nil {
+		return false, fmt.Errorf("unpacking base %s: %w", b.Reference, err)
+	}
+	b.Root = filepath.Join(dir, "root")
+	return hit, nil
+}

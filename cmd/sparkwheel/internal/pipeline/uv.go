@@ -1,0 +1,112 @@
+package pipeline
+
+import (
+	"archive/zip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/wheel"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
+)
+
+// uvMachines are the platforms that can build, by the name that wheels give
+// their processor.
+var uvMachines = []struct{ platform, machine string }{
+	{"linux/amd64", "x86_64"},
+	{"linux/arm64", "aarch64"},
+}
+
+// lockUV pins the wheel of uv for every platform that can build, so that a lock
+// is the same wherever it is made.
+func lockUV(ctx context.Context, env Env, version string) ([]recipe.LockedFile, error) {
+	files, err := env.Index.Files(ctx, "uv")
+	if err != nil {
+		return nil, fmt.Errorf("locking uv %s: %w", version, err)
+	}
+	var locked []recipe.LockedFile
+	for _, m := range uvMachines {
+		f, err := index.Wheel("uv", version, files, wheel.Supported("3.12", wheel.Platforms(28, m.machine)))
+		if err != nil {
+			return nil, fmt.Errorf("locking uv for %s: %w", m.platform, err)
+		}
+		locked = append(locked, recipe.LockedFile{
+			Version: version, Platform: m.platform, File: f.Name, URL: f.URL, SHA256: f.SHA256, Size: f.Size,
+		})
+	}
+	return locked, nil
+}
+
+// Tool is a program in the store.
+type Tool struct{ Path, SHA256 string }
+
+// fetchUV brings the locked uv of this platform and unpacks its program.
+func fetchUV(ctx context.Context, env Env, locked []recipe.LockedFile, p v1.Platform, r *stage.Run) (Tool, error) {
+	want := p.OS + "/" + p.Architecture
+	for _, f := range locked {
+		if f.Platform != want {
+			continue
+		}
+		dir, hit, err := env.Store.Do(ctx, store.Tools, uvKey(f), func(dir string) error {
+			path, err := download(ctx, env, uvPin(f), r.Progress)
+			if err != nil {
+				return err
+			}
+			return unpackMember(path, "uv-"+f.Version+".data/scripts/uv", filepath.Join(dir, "uv"))
+		})
+		if err != nil {
+			return Tool{}, fmt.Errorf("fetching uv %s: %w", f.Version, err)
+		}
+		if hit {
+			r.Hit("unpacked before")
+		}
+		return Tool{Path: filepath.Join(dir, "uv"), SHA256: f.SHA256}, nil
+	}
+	return Tool{}, fmt.Errorf("the lock pins no uv for %s; run `sparkwheel lock --upgrade=uv`", want)
+}
+
+func uvKey(f recipe.LockedFile) store.Key {
+	return store.NewHash("uv").Field("wheel", f.SHA256).Key()
+}
+
+func uvPin(f recipe.LockedFile) index.Pin {
+	return index.Pin{Name: "uv", File: f.File, URL: f.URL, SHA256: f.SHA256, Size: f.Size}
+}
+
+// download brings a pinned file into the store's blobs. Offline, a file that
+// is not there is an *OfflineError.
+func download(ctx context.Context, env Env, pin index.Pin, progress func(done, total int64)) (string, error) {
+	path, err := env.Index.Download(ctx, pin, env.blobs(), progress)
+	if errors.Is(err, index.ErrOffline) {
+		return "", &OfflineError{pin.File}
+	}
+	return path, err
+}
+
+func unpackMember(archive, member, path string) (err error) {
+	z, err := zip.OpenReader(archive)
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	in, err := z.Open(member)
+	if err != nil {
+		return fmt.Errorf("%s has no %s: %w", filepath.Base(archive), member, err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	_, err = io.Copy(out, in)
+	return err
+}

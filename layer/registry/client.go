@@ -1,0 +1,169 @@
+// Package registry speaks the OCI distribution protocol: it resolves, pulls,
+// pushes and attaches, each through any fault that a retry can heal, and it
+// serves images read-only. Start with New; Push and Pull are the heart.
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Options say how a Client behaves. The zero value of every field is a usable
+// default.
+type Options struct {
+	// Transport carries the requests; nil is a transport of the client's own
+	// that uses TLS. A given transport does its own TLS.
+	Transport http.RoundTripper
+	// TLS is used for https; nil trusts the system's authorities. See TLS.
+	TLS *tls.Config
+	// Keychain finds credentials by host; nil is anonymous. What it gives for
+	// one host is never sent to another, but to a token server over https.
+	Keychain authn.Keychain
+	// Mirrors sends pulls from a registry host (docker.io) to another first:
+	// host[:port][/prefix], or with http:// before it. Pushes never use them.
+	Mirrors map[string]string
+	// PlainHTTP speaks http to every registry; without it only to loopback.
+	PlainHTTP bool
+	// Sessions is a directory where unfinished uploads are remembered, so that
+	// a later Client goes on with them; empty remembers nothing.
+	Sessions string
+	// Jobs is how many layers are sent at once (default 4).
+	Jobs int
+	// Chunk is how many bytes one request of an upload carries (default 64 MiB).
+	Chunk int64
+	// Idle ends a request on which no byte moved for so long (default 60 s).
+	Idle time.Duration
+	// Attempts is how often in a row something may fail without any progress
+	// before the error is returned (default 6).
+	Attempts int
+	// MaxWait bounds the wait that a registry may ask for with Retry-After
+	// (default 5 minutes); a longer one is an error that names it.
+	MaxWait time.Duration
+	// Now tells when a token runs out; nil renews tokens when one is refused.
+	Now func() time.Time
+	// Sleep waits between attempts and returns early with ctx's error; nil is
+	// a timer.
+	Sleep func(ctx context.Context, d time.Duration) error
+	// Jitter picks the wait from the upper bound it is given; nil is at random
+	// between half of it and all.
+	Jitter func(d time.Duration) time.Duration
+	// UserAgent names the program to registries.
+	UserAgent string
+}
+
+// A Client talks to any number of registries. It is safe for concurrent use
+// and remembers tokens and where pulled layers came from; make one a run.
+type Client struct {
+	opt Options
+
+	mu        sync.Mutex
+	endpoints map[endpointKey]*endpoint
+	origins   map[v1.Hash]origin
+}
+
+// New returns a Client; it opens no connection.
+func New(opt Options) *Client {
+	if opt.Transport == nil {
+		opt.Transport = newTransport(opt.TLS)
+	}
+	if opt.Keychain == nil {
+		opt.Keychain = anonymous{}
+	}
+	if opt.Jobs < 1 {
+		opt.Jobs = 4
+	}
+	if opt.Chunk < 1 {
+		opt.Chunk = 64 << 20
+	}
+	if opt.Idle <= 0 {
+		opt.Idle = time.Minute
+	}
+	if opt.Attempts < 1 {
+		opt.Attempts = 6
+	}
+	if opt.MaxWait <= 0 {
+		opt.MaxWait = 5 * time.Minute
+	}
+	if opt.Sleep == nil {
+		opt.Sleep = sleep
+	}
+	if opt.Jitter == nil {
+		opt.Jitter = jitter
+	}
+	if opt.UserAgent == "" {
+		opt.UserAgent = "sparkwheel"
+	}
+	return &Client{
+		opt:       opt,
+		endpoints: map[endpointKey]*endpoint{},
+		origins:   map[v1.Hash]origin{},
+	}
+}
+
+// TLS returns a configuration that trusts the system's authorities and those
+// in ca (PEM, may be empty), and offers certs to servers that ask for one.
+func TLS(ca []byte, certs ...tls.Certificate) (*tls.Config, error) {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: certs}
+	if len(ca) == 0 {
+		return conf, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(ca) {
+		return nil, errors.New("reading the CA certificate: no certificate in PEM form found")
+	}
+	conf.RootCAs = pool
+	return conf, nil
+}
+
+func newTransport(conf *tls.Config) *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:       conf,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   16,
+		IdleConnTimeout:       90 * time.Second,
+		// Layers are gigabytes: fewer, larger writes halve the system calls.
+		WriteBufferSize: 256 << 10,
+		ReadBufferSize:  64 << 10,
+	}
+}
+
+type anonymous struct{}
+
+func (anonymous) Resolve(authn.Resource) (authn.Authenticator, error) { return authn.Anonymous, nil }
+
+// scheme is https unless the host is this machine or plain http was asked for.
+func (c *Client) scheme(reg name.Registry) string {
+	if c.opt.PlainHTTP || isLoopback(reg.RegistryStr()) {
+		return "http"
+	}
+	return "https"
+}
+
+func isLoopback(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

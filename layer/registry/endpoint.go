@@ -1,0 +1,176 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+type endpointKey struct{ scheme, host, repo, actions string }
+
+// endpoint is one repository on one host, with the token for it.
+type endpoint struct {
+	endpointKey
+	c    *Client
+	http *http.Client
+	// authHost is where the credentials may go: the address, not the name, since
+	// docker.io is served by index.docker.io.
+	authHost string
+
+	mu        sync.Mutex
+	challenge challenge
+	header    string    // Authorization; empty until asked for
+	expires   time.Time // zero when not known
+	mounts    []string  // repositories that the token must be able to read
+}
+
+const (
+	pull     = "pull"
+	pullPush = "pull,push"
+)
+
+func (c *Client) endpoint(repo name.Repository, actions string) *endpoint {
+	return c.endpointAt(endpointKey{c.scheme(repo.Registry), repo.RegistryStr(), repo.RepositoryStr(), actions})
+}
+
+func (c *Client) endpointAt(key endpointKey) *endpoint {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.endpoints[key]; e != nil {
+		return e
+	}
+	e := &endpoint{endpointKey: key, c: c, authHost: key.host}
+	e.http = &http.Client{
+		Transport:     authTransport{e, idleTransport{c.opt.Transport, c.opt.Idle}},
+		CheckRedirect: e.checkRedirect,
+	}
+	c.endpoints[key] = e
+	return e
+}
+
+var errDowngrade = errors.New("refusing the redirect from https")
+
+// checkRedirect follows where a blob is stored, never from https to http.
+// Credentials do not follow: authTransport looks at each request's host.
+func (e *endpoint) checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) >= 10 {
+		return errors.New("stopped after 10 redirects")
+	}
+	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return fmt.Errorf("%w to %s", errDowngrade, redact(req.URL))
+	}
+	return nil
+}
+
+// authTransport adds the endpoint's credentials to requests to its own host only.
+type authTransport struct {
+	e    *endpoint
+	base http.RoundTripper
+}
+
+func (t authTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Del("Authorization")
+	req.Header.Set("User-Agent", t.e.c.opt.UserAgent)
+	if req.URL.Host == t.e.authHost && req.URL.Scheme == t.e.scheme {
+		h, err := t.e.authorization(req.Context())
+		if err != nil {
+			return nil, err
+		}
+		if h != "" {
+			req.Header.Set("Authorization", h)
+		}
+	}
+	return t.base.RoundTrip(req)
+}
+
+func (e *endpoint) url(format string, args ...any) string {
+	return e.scheme + "://" + e.authHost + "/v2/" + e.repo + "/" + fmt.Sprintf(format, args...)
+}
+
+// call is one request. Body is opened for each sending; nil for none.
+type call struct {
+	method, url string
+	header      http.Header
+	body        io.Reader
+	length      int64
+}
+
+// do sends the call and returns an answer whose status is in ok, or an error.
+// A 401 renews the token: a call without a body is then sent once more, one
+// with a body ends in errRenewed.
+func (e *endpoint) do(ctx context.Context, c call, ok ...int) (*http.Response, error) {
+	for again := false; ; again = true {
+		used := e.usedHeader()
+		resp, err := e.send(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(ok, resp.StatusCode) {
+			return resp, nil
+		}
+		serr := statusError(resp)
+		if resp.StatusCode != http.StatusUnauthorized || resp.Request.URL.Host != e.authHost || again {
+			return nil, serr
+		}
+		if err := e.renew(ctx, resp, used); errors.Is(err, errRefused) {
+			return nil, serr
+		} else if err != nil {
+			return nil, err
+		}
+		if c.body != nil {
+			return nil, fmt.Errorf("%w: %w", serr, errRenewed)
+		}
+	}
+}
+
+func (e *endpoint) usedHeader() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.header
+}
+
+func (e *endpoint) send(ctx context.Context, c call) (*http.Response, error) {
+	var body io.Reader
+	if c.body != nil {
+		body = io.NopCloser(c.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, c.method, c.url, body)
+	if err != nil {
+		return nil, plainError(err)
+	}
+	for k, v := range c.header {
+		req.Header[k] = v
+	}
+	req.ContentLength = c.length
+	resp, err := e.http.Do(req)
+	if err != nil {
+		return nil, plainError(err)
+	}
+	return resp, nil
+}
+
+// permanent tells errors that no retry heals although they come from below HTTP.
+func permanent(err error) bool {
+	if errors.Is(err, errDowngrade) || errors.Is(err, http.ErrSchemeMismatch) {
+		return true
+	}
+	for _, target := range []any{
+		new(*CredentialsError), new(*DigestError), new(*SizeError), new(*PlatformError),
+		new(*WaitError), new(*GiveUpError), new(*LocationError),
+		new(*tls.CertificateVerificationError), new(tls.RecordHeaderError), new(tls.AlertError),
+	} {
+		if errors.As(err, target) {
+			return true
+		}
+	}
+	return false
+}

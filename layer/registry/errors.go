@@ -1,0 +1,177 @@
+package registry
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// StatusError is an answer of a registry that is not the one hoped for. It
+// never holds credentials: the URL is without its query.
+type StatusError struct {
+	Method, URL string
+	Status      int
+	// Code and Message are the first of the registry's own errors, if it gave any.
+	Code, Message string
+	// RetryAfter is what the registry asked to wait; zero when it did not.
+	RetryAfter time.Duration
+}
+
+func (e *StatusError) Error() string {
+	msg := fmt.Sprintf("%s %s: %d %s", e.Method, e.URL, e.Status, http.StatusText(e.Status))
+	if e.Code != "" {
+		msg += ": " + e.Code
+	}
+	if e.Message != "" {
+		msg += ": " + e.Message
+	}
+	switch e.Status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		msg += "; give --username and --password-stdin, or log in with `docker login`"
+	}
+	return msg
+}
+
+// IdleError ends a request on which no byte moved for Idle.
+type IdleError struct {
+	Method, URL string
+	Idle        time.Duration
+}
+
+func (e *IdleError) Error() string {
+	return fmt.Sprintf("%s %s: nothing moved for %s", e.Method, e.URL, e.Idle)
+}
+
+// Timeout is true: an IdleError is a net.Error in spirit.
+func (e *IdleError) Timeout() bool { return true }
+
+// DigestError says that content is not what its digest promises, or that a
+// registry claims another digest for what it was sent.
+type DigestError struct {
+	What      string
+	Want, Got v1.Hash
+}
+
+func (e *DigestError) Error() string {
+	return fmt.Sprintf("%s is %s, not %s", e.What, e.Got, e.Want)
+}
+
+// SizeError says that content is longer or shorter than its descriptor says.
+type SizeError struct {
+	What      string
+	Want, Got int64
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("%s has %d bytes, not %d", e.What, e.Got, e.Want)
+}
+
+// PlatformError says that an index holds no image for the platform wanted.
+type PlatformError struct {
+	Ref  string
+	Want v1.Platform
+	Have []v1.Platform
+}
+
+func (e *PlatformError) Error() string {
+	have := make([]string, len(e.Have))
+	for i, p := range e.Have {
+		have[i] = p.String()
+	}
+	slices.Sort(have)
+	return fmt.Sprintf("%s has no image for %s; it has %s", e.Ref, e.Want, strings.Join(slices.Compact(have), ", "))
+}
+
+// LocationError is an upload address that cannot be used.
+type LocationError struct{ Location, Reason string }
+
+func (e *LocationError) Error() string {
+	return fmt.Sprintf("upload location %q: %s", e.Location, e.Reason)
+}
+
+// WaitError is a Retry-After longer than Options.MaxWait.
+type WaitError struct {
+	Wait, Max time.Duration
+	Err       error
+}
+
+func (e *WaitError) Error() string {
+	return fmt.Sprintf("the registry asks to wait %s, longer than %s: %s", e.Wait, e.Max, e.Err)
+}
+
+func (e *WaitError) Unwrap() error { return e.Err }
+
+// GiveUpError ends a run of attempts that brought no progress; it wraps the last one's error.
+type GiveUpError struct {
+	Attempts int
+	Err      error
+}
+
+func (e *GiveUpError) Error() string {
+	return fmt.Sprintf("gave up after %d attempts without progress: %s", e.Attempts, e.Err)
+}
+
+func (e *GiveUpError) Unwrap() error { return e.Err }
+
+// maxErrorBody bounds what is read of a refusal.
+const maxErrorBody = 16 << 10
+
+// statusError reads and closes the answer.
+func statusError(resp *http.Response) *StatusError {
+	defer resp.Body.Close()
+	e := &StatusError{
+		Method:     resp.Request.Method,
+		URL:        redact(resp.Request.URL),
+		Status:     resp.StatusCode,
+		RetryAfter: retryAfter(resp.Header),
+	}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	var doc struct {
+		Errors []struct{ Code, Message string }
+	}
+	if json.Unmarshal(body, &doc) == nil && len(doc.Errors) > 0 {
+		e.Code, e.Message = printable(doc.Errors[0].Code), printable(doc.Errors[0].Message)
+	}
+	return e
+}
+
+// printable keeps a hostile registry from writing to the user's terminal.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+	return s[:min(len(s), 300)]
+}
+
+// redact drops what may hold secrets: the query (upload states, signed
+// storage URLs) and user information.
+func redact(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// plainError takes the query out of the URL that net/http puts into its errors.
+func plainError(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		if u, perr := url.Parse(e.URL); perr == nil {
+			return &url.Error{Op: e.Op, URL: redact(u), Err: e.Err}
+		}
+		return e.Err
+	}
+	return err
+}
+
+func hasStatus(err error, codes ...int) bool {
+	e, ok := errors.AsType[*StatusError](err)
+	return ok && slices.Contains(codes, e.Status)
+}

@@ -1,0 +1,256 @@
+package registry
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
+)
+
+// How a blob came to be in the repository.
+const (
+	Sent    = "sent"    // its bytes were uploaded
+	Present = "present" // it was there already
+	Mounted = "mounted" // the registry took it from another repository of its own
+)
+
+// BlobProgress tells about one blob of a push. Done may go back when a
+// registry lost a part; How is set on the last report of the blob.
+type BlobProgress struct {
+	Digest      v1.Hash
+	Done, Total int64
+	How         string
+}
+
+// A Pushed is what a push did.
+type Pushed struct {
+	Digest name.Digest
+	// BytesSent counts the bodies of all requests, repeated ones included.
+	BytesSent int64
+	// Blobs tells how each layer, in the image's order, then the configuration
+	// came to be in the repository.
+	Blobs []BlobProgress
+}
+
+// Push makes img and everything in it present in tag's repository, then moves
+// the tag. Blobs that the repository has are not sent; those pulled through
+// this Client from another repository of the same registry are mounted, others
+// stream from where they are to the registry. The manifest comes last, is read
+// back and compared, and only then the tag moves: a push that fails leaves the
+// tag as it was. It may be repeated; with Options.Sessions it goes on where a
+// killed one stood, if the registry still knows. progress may be nil; it is
+// called from several goroutines. The result is filled also beside an error.
+func (c *Client) Push(ctx context.Context, tag name.Tag, img v1.Image, progress func(BlobProgress)) (Pushed, error) {
+	p := &push{c: c, to: c.endpoint(tag.Context(), pullPush), repo: tag.Context(), progress: progress}
+	if progress == nil {
+		p.progress = func(BlobProgress) {}
+	}
+	out, err := p.image(ctx, tag, img)
+	out.BytesSent = p.sent.Load()
+	if err != nil {
+		return out, fmt.Errorf("pushing %s: %w", tag, err)
+	}
+	return out, nil
+}
+
+type push struct {
+	c        *Client
+	to       *endpoint
+	repo     name.Repository
+	progress func(BlobProgress)
+	sent     counter
+}
+
+func (p *push) image(ctx context.Context, tag name.Tag, img v1.Image) (Pushed, error) {
+	var out Pushed
+	raw, err := img.RawManifest()
+	if err != nil {
+		return out, fmt.Errorf("making its manifest: %w", err)
+	}
+	media, err := img.MediaType()
+	if err != nil {
+		return out, fmt.Errorf("making its manifest: %w", err)
+	}
+	sources, err := p.blobs(img)
+	if err != nil {
+		return out, err
+	}
+	out.Blobs, err = p.upload(ctx, sources)
+	if err != nil {
+		return out, err
+	}
+	digest, err := p.manifest(ctx, raw, media, "")
+	if err != nil {
+		return out, err
+	}
+	if _, err := p.manifest(ctx, raw, media, tag.TagStr()); err != nil {
+		return out, err
+	}
+	out.Digest = p.repo.Digest(digest.String())
+	return out, nil
+}
+
+// blobs lists the layers, each digest once, and the configuration.
+func (p *push) blobs(img v1.Image) ([]source, error) {
+	layers, err := img.Layers()
+	if err != nil {
+		return nil, fmt.Errorf("reading its layers: %w", err)
+	}
+	var out []source
+	seen := map[v1.Hash]bool{}
+	for _, l := range layers {
+		media, err := l.MediaType()
+		if err != nil {
+			return nil, fmt.Errorf("reading a layer's media type: %w", err)
+		}
+		s, err := p.c.source(l)
+		if err != nil {
+			return nil, err
+		}
+		// Layers of Windows bases stay at their vendor's.
+		if !seen[s.digest] && media.IsDistributable() {
+			out = append(out, s)
+		}
+		seen[s.digest] = true
+	}
+	conf, err := img.RawConfigFile()
+	if err != nil {
+		return nil, fmt.Errorf("making its configuration: %w", err)
+	}
+	s, err := bytesSource(conf)
+	return append(out, s), err
+}
+
+// upload sends the blobs, the largest first: the last to end is then a small one.
+func (p *push) upload(ctx context.Context, sources []source) ([]BlobProgress, error) {
+	out := make([]BlobProgress, len(sources))
+	order := make([]int, len(sources))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(sources[b].size, sources[a].size) })
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(p.c.opt.Jobs)
+	for _, i := range order {
+		g.Go(func() error {
+			var err error
+			out[i], err = p.blob(gctx, sources[i])
+			return err
+		})
+	}
+	return out, g.Wait()
+}
+
+func (p *push) blob(ctx context.Context, s source) (BlobProgress, error) {
+	u := &upload{push: p, to: p.to, source: s, chunk: p.c.opt.Chunk}
+	how, err := u.run(ctx)
+	b := BlobProgress{Digest: s.digest, Done: s.size, Total: s.size, How: how}
+	if err != nil {
+		return b, fmt.Errorf("sending %s (%d bytes): %w", s.digest, s.size, err)
+	}
+	p.progress(b)
+	return b, nil
+}
+
+// manifest puts the manifest under its digest, or under tag when that is
+// given, reads it back and compares.
+func (p *push) manifest(ctx context.Context, raw []byte, media types.MediaType, tag string) (v1.Hash, error) {
+	digest, _, err := v1.SHA256(bytes.NewReader(raw))
+	if err != nil {
+		return digest, err
+	}
+	id := tag
+	if id == "" {
+		id = digest.String()
+	}
+	err = p.c.retry(ctx, func() error {
+		resp, err := p.to.do(ctx, call{
+			method: http.MethodPut, url: p.to.url("manifests/%s", id),
+			header: http.Header{"Content-Type": {string(media)}},
+			body:   p.sent.reader(bytes.NewReader(raw)), length: int64(len(raw)),
+		}, http.StatusCreated, http.StatusOK, http.StatusAccepted)
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	})
+	if err != nil {
+		return digest, fmt.Errorf("putting the manifest: %w", err)
+	}
+	back, err := p.to.manifest(ctx, id)
+	if err != nil {
+		return digest, fmt.Errorf("reading the manifest back: %w", err)
+	}
+	if back.digest != digest {
+		return digest, &DigestError{fmt.Sprintf("the manifest read back as %s:%s", p.repo, id), digest, back.digest}
+	}
+	return digest, nil
+}
+
+// source is a blob that can be read from any offset.
+type source struct {
+	digest v1.Hash
+	size   int64
+	// mount is a repository on the same registry that has it, if any is known.
+	from *origin
+	open func(ctx context.Context, offset int64) (io.ReadCloser, error)
+}
+
+func bytesSource(b []byte) (source, error) {
+	digest, size, err := v1.SHA256(bytes.NewReader(b))
+	return source{digest: digest, size: size, open: func(_ context.Context, offset int64) (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(b[offset:])), nil
+	}}, err
+}
+
+// source knows layers pulled through c by their digest, however they were
+// wrapped since, and reads those by range.
+func (c *Client) source(l v1.Layer) (source, error) {
+	digest, err := l.Digest()
+	if err != nil {
+		return source{}, fmt.Errorf("reading a layer's digest: %w", err)
+	}
+	size, err := l.Size()
+	if err != nil {
+		return source{}, fmt.Errorf("reading the size of layer %s: %w", digest, err)
+	}
+	s := source{digest: digest, size: size}
+	if from, ok := c.origin(digest); ok && from.size == size {
+		s.from = &from
+		s.open = func(ctx context.Context, offset int64) (io.ReadCloser, error) {
+			return c.blob(ctx, from, digest, offset), nil
+		}
+		return s, nil
+	}
+	s.open = func(_ context.Context, offset int64) (io.ReadCloser, error) {
+		rc, err := l.Compressed()
+		if err != nil {
+			return nil, fmt.Errorf("opening layer %s: %w", digest, err)
+		}
+		return skip(rc, offset)
+	}
+	return s, nil
+}
+
+// skip moves r to offset, by seeking where that is possible.
+func skip(r io.ReadCloser, offset int64) (io.ReadCloser, error) {
+	var err error
+	if s, ok := r.(io.Seeker); ok {
+		_, err = s.Seek(offset, io.SeekStart)
+	} else {
+		_, err = io.CopyN(io.Discard, r, offset)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("skipping to byte %d: %w", offset, err), r.Close())
+	}
+	return r, nil
+}

@@ -1,0 +1,374 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// smallBlob goes in one PUT: two requests in place of three.
+const smallBlob = 1 << 20
+
+// way is how the bytes of an upload travel.
+type way int
+
+const (
+	chunked  way = iota // PATCH with Content-Range, one chunk each, then PUT
+	streamed            // one PATCH of the whole blob, then PUT
+	single              // one PUT of the whole blob
+)
+
+// upload brings one blob into one repository (distribution-spec, Pushing blobs).
+type upload struct {
+	push   *push
+	to     *endpoint
+	source source
+	chunk  int64
+
+	// ways are left to try; a registry that refuses one is tried with the next.
+	ways     []way
+	location string // where the registry wants the next request; empty before POST
+	offset   int64  // what it has acknowledged
+	unsure   bool   // it may have more or less than offset: ask before sending
+	resumed  bool   // the session is another run's
+
+	committing bool // the last request was the one that closes the session
+	doubted    bool // chunk and status contradicted each other
+	restarts   int  // fresh sessions after one was lost
+}
+
+// run returns how the blob came to be there.
+func (u *upload) run(ctx context.Context) (string, error) {
+	if here, err := u.exists(ctx); err != nil || here {
+		return Present, err
+	}
+	u.ways = []way{chunked, streamed, single}
+	if u.source.size <= smallBlob {
+		u.ways = []way{single, streamed}
+	}
+	u.recall()
+	back := backoff{opt: &u.push.c.opt}
+	for {
+		before := u.offset
+		how, err := u.attempt(ctx)
+		if err == nil {
+			u.forget()
+			return how, nil
+		}
+		if u.offset > before {
+			back.progressed()
+		}
+		u.unsure = true
+		if u.adapt(err) {
+			continue
+		}
+		if err := back.wait(ctx, err); err != nil {
+			return Sent, err
+		}
+		// The answer may have been lost, or another push may have brought it.
+		if here, err := u.exists(ctx); err == nil && here {
+			u.forget()
+			return Sent, nil
+		}
+	}
+}
+
+func (u *upload) exists(ctx context.Context) (bool, error) {
+	here := false
+	err := u.push.c.retry(ctx, func() error {
+		resp, err := u.to.do(ctx, call{method: http.MethodHead, url: u.to.url("blobs/%s", u.source.digest)},
+			http.StatusOK, http.StatusNotFound)
+		if err != nil {
+			return err
+		}
+		here = resp.StatusCode == http.StatusOK
+		if here && resp.ContentLength >= 0 && resp.ContentLength != u.source.size {
+			return &SizeError{fmt.Sprintf("blob %s of %s", u.source.digest, u.to.host), u.source.size, resp.ContentLength}
+		}
+		return resp.Body.Close()
+	})
+	return here, err
+}
+
+// attempt goes from where the upload stands to its end.
+func (u *upload) attempt(ctx context.Context) (string, error) {
+	if u.location != "" && u.unsure {
+		if err := u.status(ctx); err != nil {
+			return "", err
+		}
+	}
+	if u.location == "" {
+		mounted, err := u.start(ctx)
+		if mounted || err != nil {
+			return Mounted, err
+		}
+	}
+	if u.ways[0] == single {
+		return Sent, u.commit(ctx, true)
+	}
+	for u.offset < u.source.size {
+		if err := u.patch(ctx); err != nil {
+			return "", err
+		}
+		u.report()
+	}
+	return Sent, u.commit(ctx, false)
+}
+
+func (u *upload) report() {
+	u.push.progress(BlobProgress{Digest: u.source.digest, Done: u.offset, Total: u.source.size})
+}
+
+// start opens a session, or has the registry mount the blob from a sibling.
+func (u *upload) start(ctx context.Context) (mounted bool, err error) {
+	u.offset, u.unsure, u.resumed, u.committing, u.doubted = 0, false, false, false, false
+	target := u.to.url("blobs/uploads/")
+	if f := u.source.from; f != nil && f.repo.RegistryStr() == u.to.host && f.repo.RepositoryStr() != u.to.repo {
+		u.to.alsoReads(f.repo.RepositoryStr())
+		q := url.Values{"mount": {u.source.digest.String()}, "from": {f.repo.RepositoryStr()}}
+		done, err := u.post(ctx, target+"?"+q.Encode())
+		if err == nil || !hasStatus(err, 400, 401, 403, 404, 405, 415, 422, 500, 501) {
+			return done, err
+		}
+		// Mounting is a courtesy: a registry that refuses it gets the bytes.
+		u.source.from = nil
+	}
+	return u.post(ctx, target)
+}
+
+func (u *upload) post(ctx context.Context, target string) (mounted bool, err error) {
+	resp, err := u.to.do(ctx, call{method: http.MethodPost, url: target}, http.StatusCreated, http.StatusAccepted)
+	if err != nil {
+		return false, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusCreated {
+		return true, checkDigest(resp, u.source.digest)
+	}
+	if least, err := strconv.ParseInt(resp.Header.Get("OCI-Chunk-Min-Length"), 10, 64); err == nil {
+		u.chunk = max(u.chunk, min(least, u.source.size))
+	}
+	if err := u.follow(resp); err != nil {
+		return false, err
+	}
+	u.remember()
+	return false, nil
+}
+
+// status asks how much the registry has. A session it no longer knows is
+// dropped; where it cannot say, what it acknowledged last is believed.
+func (u *upload) status(ctx context.Context) error {
+	resp, err := u.to.do(ctx, call{method: http.MethodGet, url: u.location}, http.StatusNoContent, http.StatusOK, http.StatusAccepted)
+	switch {
+	case err == nil:
+	case hasStatus(err, http.StatusMethodNotAllowed, http.StatusNotImplemented, http.StatusBadRequest) && !u.resumed:
+		// Unless a request was cut off the registry stands where it said.
+		u.abandon()
+		return nil
+	case hasStatus(err, 400, 404, 405, 410, 416, 501):
+		u.abandon()
+		return nil
+	default:
+		return err
+	}
+	defer resp.Body.Close()
+	if got, ok := received(resp.Header); ok && got <= u.source.size {
+		u.offset = got
+	} else {
+		u.abandon()
+		return nil
+	}
+	u.unsure = false
+	return u.follow(resp)
+}
+
+func (u *upload) abandon() {
+	u.location, u.offset, u.unsure = "", 0, false
+	u.forget()
+}
+
+// patch sends the next chunk, or all of it when streamed.
+func (u *upload) patch(ctx context.Context) error {
+	n := u.source.size - u.offset
+	header := http.Header{"Content-Type": {"application/octet-stream"}}
+	if u.ways[0] == chunked {
+		n = min(n, u.chunk)
+		header.Set("Content-Range", fmt.Sprintf("%d-%d", u.offset, u.offset+n-1))
+	}
+	body, err := u.source.open(ctx, u.offset)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	sent := u.push.sent.reader(io.LimitReader(body, n))
+	resp, err := u.to.do(ctx, call{method: http.MethodPatch, url: u.location, header: header, body: u.moving(sent), length: n},
+		http.StatusAccepted, http.StatusCreated, http.StatusNoContent)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	want := u.offset + n
+	if got, ok := received(resp.Header); ok && got != want {
+		if got <= u.offset || got > want {
+			u.abandon()
+			return fmt.Errorf("%s: after %d bytes the registry says it has %d", u.to.host, want, got)
+		}
+		want = got
+	}
+	u.offset, u.doubted = want, false
+	if err := u.follow(resp); err != nil {
+		return err
+	}
+	u.remember()
+	return nil
+}
+
+// commit closes the session; with all it carries the whole blob.
+func (u *upload) commit(ctx context.Context, all bool) error {
+	target, err := url.Parse(u.location)
+	if err != nil {
+		return &LocationError{"", "it is no URL"}
+	}
+	q := "digest=" + url.QueryEscape(u.source.digest.String())
+	if target.RawQuery != "" {
+		q = target.RawQuery + "&" + q
+	}
+	target.RawQuery = q
+	c := call{method: http.MethodPut, url: target.String(), header: http.Header{"Content-Type": {"application/octet-stream"}}}
+	u.committing = true
+	if all {
+		body, err := u.source.open(ctx, 0)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		c.body, c.length = u.moving(u.push.sent.reader(io.LimitReader(body, u.source.size))), u.source.size
+	}
+	resp, err := u.to.do(withPatience(ctx, 10), c, http.StatusCreated, http.StatusNoContent, http.StatusOK, http.StatusAccepted)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return checkDigest(resp, u.source.digest)
+}
+
+// follow takes the next address from an answer; an answer without one keeps
+// the last, as some registries want it.
+func (u *upload) follow(resp *http.Response) error {
+	loc := resp.Header.Get("Location")
+	if loc == "" {
+		if u.location == "" {
+			return &LocationError{"", "the registry opened an upload without saying where"}
+		}
+		return nil
+	}
+	next, err := u.to.location(resp.Request.URL, loc)
+	if err != nil {
+		return err
+	}
+	u.location = next
+	return nil
+}
+
+// location makes an absolute address of a Location: relative, absolute, with
+// or without a query. It never leaves https.
+func (e *endpoint) location(base *url.URL, loc string) (string, error) {
+	u, err := base.Parse(loc)
+	if err != nil {
+		return "", &LocationError{"", "it is no URL"}
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return "", &LocationError{redact(u), "it is not of http or https"}
+	}
+	if e.scheme == "https" && u.Scheme == "http" {
+		// A registry behind a proxy that ends TLS takes itself for plain http.
+		if u.Hostname() != hostname(e.host) {
+			return "", &LocationError{redact(u), "it leaves https"}
+		}
+		u.Scheme, u.Host = e.scheme, e.host
+	}
+	u.User = nil
+	return u.String(), nil
+}
+
+// received reads the Range of an upload's answer: 0-N, N included. 0-0 is
+// taken for nothing received, as every registry means it after POST.
+func received(h http.Header) (int64, bool) {
+	v := strings.TrimPrefix(h.Get("Range"), "bytes=")
+	first, last, ok := strings.Cut(v, "-")
+	if !ok || first != "0" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(last, 10, 64)
+	if err != nil || n < 0 {
+		return 0, last == "-1"
+	}
+	if n == 0 {
+		return 0, true
+	}
+	return n + 1, true
+}
+
+func checkDigest(resp *http.Response, want v1.Hash) error {
+	v := resp.Header.Get("Docker-Content-Digest")
+	if v == "" {
+		return nil
+	}
+	got, err := v1.NewHash(v)
+	if err != nil {
+		got = v1.Hash{Algorithm: "unreadable", Hex: printable(v)}
+	}
+	if got.Algorithm == want.Algorithm && got != want || err != nil {
+		return &DigestError{fmt.Sprintf("the blob that %s stored", resp.Request.URL.Host), want, got}
+	}
+	return nil
+}
+
+// counter counts the bytes of request bodies.
+type counter struct{ n atomic.Int64 }
+
+func (c *counter) Load() int64 { return c.n.Load() }
+
+func (c *counter) reader(r io.Reader) io.Reader { return &countingReader{r, c} }
+
+type countingReader struct {
+	r io.Reader
+	c *counter
+}
+
+func (r *countingReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	r.c.n.Add(int64(n))
+	return n, err
+}
+
+// moving reports progress within a chunk.
+func (u *upload) moving(r io.Reader) io.Reader {
+	return &movingReader{r: r, u: u, done: u.offset}
+}
+
+type movingReader struct {
+	r              io.Reader
+	u              *upload
+	done, reported int64
+}
+
+// reportEvery keeps the callback cheap.
+const reportEvery = 1 << 20
+
+func (m *movingReader) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	m.done += int64(n)
+	if m.done-m.reported >= reportEvery {
+		m.reported = m.done
+		m.u.push.progress(BlobProgress{Digest: m.u.source.digest, Done: m.done, Total: m.u.source.size})
+	}
+	return n, err
+}
