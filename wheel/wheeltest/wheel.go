@@ -115,9 +115,8 @@ func Row(path, content string) string {
 	return fmt.Sprintf("%s,sha256=%s,%d\n", path, base64.RawURLEncoding.EncodeToString(sum[:]), len(content))
 }
 
-// Write writes the wheel into dir and returns its path.
-func (w *Wheel) Write(t testing.TB, dir string) string {
-	t.Helper()
+// Pack is the wheel as a file.
+func (w *Wheel) Pack() []byte {
 	members := w.Members
 	if !w.NoRecord && w.Find(w.DistInfo()+"RECORD") == nil {
 		text := w.RecordText()
@@ -126,12 +125,18 @@ func (w *Wheel) Write(t testing.TB, dir string) string {
 		}
 		members = append(members[:len(members):len(members)], &Member{Name: w.DistInfo() + "RECORD", Content: text, Mode: 0o100644})
 	}
-	b := archive(t, members, w.Comment, w.End)
+	b := archive(members, w.Comment, w.End)
 	if w.Bytes != nil {
 		b = w.Bytes(b)
 	}
+	return b
+}
+
+// Write writes the wheel into dir and returns its path.
+func (w *Wheel) Write(t testing.TB, dir string) string {
+	t.Helper()
 	path := filepath.Join(dir, w.File)
-	if err := os.WriteFile(path, b, 0o644); err != nil {
+	if err := os.WriteFile(path, w.Pack(), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return path
