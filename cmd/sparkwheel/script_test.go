@@ -24,7 +24,11 @@ func TestScript(t *testing.T) {
 		UpdateScripts:       *update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"gitserver": gitServer,
+<<<<<<< HEAD
 			"exits":     exits,
+=======
+			"mkwheel":   makeWheel,
+>>>>>>> room/wheel
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir+"/home")
