@@ -2,8 +2,8 @@ package layer_test
 
 // goldenDigests are of the tree in TestWriteGoldenDigest.
 var goldenDigests = map[string]string{
-	"gzip":            "sha256:310e629b3486636fe0ca49df3f158652c8162558f5edc68fde79bff36cbe7f5c",
-	"gzip-recompress": "sha256:d85d1f317e41157692d5412d5aa7ab6a23158386d6088c7bd2885642479a6124",
+	"gzip":            "sha256:aeb0c548114098f772602cf8417ebeb7a6059d5f71c8275162486af02bd1ebd4",
+	"gzip-recompress": "sha256:57809a0fe4096cf79755cba7a032db9fecdb8113ab707a4d347c0734cbf70b20",
 	"none":            "sha256:d025d24b23cd2a98142997698f0fc874c25d708d2ffca7235377e9fa9878bd88",
-	"zstd":            "sha256:73bd01b8622e17c1c46a7272a7b5f193992a71b3133d12b0ef9db5296b5ecaca",
+	"zstd":            "sha256:7fe9b87a27898e2181f865e7d341151eab18f1e3950bce2a10060f1b4d6a5b63",
 }
