@@ -39,7 +39,7 @@ func refused(t *testing.T, tree fs.FS, opt layer.Options, words ...string) {
 
 func TestWriteChecksDeflateStreams(t *testing.T) {
 	t.Parallel()
-	content := text(1, 1<<20)
+	content := text(1, 400<<10)
 	read := func(m *member) []byte {
 		b, err := io.ReadAll(m.raw)
 		if err != nil {
@@ -62,7 +62,7 @@ func TestWriteChecksDeflateStreams(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tree := newZipTree(t, map[string][]byte{"a/spoiled.so": content, "b/good.so": text(2, 1<<20)})
+			tree := newZipTree(t, map[string][]byte{"a/spoiled.so": content, "b/good.so": text(2, 400<<10)})
 			tree.spoil["a/spoiled.so"] = tt.spoil
 			refused(t, tree, layer.Options{}, "a/spoiled.so", tt.words)
 		})
@@ -105,7 +105,7 @@ func (l lyingFileInfo) Size() int64 { return l.size }
 
 func TestWriteChecksSizes(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{100, 50 << 10, 3 << 20} {
+	for _, size := range []int{100, 50 << 10, 600 << 10} {
 		for _, off := range []int{-50, 50} {
 			for _, stored := range []string{"x", ""} {
 				tree := newZipTree(t, map[string][]byte{"x": text(1, size)}, stored)
@@ -159,7 +159,7 @@ func TestWriteStops(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	tree := mapTree(map[string]string{"a": "a", "m": string(noise(1, 4<<20)), "z": string(noise(2, 4<<20))})
+	tree := mapTree(map[string]string{"a": "a", "m": string(noise(1, 2<<20)), "z": string(noise(2, 2<<20))})
 	dir := t.TempDir()
 	if _, err := layer.Write(ctx, dir, cancelling{tree, cancel}, layer.Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled write: %v", err)
