@@ -12,11 +12,13 @@ const addrNoRandomize = 0x0040000
 // start, all that a build has no need of.
 func confine(o *order) *setupError {
 	unix.Umask(o.Umask)
-	for res, lim := range map[int]unix.Rlimit{
-		unix.RLIMIT_CORE: {},
-	} {
-		if err := unix.Setrlimit(res, &lim); err != nil {
-			return &setupError{"setting limits", err}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return &setupError{"forbidding core files", err}
+	}
+	if o.MaxProcesses > 0 {
+		n := uint64(o.MaxProcesses)
+		if err := unix.Setrlimit(unix.RLIMIT_NPROC, &unix.Rlimit{Cur: n, Max: n}); err != nil {
+			return &setupError{"limiting processes", err}
 		}
 	}
 	if o.Nice > 0 {

@@ -28,9 +28,12 @@ type order struct {
 	CPUs      int
 	Nice      int
 	Umask     int
-	Probe     bool   // set everything up, try what else may be wanted, and end
-	overlay   string // what the probe of overlay met
-	lastPID   int    // file that says which process id was given last, or -1
+	// MaxProcesses is counted within the user namespace; without one it would
+	// count all that the user has on the host.
+	MaxProcesses int
+	Probe        bool   // set everything up, try what else may be wanted, and end
+	overlay      string // what the probe of overlay met
+	lastPID      int    // file that says which process id was given last, or -1
 }
 
 // report is what the child tells, as JSON on its file 4: a step that was
@@ -55,6 +58,9 @@ func (s *Sandbox) order(cmd Command) (*order, error) {
 		Dir: cmd.Dir, CPUs: cmd.CPUs, Nice: cmd.Nice, Umask: cmd.Umask}
 	if root == "/" {
 		o.MountAt = "/tmp"
+	}
+	if os.Geteuid() != 0 {
+		o.MaxProcesses = cmd.processes()
 	}
 	if o.Hostname == "" {
 		o.Hostname = "sparkwheel"
@@ -111,17 +117,13 @@ type limits struct {
 }
 
 func (c *child) limit(cmd Command) *limits {
-	processes := cmd.Processes
-	if processes == 0 {
-		processes = defaultProcesses
-	}
-	l := &limits{group: newGroup(c.cmd.Process.Pid, cmd.Memory, processes), stop: func() {}}
+	l := &limits{group: newGroup(c.cmd.Process.Pid, cmd.Memory, cmd.processes()), stop: func() {}}
 	w := &watcher{kill: c.kill}
 	if l.group.memory == "" {
 		w.memory = cmd.Memory
 	}
 	if l.group.pids == "" {
-		w.processes = processes
+		w.processes = cmd.processes()
 	}
 	if w.memory > 0 || w.processes > 0 {
 		l.watcher = w

@@ -80,6 +80,13 @@ type Command struct {
 	Umask int
 }
 
+func (c *Command) processes() int {
+	if c.Processes > 0 {
+		return c.Processes
+	}
+	return defaultProcesses
+}
+
 const (
 	defaultOutputLimit = 4 << 30
 	defaultProcesses   = 16384
