@@ -6,8 +6,12 @@ import "github.com/spf13/cobra"
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.lockCommand(),
+		a.fetchCommand(),
+		a.planCommand(),
 		a.buildCommand(),
 		a.layerCommand(),
+		a.sourceCommand(),
+		a.doctorCommand(),
 		a.versionCommand(),
 	}
 }

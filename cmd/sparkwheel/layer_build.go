@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
@@ -80,21 +79,19 @@ func imageWriter(out string) (func(context.Context, v1.Image) error, error) {
 	if rest == "" {
 		return nil, usageErrorf("-o %q is none of oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE", out)
 	}
-	tag, err := name.NewTag("localhost/sparkwheel:latest")
-	if err != nil {
-		return nil, err
-	}
 	switch scheme {
 	case "oci":
 		return func(ctx context.Context, img v1.Image) error {
-			dir, tag := layout.Split(rest)
+			dir, tag := pipeline.SplitTag(rest)
 			_, err := layout.Write(ctx, dir, tag, img)
 			return err
 		}, nil
 	case "oci-archive":
 		return func(ctx context.Context, img v1.Image) error { return archive.WriteOCI(ctx, rest, "latest", img) }, nil
 	case "docker-archive":
-		return func(ctx context.Context, img v1.Image) error { return archive.WriteDocker(ctx, rest, tag, img) }, nil
+		return func(ctx context.Context, img v1.Image) error {
+			return archive.WriteDocker(ctx, rest, "sparkwheel:latest", img)
+		}, nil
 	}
 	return nil, usageErrorf("-o %q is none of oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE", out)
 }
@@ -170,7 +167,7 @@ func describeImage(image string, img v1.Image, made []pipeline.Layer) (imageDocu
 			Digest: d.Digest.String(), DiffID: config.RootFS.DiffIDs[i].String(), Size: d.Size,
 			MediaType: string(d.MediaType), Wheels: []string{}, New: i >= first,
 		}
-		if w := d.Annotations[layer.WheelsAnnotation]; w != "" {
+		if w := d.Annotations[layer.CommentAnnotation]; w != "" {
 			l.Wheels = strings.Fields(w)
 		}
 		doc.Layers = append(doc.Layers, l)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 
@@ -36,11 +37,7 @@ func TestE2EToolFromIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tags, err := index.Supported("3.12", "manylinux_2_36_x86_64")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := index.Wheel("uv", "0.13.9", files, tags)
+	f, err := index.Wheel("uv", "0.13.9", files, wheel.Supported("3.12", wheel.Platforms(36, "x86_64")))
 	if err != nil {
 		t.Fatal(err)
 	}

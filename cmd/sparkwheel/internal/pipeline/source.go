@@ -17,7 +17,6 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
-	"github.com/sparkwheel/sparkwheel/git/patch"
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/requirements/rewrite"
 	"github.com/sparkwheel/sparkwheel/requirements/version"
@@ -67,7 +66,7 @@ func prepare(ctx context.Context, env Env, src recipe.Source, dir string, c git.
 		return nil, err
 	}
 	key := treeKey(src, c, patches)
-	entry, hit, err := env.Store.Do(ctx, "stage", key, func(dir string) error {
+	entry, hit, err := env.Store.Do(ctx, store.Stage, key, func(dir string) error {
 		return fillTree(ctx, env, src, c, patches, dir, r)
 	})
 	if err != nil {
@@ -130,16 +129,6 @@ func fillTree(ctx context.Context, env Env, src recipe.Source, c git.Commit, pat
 	}
 	defer root.Close()
 	done := Prepared{Hash: tree.Hash, Submodules: tree.Submodules}
-	for _, p := range patches {
-		parsed, err := patch.Parse(p.file, p.text)
-		if err != nil {
-			return err
-		}
-		if err := parsed.Apply(root); err != nil {
-			return fmt.Errorf("source %s: %w", src.Name, err)
-		}
-		done.Patches = append(done.Patches, Patch{p.file, p.sha256})
-	}
 	if err := done.rewrite(root, src.Rewrite); err != nil {
 		return fmt.Errorf("source %s: %w", src.Name, err)
 	}

@@ -97,10 +97,10 @@ func remaining(e stage.Event) (time.Duration, bool) {
 // Duration writes d as people say it: 0.4s, 12s, 3m05s, 2h07m.
 func Duration(d time.Duration) string {
 	switch {
-	case d < 10*time.Second:
+	case d < 9950*time.Millisecond: // what rounds to 10.0 is written as 10
 		return fmt.Sprintf("%.1fs", d.Seconds())
 	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
+		return fmt.Sprintf("%ds", min(59, int(d.Seconds()+0.5)))
 	case d < time.Hour:
 		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 	}

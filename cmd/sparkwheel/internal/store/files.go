@@ -9,45 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sweep removes what dead runs left in tmp: an entry's temp belongs to whoever
-// holds the entry's lock, so one whose lock is free has no owner. Errors only
-// mean that it stays until the next time.
+// sweep empties tmp. The caller holds the store alone. An error only means that
+// something stays until the next time.
 func (s Store) sweep() {
-	names, err := os.ReadDir(s.Path("tmp"))
+	names, err := os.ReadDir(s.Scratch())
 	if err != nil {
 		return
 	}
 	for _, e := range names {
-		kind, key, ok := parseTemp(e.Name())
-		if !ok {
-			continue
-		}
-		unlock, err := s.tryLock(kind, key)
-		if err != nil {
-			continue
-		}
 		_ = removeAll(s.Path("tmp", e.Name()))
-		unlock()
 	}
-}
-
-// parseTemp reads the name that temp or remove gave.
-func parseTemp(name string) (kind string, key Key, ok bool) {
-	name = trimSuffix(name, ".trash")
-	for _, kind := range []string{Stage, Rootfs, Tools} {
-		if len(name) == len(kind)+1+64 && name[:len(kind)+1] == kind+"-" {
-			key, err := DigestKey(name[len(kind)+1:])
-			return kind, key, err == nil
-		}
-	}
-	return "", Key{}, false
-}
-
-func trimSuffix(s, suffix string) string {
-	if len(s) > len(suffix) && s[len(s)-len(suffix):] == suffix {
-		return s[:len(s)-len(suffix)]
-	}
-	return s
 }
 
 // removeAll is os.RemoveAll for trees with directories that their owner may

@@ -162,7 +162,16 @@ func (s Store) check(kind string, key Key, deep bool) (*record, error) {
 		if err == nil && !info.IsDir() {
 			err = errors.New("files is no directory")
 		}
-		return rec, err
+		return rec, present(err)
 	}
-	return rec, compare(root, rec.Files, deep)
+	return rec, present(compare(root, rec.Files, deep))
+}
+
+// present hides that a part of an entry does not exist: the entry does, and is
+// damaged.
+func present(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New(err.Error())
+	}
+	return err
 }
