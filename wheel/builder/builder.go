@@ -73,6 +73,8 @@ type Spec struct {
 	RequireArch []string
 	// NoRepack leaves the wheel as the backend packed it.
 	NoRepack bool
+	// Vary is nil but in a build that checks another.
+	Vary *Variation
 }
 
 // Runner runs one command; *sandbox.Sandbox is one.
@@ -154,12 +156,13 @@ func (b *build) prepare(ctx context.Context) error {
 	if err := os.Chmod(b.work, 0o700); err != nil {
 		return err
 	}
-	for _, d := range []string{dirHome, dirBin, dirWheels, dirOut} {
+	for _, d := range []string{b.spec.home(), dirBin, dirWheels, dirOut} {
 		if err := os.Mkdir(b.host(d), 0o755); err != nil {
 			return err
 		}
 	}
-	if err := copyTree(ctx, b.spec.Source, b.host(dirSource), b.spec.Epoch); err != nil {
+	copier := copier{at: b.spec.Epoch, reverse: b.spec.Vary != nil && b.spec.Vary.Reverse}
+	if err := copier.tree(ctx, b.spec.Source, b.host(dirSource)); err != nil {
 		return fmt.Errorf("copying the source: %w", err)
 	}
 	if err := writeFiles(b.host(dirSource), b.spec.Files, b.spec.Epoch); err != nil {

@@ -16,7 +16,7 @@ func (s *Spec) environment() []string {
 	jobs := strconv.Itoa(max(s.Jobs, 1))
 	env := newVariables(
 		"PATH="+systemPath,
-		"HOME="+dirHome, "USER=root", "LOGNAME=root", "SHELL=/bin/sh", "TERM=dumb",
+		"HOME="+s.home(), "USER=root", "LOGNAME=root", "SHELL=/bin/sh", "TERM=dumb",
 		"TMPDIR=/tmp", "CFLAGS=-ffile-prefix-map="+dirSource+"=.", "CXXFLAGS=-ffile-prefix-map="+dirSource+"=.",
 		"LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TZ=UTC",
 		"SOURCE_DATE_EPOCH="+strconv.FormatInt(s.Epoch.Unix(), 10),
@@ -38,6 +38,13 @@ func (s *Spec) environment() []string {
 	}
 	env.set("PATH=" + venvBin + ":" + env.get("PATH"))
 	return env.list
+}
+
+func (s *Spec) home() string {
+	if s.Vary != nil && s.Vary.Home != "" {
+		return s.Vary.Home
+	}
+	return dirHome
 }
 
 // launcherVariables send every build system that knows how through the

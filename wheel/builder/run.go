@@ -66,10 +66,14 @@ func (b *build) mounts() []sandbox.Mount {
 func (b *build) command(ctx context.Context, what string, args []string) error {
 	fmt.Fprintf(b.log, "+ %s\n", strings.Join(args, " "))
 	var scan explain.Scanner
-	err := b.run.Run(ctx, sandbox.Command{
+	cmd := sandbox.Command{
 		Args: args, Env: b.spec.environment(), Dir: path.Join(dirSource, b.spec.Subdir),
 		Mounts: b.mounts(), Output: io.MultiWriter(&scan, b.log), Memory: b.spec.Memory, Nice: niceness,
-	})
+	}
+	if b.spec.Vary != nil {
+		cmd.Umask = b.spec.Vary.Umask
+	}
+	err := b.run.Run(ctx, cmd)
 	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok {
 		return &FailedError{Doing: what + " " + b.spec.Distribution, Exit: exit, Findings: scan.Findings()}
 	}

@@ -6,6 +6,7 @@ package launcher
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,7 +25,7 @@ const Name = "sparkwheel-launch"
 const (
 	EnvCommands    = "SPARKWHEEL_COMMANDS"     // file that gets a Command a line, as JSON
 	EnvRequireArch = "SPARKWHEEL_REQUIRE_ARCH" // architectures, separated by commas, that every CUDA compilation must name
-	EnvCache       = "SPARKWHEEL_CACHE"        // program that runs the compiler and keeps what it makes, such as /usr/bin/ccache
+	EnvCache       = "SPARKWHEEL_CACHE"        // program that runs the compiler and keeps what it makes, such as ccache; one that is not there is done without
 	EnvSource      = "SPARKWHEEL_SOURCE"       // directory whose name compilers shall write as "."
 )
 
@@ -65,7 +66,7 @@ func run(args, env []string) error {
 			return err
 		}
 	}
-	if cache := get(env, EnvCache); cache != "" && c.compiles() {
+	if cache, err := find(get(env, EnvCache), get(env, "PATH")); err == nil && c.compiles() {
 		args = append([]string{cache}, args...)
 	}
 	program, err := find(args[0], get(env, "PATH"))
@@ -113,6 +114,9 @@ func (c *call) check(required string) error {
 func find(name, dirs string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
+	}
+	if name == "" {
+		return "", errors.New("no program is named")
 	}
 	for _, dir := range filepath.SplitList(dirs) {
 		p := path.Join(dir, name)
