@@ -49,6 +49,10 @@ func (m *Mirrors) idle() time.Duration {
 	return time.Minute
 }
 
+// Path is the bare repository of a URL's whole commits, there or not: what is
+// copied elsewhere serves as a mirror there.
+func (m *Mirrors) Path(url string) string { return filepath.Join(m.Dir, mirrorKey(url)+".git") }
+
 // mirror opens the repository of whole commits of a URL.
 func (m *Mirrors) mirror(url string) (*repository, error) {
 	return m.open(mirrorKey(url) + ".git")

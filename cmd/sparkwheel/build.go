@@ -123,7 +123,7 @@ func (a *app) loadOrMakeLock(ctx context.Context, env pipeline.Env, r *recipe.Re
 	case a.offline:
 		return nil, notLockedErrorf("there is no lock at %s and --offline forbids making one; run `sparkwheel lock` while there is a network", path)
 	}
-	l, err = a.makeLock(ctx, env, wanted)
+	l, err = a.makeLock(ctx, env, wanted, nil, pipeline.Upgrade{})
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
 		Mirrors:  mirrors,
 		Index:    &index.Client{HTTP: http.DefaultClient, Index: indexURL, Offline: a.offline},
 		Host:     hostPlatform(),
-		Fetch:    a.fetchNetwork(indexURL),
+		Network:  a.fetchNetwork(indexURL),
 		Launcher: program,
 		Offline:  a.offline,
 		Jobs:     a.jobs,
@@ -65,8 +65,8 @@ var passed = []string{
 
 // fetchNetwork is the network as uv needs it inside the sandbox: names are
 // looked up and certificates trusted as on this host.
-func (a *app) fetchNetwork(index string) pipeline.Fetch {
-	var f pipeline.Fetch
+func (a *app) fetchNetwork(index string) pipeline.Network {
+	var f pipeline.Network
 	for _, k := range passed {
 		if v := a.Getenv(k); v != "" {
 			f.Env = append(f.Env, k+"="+v)
@@ -195,7 +195,13 @@ func classify(ctx context.Context, err error) error {
 		return &codeError{codeInterrupted, fmt.Errorf("interrupted: %w", err)}
 	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*pipeline.PlatformError](err):
 		return &codeError{codeUsage, err}
-	case isError[*recipe.MismatchError](err), isError[*pipeline.NotLockedError](err), isError[*pipeline.OfflineError](err):
+	}
+	return notLocked(err)
+}
+
+// notLocked gives exit code 4 to what the lock or an offline store lacks.
+func notLocked(err error) error {
+	if isError[*recipe.MismatchError](err) || isError[*pipeline.NotLockedError](err) || isError[*pipeline.OfflineError](err) || errors.Is(err, recipe.ErrNoLock) {
 		return &codeError{codeNotLocked, err}
 	}
 	return err

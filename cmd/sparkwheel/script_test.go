@@ -5,11 +5,14 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files and script output")
 
 func TestMain(m *testing.M) {
+	sandbox.Init()
 	testscript.Main(m, map[string]func(){"sparkwheel": main})
 }
 

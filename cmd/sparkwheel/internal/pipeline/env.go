@@ -26,14 +26,14 @@ type Env struct {
 	Registry *registry.Client
 	Host     v1.Platform
 	Sandbox  sandbox.Mode
-	Fetch    Fetch
+	Network  Network
 	Launcher string // path of this program, bound into builds as compiler launcher
 	Offline  bool
 	Jobs     int
 }
 
-// Fetch is the network as the fetch phase's uv needs it inside the sandbox.
-type Fetch struct {
+// Network is the network as the fetch phase's uv needs it inside the sandbox.
+type Network struct {
 	Env    []string        // index, proxy and certificate variables
 	Mounts []sandbox.Mount // resolv.conf, hosts, certificates
 }

@@ -66,7 +66,7 @@ func prepare(ctx context.Context, env Env, src recipe.Source, dir string, c git.
 		return nil, err
 	}
 	key := treeKey(src, c, patches)
-	entry, hit, err := env.Store.Do(ctx, "stage", key, func(dir string) error {
+	entry, hit, err := env.Store.Do(ctx, store.Stage, key, func(dir string) error {
 		return fillTree(ctx, env, src, c, patches, dir, r)
 	})
 	if err != nil {

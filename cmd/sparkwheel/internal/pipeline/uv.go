@@ -55,10 +55,8 @@ func fetchUV(ctx context.Context, env Env, locked []recipe.LockedFile, p v1.Plat
 		if f.Platform != want {
 			continue
 		}
-		pin := index.Pin{Name: "uv", File: f.File, URL: f.URL, SHA256: f.SHA256, Size: f.Size}
-		key := store.NewHash("uv").Field("wheel", f.SHA256).Key()
-		dir, hit, err := env.Store.Do(ctx, "tools", key, func(dir string) error {
-			path, err := download(ctx, env, pin, r.Progress)
+		dir, hit, err := env.Store.Do(ctx, store.Tools, uvKey(f), func(dir string) error {
+			path, err := download(ctx, env, uvPin(f), r.Progress)
 			if err != nil {
 				return err
 			}
@@ -73,6 +71,14 @@ func fetchUV(ctx context.Context, env Env, locked []recipe.LockedFile, p v1.Plat
 		return Tool{Path: filepath.Join(dir, "uv"), SHA256: f.SHA256}, nil
 	}
 	return Tool{}, fmt.Errorf("the lock pins no uv for %s; run `sparkwheel lock --upgrade=uv`", want)
+}
+
+func uvKey(f recipe.LockedFile) store.Key {
+	return store.NewHash("uv").Field("wheel", f.SHA256).Key()
+}
+
+func uvPin(f recipe.LockedFile) index.Pin {
+	return index.Pin{Name: "uv", File: f.File, URL: f.URL, SHA256: f.SHA256, Size: f.Size}
 }
 
 // download brings a pinned file into the store's blobs. Offline, a file that

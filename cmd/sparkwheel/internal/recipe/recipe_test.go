@@ -83,7 +83,7 @@ func TestParseFaults(t *testing.T) {
 		want []string
 	}{
 		"unknown key": {strings.Replace(minimal, "python =", "pyhton =", 1), []string{"r.toml:4:1: unknown key target.pyhton (nearest known key: python)"}},
-		"no TOML":     {minimal + "x = = 1\n", []string{"r.toml:", "1| "}},
+		"no TOML":     {minimal + "x = = 1\n", []string{"r.toml:17:5: ", "17| x = = 1"}},
 		"a wheel of no source": {
 			strings.Replace(minimal, `source = "a"`, `source = "b"`, 1),
 			[]string{`wheel "a": no [[source]] is named "b"; there are a`},
@@ -143,8 +143,8 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(minimal))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r, err := Parse("f", "", text)
-		if err == nil && len(r.Wheels) == 0 {
-			t.Error("a recipe without a wheel passed")
+		if err == nil && len(r.Wheels) == 0 && r.Runtime.Empty() {
+			t.Error("a recipe that makes nothing passed")
 		}
 	})
 }
