@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -95,6 +96,9 @@ func (t authTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 func (e *endpoint) url(format string, args ...any) string {
 	return e.scheme + "://" + e.authHost + "/v2/" + e.repo + "/" + fmt.Sprintf(format, args...)
 }
+
+// base is the address that relative Locations are read against.
+func (e *endpoint) base() (*url.URL, error) { return url.Parse(e.scheme + "://" + e.authHost + "/") }
 
 // call is one request. Body is opened for each sending; nil for none.
 type call struct {

@@ -163,29 +163,29 @@ func (u *upload) post(ctx context.Context, target string) (mounted bool, err err
 }
 
 // status asks how much the registry has. A session it no longer knows is
-// dropped; where it cannot say, what it acknowledged last is believed.
+// dropped; where a registry cannot say, what it acknowledged last is believed:
+// it refuses the next chunk, or the digest at the end, when that is wrong.
 func (u *upload) status(ctx context.Context) error {
+	u.unsure = false
 	resp, err := u.to.do(ctx, call{method: http.MethodGet, url: u.location}, http.StatusNoContent, http.StatusOK, http.StatusAccepted)
 	switch {
 	case err == nil:
-	case hasStatus(err, http.StatusMethodNotAllowed, http.StatusNotImplemented, http.StatusBadRequest) && !u.resumed:
-		// Unless a request was cut off the registry stands where it said.
-		u.abandon()
+	case hasStatus(err, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotImplemented):
 		return nil
-	case hasStatus(err, 400, 404, 405, 410, 416, 501):
+	case hasStatus(err, http.StatusNotFound, http.StatusGone, http.StatusRequestedRangeNotSatisfiable):
 		u.abandon()
 		return nil
 	default:
+		u.unsure = true
 		return err
 	}
 	defer resp.Body.Close()
-	if got, ok := received(resp.Header); ok && got <= u.source.size {
-		u.offset = got
-	} else {
+	got, ok := received(resp.Header)
+	if !ok || got > u.source.size {
 		u.abandon()
 		return nil
 	}
-	u.unsure = false
+	u.offset = got
 	return u.follow(resp)
 }
 
