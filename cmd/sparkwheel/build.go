@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/layer/layout"
+	"github.com/sparkwheel/sparkwheel/requirements"
+)
+
+type buildFlags struct {
+	overrideFlags
+	out     string
+	push    string
+	sandbox string
+	reg     registryFlags
+}
+
+func (a *app) buildCommand() *cobra.Command {
+	var f buildFlags
+	cmd := &cobra.Command{
+		Use:   "build [TARGET...]",
+		Short: "Build the recipe's wheels and image from the lock",
+		Long: "Build the recipe's wheels and image from the lock, which is made first when there is none.\n" +
+			"A TARGET is a wheel's name in the recipe, `wheels` or `image` (the default: everything).",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.runBuild(cmd.Context(), &f, args)
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().StringVarP(&f.out, "output", "o", "out", "`DIR` for image, wheels, build.json")
+	cmd.Flags().StringVar(&f.push, "push", "", "push the image to `IMAGE`")
+	cmd.Flags().StringVar(&f.sandbox, "sandbox", "namespaces", "`namespaces|none`: none runs upstream code unconfined and is recorded")
+	f.reg.register(cmd)
+	return cmd
+}
+
+func (a *app) runBuild(ctx context.Context, f *buildFlags, targets []string) error {
+	started := time.Now()
+	r, o, err := a.recipeAndOverride(&f.overrideFlags)
+	if err != nil {
+		return err
+	}
+	if len(r.Missing) > 0 {
+		return usageErrorf("recipe %s needs what sparkwheel does not reach yet:\n  - %s\nuse `-r empty`, or a recipe of your own without these", r.Name, strings.Join(r.Missing, "\n  - "))
+	}
+	names, image, err := chooseTargets(r, targets)
+	if err != nil {
+		return err
+	}
+	if f.push != "" && !image {
+		return usageErrorf("--push needs the image, and only %s was asked for", strings.Join(targets, ", "))
+	}
+	env, err := a.openEnv(&f.reg)
+	if err != nil {
+		return err
+	}
+	defer env.Store.Close()
+	if env.Sandbox, err = sandboxMode(f.sandbox); err != nil {
+		return err
+	}
+	l, err := a.loadOrMakeLock(ctx, env, r, o, f.out)
+	if err != nil {
+		return classify(ctx, err)
+	}
+	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
+	s, err := pipeline.Build(g, env, r, l, names, image)
+	if err != nil {
+		return classify(ctx, err)
+	}
+	if err := a.runGraph(ctx, g); err != nil {
+		return classify(ctx, err)
+	}
+	return classify(ctx, a.finishBuild(ctx, env, f, s.Value(), started))
+}
+
+// chooseTargets reads the command's targets; nil names mean every wheel.
+func chooseTargets(r *recipe.Recipe, targets []string) (names []string, image bool, err error) {
+	if len(targets) == 0 {
+		return nil, true, nil
+	}
+	known := []string{"wheels", "image"}
+	for _, w := range r.Wheels {
+		known = append(known, w.Name)
+	}
+	for _, t := range targets {
+		if !slices.Contains(known, t) {
+			return nil, false, usageErrorf("recipe %s has no target %q; it has %s", r.Name, t, strings.Join(known, ", "))
+		}
+	}
+	if slices.Contains(targets, "image") {
+		return nil, true, nil
+	}
+	if slices.Contains(targets, "wheels") {
+		return nil, false, nil
+	}
+	return targets, false, nil
+}
+
+func (a *app) loadOrMakeLock(ctx context.Context, env pipeline.Env, r *recipe.Recipe, o recipe.Override, out string) (*recipe.Lock, error) {
+	wanted, err := r.With(o)
+	if err != nil {
+		return nil, usageErrorf("%w", err)
+	}
+	path := a.lockPath(r, out)
+	l, err := recipe.LoadLock(path, r)
+	switch {
+	case err == nil:
+		return l, l.Covers(path, r, o)
+	case !errors.Is(err, recipe.ErrNoLock):
+		return nil, err
+	case a.offline:
+		return nil, notLockedErrorf("there is no lock at %s and --offline forbids making one; run `sparkwheel lock` while there is a network", path)
+	}
+	l, err = a.makeLock(ctx, env, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.Save(path)
+}
+
+// buildDocument is the --json document of build.
+type buildDocument struct {
+	Image   string                `json:"image,omitempty"`
+	Digest  string                `json:"digest,omitempty"`
+	Wheels  []fileDocument        `json:"wheels"`
+	Commits map[string]string     `json:"commits"`
+	Changes []requirements.Change `json:"changes"`
+	Seconds float64               `json:"seconds"`
+}
+
+type fileDocument struct {
+	File   string `json:"file"`
+	SHA256 string `json:"sha256"`
+}
+
+func (a *app) finishBuild(ctx context.Context, env pipeline.Env, f *buildFlags, res *pipeline.Result, started time.Time) error {
+	if err := pipeline.Output(f.out, res); err != nil {
+		return err
+	}
+	doc := buildDocument{Wheels: []fileDocument{}, Commits: map[string]string{}, Changes: []requirements.Change{}}
+	for _, w := range res.Wheels {
+		doc.Wheels = append(doc.Wheels, fileDocument{w.File, w.SHA256})
+	}
+	for _, s := range res.Record.Sources {
+		doc.Commits[s.Name] = s.Commit
+		doc.Changes = append(doc.Changes, s.Changes...)
+	}
+	a.sayChanges(res.Record)
+	line := filepath.Join(f.out, "wheels")
+	if res.Image != nil {
+		digest, err := layout.Write(ctx, filepath.Join(f.out, "image"), "latest", res.Image)
+		if err != nil {
+			return fmt.Errorf("writing the image: %w", err)
+		}
+		doc.Image, doc.Digest, line = "oci:"+filepath.Join(f.out, "image"), digest.String(), digest.String()
+	}
+	if f.push != "" {
+		if _, err := a.push(ctx, env, f.push, res.Image); err != nil {
+			return err
+		}
+		doc.Image = f.push
+	}
+	doc.Seconds = time.Since(started).Seconds()
+	if err := writeReport(f.out, doc, a.store); err != nil {
+		return err
+	}
+	return a.result(doc, line)
+}
+
+func (a *app) sayChanges(rec *pipeline.Record) {
+	for _, s := range rec.Sources {
+		for _, c := range s.Changes {
+			after := strings.TrimSpace(c.After)
+			if after == "" {
+				after = "(dropped)"
+			}
+			fmt.Fprintf(a.Stderr, "changed %s %s:%d: %s -> %s\n", s.Name, c.File, c.Line, strings.TrimSpace(c.Before), after)
+		}
+		for _, rule := range s.Unmatched {
+			fmt.Fprintf(a.Stderr, "note: rule %s matched nothing in %s\n", rule, s.Name)
+		}
+	}
+}
+
+// writeReport leaves what depends on this run and this host, which has no
+// place in build.json.
+func writeReport(dir string, doc buildDocument, store string) error {
+	text, err := json.MarshalIndent(map[string]any{"build": doc, "store": store}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return recipe.WriteFile(filepath.Join(dir, "build-report.json"), append(text, '\n'))
+}

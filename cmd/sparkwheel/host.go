@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
+)
+
+// openEnv lends this host to a run: its store, its network, its processors.
+func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
+	s, err := store.Open(a.store)
+	if err != nil {
+		return pipeline.Env{}, err
+	}
+	rewrites, err := a.rewrites()
+	if err != nil {
+		return pipeline.Env{}, err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return pipeline.Env{}, fmt.Errorf("finding this program: %w", err)
+	}
+	env := pipeline.Env{
+		Store: s,
+		Mirrors: &git.Mirrors{
+			Dir: s.Path("git"), Rewrites: rewrites, Transport: http.DefaultTransport, Offline: a.offline,
+		},
+		Index:    a.indexClient(),
+		Host:     hostPlatform(),
+		Fetch:    a.fetchNetwork(),
+		Launcher: program,
+		Offline:  a.offline,
+		Jobs:     a.jobs,
+	}
+	env.Registry, err = reg.client(a, env)
+	return env, err
+}
+
+func hostPlatform() v1.Platform {
+	return v1.Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH}
+}
+
+// rewrites reads --mirror PREFIX=BASE.
+func (a *app) rewrites() ([]git.Rewrite, error) {
+	var out []git.Rewrite
+	for _, m := range a.mirrors {
+		prefix, base, ok := strings.Cut(m, "=")
+		if !ok || prefix == "" || base == "" {
+			return nil, usageErrorf("--mirror %q is not PREFIX=BASE, such as https://github.com/=http://127.0.0.1:8080/", m)
+		}
+		out = append(out, git.Rewrite{Prefix: prefix, Base: base})
+	}
+	return out, nil
+}
+
+// passed are the variables by which a user tells uv of indexes, proxies and
+// certificates; uv sees no others of this host's.
+var passed = []string{
+	"UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_INDEX_STRATEGY", "UV_INSECURE_HOST", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS",
+	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+}
+
+// fetchNetwork is the network as uv needs it inside the sandbox: names are
+// looked up and certificates trusted as on this host.
+func (a *app) fetchNetwork() pipeline.Fetch {
+	var f pipeline.Fetch
+	for _, k := range passed {
+		if v := a.Getenv(k); v != "" {
+			f.Env = append(f.Env, k+"="+v)
+		}
+	}
+	if index := a.userIndex(); index != "" && a.Getenv("UV_DEFAULT_INDEX") == "" && a.Getenv("UV_INDEX_URL") == "" {
+		f.Env = append(f.Env, "UV_DEFAULT_INDEX="+index)
+	}
+	for _, file := range []string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"} {
+		if real, err := filepath.EvalSymlinks(file); err == nil {
+			f.Mounts = append(f.Mounts, sandbox.Mount{Source: real, Target: file})
+		}
+	}
+	if ca := a.certificates(); ca != "" {
+		f.Mounts = append(f.Mounts, sandbox.Mount{Source: ca, Target: "/build/ca.crt"})
+		f.Env = append(f.Env, "SSL_CERT_FILE=/build/ca.crt")
+	}
+	return f
+}
+
+// certificates is the host's bundle of trusted certificates.
+func (a *app) certificates() string {
+	for _, p := range []string{a.Getenv("SSL_CERT_FILE"), "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"} {
+		if p == "" {
+			continue
+		}
+		if real, err := filepath.EvalSymlinks(p); err == nil {
+			return real
+		}
+	}
+	return ""
+}
+
+// loadRecipe is the recipe that the flags ask for, and what one run overrides.
+func (a *app) loadRecipe() (*recipe.Recipe, error) {
+	name := a.recipe
+	if name == "" {
+		name = "spark"
+		if _, err := os.Stat("sparkwheel.toml"); err == nil {
+			name = "sparkwheel.toml"
+		}
+	}
+	r, err := recipe.Load(name)
+	if err != nil {
+		return nil, usageErrorf("%w", err)
+	}
+	return r, nil
+}
+
+// lockPath is where a recipe's lock is looked for: --lock, else beside the
+// recipe's file, else in the output directory.
+func (a *app) lockPath(r *recipe.Recipe, out string) string {
+	inOut := filepath.Join(out, "sparkwheel.lock")
+	if a.lock != "" {
+		return a.lock
+	}
+	if r.Path == "" {
+		return inOut
+	}
+	beside := strings.TrimSuffix(r.Path, filepath.Ext(r.Path)) + ".lock"
+	if _, err := os.Stat(beside); err == nil {
+		return beside
+	}
+	return inOut
+}
+
+// overrideFlags are --ref, --vllm-ref, --flashinfer-ref and --base.
+type overrideFlags struct {
+	refs             []string
+	vllm, flashinfer string
+	base             string
+}
+
+func (f *overrideFlags) override() (recipe.Override, error) {
+	o := recipe.Override{Refs: map[string]string{}, Base: f.base}
+	for _, r := range f.refs {
+		name, ref, ok := strings.Cut(r, "=")
+		if !ok || name == "" || ref == "" {
+			return o, usageErrorf("--ref %q is not NAME=REF, such as vllm=v0.22.1", r)
+		}
+		o.Refs[name] = ref
+	}
+	for name, ref := range map[string]string{"vllm": f.vllm, "flashinfer": f.flashinfer} {
+		if ref == "" {
+			continue
+		}
+		if other, ok := o.Refs[name]; ok && other != ref {
+			return o, usageErrorf("--ref %s=%s and --%s-ref %s disagree", name, other, name, ref)
+		}
+		o.Refs[name] = ref
+	}
+	return o, nil
+}
+
+// classify gives the errors of the rooms the exit codes of the design.
+func classify(ctx context.Context, err error) error {
+	var coded *codeError
+	switch {
+	case err == nil, errors.As(err, &coded):
+		return err
+	case ctx.Err() != nil:
+		return &codeError{codeInterrupted, fmt.Errorf("interrupted: %w", err)}
+	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*pipeline.PlatformError](err):
+		return &codeError{codeUsage, err}
+	case isError[*recipe.MismatchError](err), isError[*pipeline.NotLockedError](err), isError[*pipeline.OfflineError](err):
+		return &codeError{codeNotLocked, err}
+	}
+	return err
+}
+
+func isError[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}

@@ -1,0 +1,201 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/wheel"
+	"github.com/sparkwheel/sparkwheel/wheel/install"
+)
+
+// LayersRequest asks for wheels on a base, without a recipe's build.
+type LayersRequest struct {
+	Wheels   []string // paths
+	Base     string
+	Platform string // "" decides by the wheels' tags, else by the host
+	Python   string // for a base whose interpreter is absent or of another platform
+}
+
+// OpenImage opens an image on this host or in a registry.
+func OpenImage(ctx context.Context, env Env, reference string, p v1.Platform) (v1.Image, error) {
+	return openImage(ctx, env, reference, "", p)
+}
+
+// Layers adds the stages that verify wheels and put each into a layer on a
+// base. Nothing is written before all wheels are found sound.
+func Layers(g *stage.Graph, env Env, req LayersRequest) (*stage.Stage[*Result], error) {
+	names, err := parseNames(req.Wheels)
+	if err != nil {
+		return nil, err
+	}
+	platform, err := requestedPlatform(env, req.Platform, names)
+	if err != nil {
+		return nil, err
+	}
+	base := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
+		return layersBase(ctx, env, req, platform, run)
+	})
+	verified := stage.Add(g, "verify wheels", func(ctx context.Context, _ *stage.Run) (struct{}, error) {
+		var all []error
+		for _, path := range req.Wheels {
+			all = append(all, verifyWheel(ctx, path))
+		}
+		return struct{}{}, errors.Join(all...)
+	})
+	return stage.Add(g, "layers", func(ctx context.Context, run *stage.Run) (*Result, error) {
+		return layWheels(ctx, env, req.Wheels, base.Value())
+	}, base, verified), nil
+}
+
+func layWheels(ctx context.Context, env Env, paths []string, base *Base) (*Result, error) {
+	if err := fits(paths, base); err != nil {
+		return nil, err
+	}
+	res := &Result{}
+	var blobs []*layer.Blob
+	for _, path := range paths {
+		sum, _, err := hashFile(path)
+		if err != nil {
+			return nil, err
+		}
+		blob, err := WheelLayer(ctx, env, base.Python.Scheme, path, sum)
+		if err != nil {
+			return nil, err
+		}
+		blobs = append(blobs, blob)
+		res.Layers = append(res.Layers, Layer{blob, []string{filepath.Base(path)}})
+	}
+	img, err := layer.Append(base.Image, layer.Config{}, blobs...)
+	if err != nil {
+		return nil, fmt.Errorf("assembling the image: %w", err)
+	}
+	res.Image = img
+	return res, nil
+}
+
+func parseNames(paths []string) ([]wheel.Filename, error) {
+	var names []wheel.Filename
+	var faults []error
+	for _, path := range paths {
+		n, err := wheel.ParseFilename(filepath.Base(path))
+		names, faults = append(names, n), append(faults, err)
+	}
+	return names, errors.Join(faults...)
+}
+
+// requestedPlatform is the one asked for, else the one that all wheels with
+// compiled code agree on, else the host's.
+func requestedPlatform(env Env, asked string, names []wheel.Filename) (v1.Platform, error) {
+	if asked != "" {
+		return env.platform(asked)
+	}
+	found := map[string]string{}
+	for _, n := range names {
+		for _, t := range n.Tags {
+			switch {
+			case strings.HasSuffix(t.Platform, "_aarch64"):
+				found["arm64"] = n.String()
+			case strings.HasSuffix(t.Platform, "_x86_64"):
+				found["amd64"] = n.String()
+			}
+		}
+	}
+	switch len(found) {
+	case 0:
+		return env.Host, nil
+	case 1:
+		return v1.Platform{OS: "linux", Architecture: sortedKeys(found)[0]}, nil
+	}
+	return v1.Platform{}, fmt.Errorf("%s is for arm64 and %s for amd64: an image is for one platform; leave one out", found["arm64"], found["amd64"])
+}
+
+// layersBase opens the base and finds out where its Python installs to: by
+// asking the interpreter when it runs here, else by where it lies.
+func layersBase(ctx context.Context, env Env, req LayersRequest, p v1.Platform, run *stage.Run) (*Base, error) {
+	b, err := OpenBase(ctx, env, req.Base, "", p)
+	if err != nil {
+		return nil, err
+	}
+	config, err := b.Image.ConfigFile()
+	if err != nil {
+		return nil, fmt.Errorf("reading the base's configuration: %w", err)
+	}
+	if config.Architecture != "" && config.Architecture != p.Architecture {
+		return nil, fmt.Errorf("base %s is for %s and the image for %s; give another --base or --platform", req.Base, config.Architecture, p.Architecture)
+	}
+	if _, err := b.unpack(ctx, env); err != nil {
+		return nil, err
+	}
+	b.Python, err = locatePython(b.Root, req.Python)
+	if errors.Is(err, ErrNoPython) {
+		run.Note("%v: the image's Python will find the wheels only if it is of version %s and looks in dist-packages", err, req.Python)
+		return b, nil
+	}
+	if err != nil || p.Architecture != env.Host.Architecture {
+		return b, err
+	}
+	asked, err := askPython(ctx, env, b.Root, run)
+	if err != nil {
+		run.Note("the base's interpreter does not run here (%v); its layout is taken from its files", err)
+		return b, nil
+	}
+	b.Python = asked
+	return b, nil
+}
+
+// fits refuses a wheel that the base's Python would not take. A base whose
+// interpreter was not asked is judged by its version alone.
+func fits(paths []string, base *Base) error {
+	var faults []error
+	for _, path := range paths {
+		n, err := wheel.ParseFilename(filepath.Base(path))
+		if err != nil {
+			return err
+		}
+		if base.Python.GLIBC == "" {
+			continue
+		}
+		tags := base.Python.Tags()
+		if !slices.ContainsFunc(n.Tags, func(t wheel.Tag) bool { return slices.Contains(tags, t) }) {
+			faults = append(faults, fmt.Errorf("%s does not fit the base's Python %s on %s with glibc %s", filepath.Base(path), base.Python.Version, base.Python.Machine, base.Python.GLIBC))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// locatePython reads the interpreter's version from where it lies. ErrNoPython
+// comes with the layout of a Debian system for the version asked for.
+func locatePython(root, asked string) (Python, error) {
+	path, err := findPython(root)
+	if errors.Is(err, ErrNoPython) {
+		if asked == "" {
+			return Python{}, fmt.Errorf("%w; say with --python which version the image will have", err)
+		}
+		return Python{Path: "/usr/bin/python3", Version: asked, Scheme: install.Debian(asked)}, err
+	}
+	if err != nil {
+		return Python{}, err
+	}
+	lib := filepath.Join(root, filepath.Dir(filepath.Dir(path)), "lib", "python3.*")
+	dirs, _ := filepath.Glob(lib)
+	version := asked
+	if version == "" && len(dirs) == 1 {
+		version = strings.TrimPrefix(filepath.Base(dirs[0]), "python")
+	}
+	if version == "" {
+		return Python{}, fmt.Errorf("the base has %d versions of Python; say with --python which one", len(dirs))
+	}
+	scheme := install.Debian(version)
+	if strings.HasPrefix(path, "/usr/local/") {
+		scheme = install.UsrLocal(version)
+	}
+	return Python{Path: path, Version: version, Scheme: scheme}, nil
+}

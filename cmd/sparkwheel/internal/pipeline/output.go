@@ -1,0 +1,91 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+)
+
+// Output leaves what was made in dir: wheels, with the marker files of the
+// commits, and build.json. A wheels directory that was there is replaced whole,
+// so that a wheel of an earlier build never lies beside this one's.
+func Output(dir string, res *Result) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("writing results: %w", err)
+	}
+	record, err := res.Record.JSON()
+	if err != nil {
+		return err
+	}
+	if err := writeWheels(dir, res); err != nil {
+		return fmt.Errorf("writing results: %w", err)
+	}
+	if err := recipe.WriteFile(filepath.Join(dir, "build.json"), record); err != nil {
+		return fmt.Errorf("writing results: %w", err)
+	}
+	return nil
+}
+
+func writeWheels(dir string, res *Result) (err error) {
+	temp, err := os.MkdirTemp(dir, ".wheels-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
+	if err := os.Chmod(temp, 0o755); err != nil {
+		return err
+	}
+	for _, w := range res.Wheels {
+		if err := copyFile(w.Path, filepath.Join(temp, w.File)); err != nil {
+			return err
+		}
+	}
+	for name, text := range res.Commits {
+		if err := os.WriteFile(filepath.Join(temp, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return exchange(temp, filepath.Join(dir, "wheels"))
+}
+
+// exchange puts temp where final is and what was there, if anything, at temp.
+func exchange(temp, final string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, temp, unix.AT_FDCWD, final, unix.RENAME_EXCHANGE)
+	if errors.Is(err, fs.ErrNotExist) {
+		return os.Rename(temp, final)
+	}
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		// Some file systems cannot exchange.
+		if err := os.Rename(final, temp+".old"); err != nil {
+			return err
+		}
+		return errors.Join(os.Rename(temp, final), os.RemoveAll(temp+".old"))
+	}
+	return err
+}
+
+// copyFile copies, never links: the user may do as they like with the result,
+// and the store must stay what it was.
+func copyFile(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	if _, err := io.Copy(out, in); err != nil {
+		return err
+	}
+	return out.Sync()
+}

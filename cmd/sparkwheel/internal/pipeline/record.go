@@ -1,0 +1,126 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/requirements"
+)
+
+// Record is build.json: only what the inputs determine, so that it can lie in
+// the image and two builds of one lock give the same bytes.
+type Record struct {
+	Recipe       string         `json:"recipe"`
+	RecipeDigest string         `json:"recipe_digest"`
+	Platform     string         `json:"platform"`
+	Python       string         `json:"python"`
+	Base         RecordBase     `json:"base"`
+	UV           string         `json:"uv"`
+	Sources      []RecordSource `json:"sources"`
+	Wheels       []RecordWheel  `json:"wheels"`
+}
+
+// RecordBase names the base. A base that is a path is known by digest alone.
+type RecordBase struct {
+	Reference string `json:"reference,omitempty"`
+	Digest    string `json:"digest"`
+}
+
+// RecordSource is a repository at a commit and what was done to its tree.
+type RecordSource struct {
+	Name       string                `json:"name"`
+	URL        string                `json:"url"`
+	Ref        string                `json:"ref"`
+	Commit     string                `json:"commit"`
+	Time       time.Time             `json:"time"`
+	Tree       string                `json:"tree"`
+	Version    string                `json:"version"`
+	Submodules []git.Submodule       `json:"submodules,omitempty"`
+	Patches    []Patch               `json:"patches,omitempty"`
+	Changes    []requirements.Change `json:"changes"`
+	Unmatched  []string              `json:"unmatched_rules,omitempty"`
+	Files      []string              `json:"files,omitempty"`
+}
+
+// RecordWheel is a built wheel and what it was built with.
+type RecordWheel struct {
+	Name        string        `json:"name"`
+	File        string        `json:"file"`
+	Version     string        `json:"version"`
+	SHA256      string        `json:"sha256"`
+	Size        int64         `json:"size"`
+	Environment []string      `json:"environment,omitempty"`
+	Shims       []recipe.Shim `json:"shims,omitempty"`
+	Requires    []RecordPin   `json:"build_requirements"`
+}
+
+// RecordPin is a distribution of a build environment.
+type RecordPin struct {
+	File   string `json:"file"`
+	SHA256 string `json:"sha256"`
+}
+
+// JSON is the record's text, indented and with a final newline.
+func (r *Record) JSON() ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(r); err != nil {
+		return nil, fmt.Errorf("encoding build.json: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+func newRecord(r *recipe.Recipe, l *recipe.Lock) *Record {
+	rec := &Record{
+		Recipe: r.Name, RecipeDigest: r.Digest, Platform: l.Platform, Python: l.Python,
+		Base: RecordBase{Digest: l.Base.Digest},
+	}
+	if !isPath(l.Base.Reference) {
+		rec.Base.Reference = l.Base.Reference
+	}
+	if len(l.UV) > 0 {
+		rec.UV = l.UV[0].Version
+	}
+	return rec
+}
+
+func recordSource(src recipe.Source, l recipe.LockedSource, t *Tree) RecordSource {
+	changes := t.Changes
+	if changes == nil {
+		changes = []requirements.Change{}
+	}
+	return RecordSource{
+		Name: l.Name, URL: l.URL, Ref: l.Ref, Commit: l.Commit, Time: l.Time.UTC(), Tree: l.Tree, Version: l.Version,
+		Submodules: t.Submodules, Patches: t.Patches, Changes: changes, Unmatched: t.Unmatched, Files: sortedKeys(src.Files),
+	}
+}
+
+func recordWheel(b buildPlan, w *Wheel) RecordWheel {
+	out := RecordWheel{
+		Name: w.Name, File: w.File, Version: w.Version, SHA256: w.SHA256, Size: w.Size,
+		Environment: b.environment(), Shims: b.recipe.Shims, Requires: []RecordPin{},
+	}
+	for _, p := range w.Requires {
+		out.Requires = append(out.Requires, RecordPin{p.File, p.SHA256})
+	}
+	return out
+}
+
+// Commits are the marker files by name, such as .vllm-commit: the full SHA and
+// a newline.
+func Commits(r *recipe.Recipe, l *recipe.Lock) map[string]string {
+	out := map[string]string{}
+	for _, s := range r.Sources {
+		if locked, ok := l.Source(s.Name); ok && s.Marker != "" {
+			out[s.Marker] = strings.TrimSpace(locked.Commit) + "\n"
+		}
+	}
+	return out
+}

@@ -1,0 +1,118 @@
+package pipeline
+
+import (
+	"archive/zip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
+)
+
+// uvMachines are the platforms that can build, by the name that wheels give
+// their processor.
+var uvMachines = []struct{ platform, machine string }{
+	{"linux/amd64", "x86_64"},
+	{"linux/arm64", "aarch64"},
+}
+
+// lockUV pins the wheel of uv for every platform that can build, so that a lock
+// is the same wherever it is made.
+func lockUV(ctx context.Context, env Env, version string) ([]recipe.LockedFile, error) {
+	files, err := env.Index.Files(ctx, "uv")
+	if err != nil {
+		return nil, fmt.Errorf("locking uv %s: %w", version, err)
+	}
+	var locked []recipe.LockedFile
+	for _, m := range uvMachines {
+		f, ok := findUV(files, version, m.machine)
+		if !ok {
+			return nil, fmt.Errorf("locking uv: the index has no wheel of uv %s for %s; name another version in tools.uv", version, m.platform)
+		}
+		locked = append(locked, recipe.LockedFile{
+			Version: version, Platform: m.platform, File: f.File, URL: f.URL, SHA256: f.SHA256, Size: f.Size,
+		})
+	}
+	return locked, nil
+}
+
+// findUV prefers the glibc build: it is what the measured facts are about.
+func findUV(files []index.File, version, machine string) (index.File, bool) {
+	for _, f := range files {
+		if strings.HasPrefix(f.File, "uv-"+version+"-") && strings.HasSuffix(f.File, "_"+machine+".whl") && strings.Contains(f.File, "manylinux") {
+			return f, true
+		}
+	}
+	return index.File{}, false
+}
+
+// Tool is a program in the store.
+type Tool struct{ Path, SHA256 string }
+
+// fetchUV brings the locked uv of this platform and unpacks its program.
+func fetchUV(ctx context.Context, env Env, locked []recipe.LockedFile, p v1.Platform, r *stage.Run) (Tool, error) {
+	want := p.OS + "/" + p.Architecture
+	for _, f := range locked {
+		if f.Platform != want {
+			continue
+		}
+		pin := index.Pin{Name: "uv", File: f.File, URL: f.URL, SHA256: f.SHA256, Size: f.Size}
+		key := store.NewHash("uv").Field("wheel", f.SHA256).Key()
+		dir, hit, err := env.Store.Do(ctx, "tools", key, func(dir string) error {
+			path, err := download(ctx, env, pin, r.Progress)
+			if err != nil {
+				return err
+			}
+			return unpackMember(path, "uv-"+f.Version+".data/scripts/uv", filepath.Join(dir, "uv"))
+		})
+		if err != nil {
+			return Tool{}, fmt.Errorf("fetching uv %s: %w", f.Version, err)
+		}
+		if hit {
+			r.Hit("unpacked before")
+		}
+		return Tool{Path: filepath.Join(dir, "uv"), SHA256: f.SHA256}, nil
+	}
+	return Tool{}, fmt.Errorf("the lock pins no uv for %s; run `sparkwheel lock --upgrade=uv`", want)
+}
+
+// download brings a pinned file into the store's blobs. Offline, a file that
+// is not there is an *OfflineError.
+func download(ctx context.Context, env Env, pin index.Pin, progress func(done, total int64)) (string, error) {
+	path := filepath.Join(env.blobs(), "sha256", pin.SHA256)
+	if env.Offline {
+		if _, err := os.Stat(path); err != nil {
+			return "", &OfflineError{pin.File}
+		}
+	}
+	return env.Index.Download(ctx, pin, env.blobs(), progress)
+}
+
+func unpackMember(archive, member, path string) (err error) {
+	z, err := zip.OpenReader(archive)
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	in, err := z.Open(member)
+	if err != nil {
+		return fmt.Errorf("%s has no %s: %w", filepath.Base(archive), member, err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	_, err = io.Copy(out, in)
+	return err
+}

@@ -1,0 +1,155 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/wheel"
+	"github.com/sparkwheel/sparkwheel/wheel/builder"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
+)
+
+// Wheel is a built wheel in the store.
+type Wheel struct {
+	Name     string // the recipe's name of it
+	Path     string
+	File     string
+	SHA256   string
+	Size     int64
+	Version  string
+	Requires []index.Pin // the build environment
+}
+
+// buildPlan is everything that one wheel's build depends on.
+type buildPlan struct {
+	recipe recipe.Wheel
+	source recipe.Source
+	locked recipe.LockedSource
+	tree   *Tree
+	base   *Base
+	uv     Tool
+	pins   []index.Pin
+}
+
+func (b buildPlan) values() recipe.Values {
+	return recipe.Values{Version: b.locked.Version, Commit: b.locked.Commit, Short: b.locked.Commit[:8]}
+}
+
+// key covers every input of the build by content; where inputs lie on this
+// host, and how many processors it lends, are not among them.
+func (b buildPlan) key() store.Key {
+	w := b.recipe
+	h := store.NewHash("wheel "+w.Name).Field("form", "1").Field("sandbox", sandbox.Version)
+	h = h.Field("tree", b.tree.Key).Field("files", jsonText(b.files())).Field("base", b.base.Digest)
+	h = h.Field("uv", b.uv.SHA256).Field("python", b.base.Python.Path)
+	h = h.Field("wheel", jsonText(w)).Field("environment", jsonText(b.environment()))
+	h = h.Field("epoch", b.locked.Time.UTC().Format("2006-01-02T15:04:05Z"))
+	for _, p := range b.pins {
+		h = h.Field("requires "+p.Name, p.SHA256)
+	}
+	return h.Key()
+}
+
+func (b buildPlan) files() map[string]string {
+	out := map[string]string{}
+	for name, text := range b.source.Files {
+		out[name] = recipe.Expand(text, b.values())
+	}
+	return out
+}
+
+func (b buildPlan) environment() []string {
+	var out []string
+	for _, k := range sortedKeys(b.recipe.Environment) {
+		out = append(out, k+"="+recipe.Expand(b.recipe.Environment[k], b.values()))
+	}
+	return out
+}
+
+func (b buildPlan) spec(env Env, wheels []string) builder.Spec {
+	spec := builder.Spec{
+		Source: b.tree.Dir, Subdir: b.recipe.Subdirectory, Files: b.files(),
+		Python: b.base.Python.Path, UV: b.uv.Path, Wheels: wheels,
+		Env: b.environment(), Config: b.recipe.Config, Epoch: b.locked.Time,
+		Distribution: b.recipe.Distribution, Frontend: b.recipe.Frontend,
+		Jobs: env.Jobs, MemoryPerJob: b.recipe.MemoryPerJob,
+	}
+	for _, s := range b.recipe.Shims {
+		spec.Shims = append(spec.Shims, builder.Shim(s))
+	}
+	return spec
+}
+
+// build makes the wheel, or finds it in the store under the key of all its
+// inputs. Its requirements are fetched only when it has to be made.
+func (b buildPlan) build(ctx context.Context, env Env, r *stage.Run) (*Wheel, error) {
+	dir, hit, err := env.Store.Do(ctx, "stage", b.key(), func(dir string) error {
+		wheels, err := fetchAll(ctx, env, b.pins, r)
+		if err != nil {
+			return err
+		}
+		box := &sandbox.Sandbox{Root: b.base.Root, Scratch: env.scratch(), Mode: env.Sandbox}
+		built, err := builder.Wheels(ctx, box, b.spec(env, wheels), dir, r)
+		if err != nil {
+			return err
+		}
+		return verifyWheel(ctx, built[0])
+	})
+	if err != nil {
+		return nil, fmt.Errorf("building wheel %s: %w", b.recipe.Name, err)
+	}
+	if hit {
+		r.Hit("built before")
+	}
+	w, err := readWheel(dir)
+	if err != nil {
+		return nil, fmt.Errorf("wheel %s in the store: %w", b.recipe.Name, err)
+	}
+	w.Name, w.Requires = b.recipe.Name, b.pins
+	return w, nil
+}
+
+func verifyWheel(ctx context.Context, path string) error {
+	r, err := wheel.Open(path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return r.Verify(ctx)
+}
+
+func readWheel(dir string) (*Wheel, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.whl"))
+	if err != nil || len(files) != 1 {
+		return nil, fmt.Errorf("%d wheels where one was built", len(files))
+	}
+	name, err := wheel.ParseFilename(filepath.Base(files[0]))
+	if err != nil {
+		return nil, err
+	}
+	sum, size, err := hashFile(files[0])
+	if err != nil {
+		return nil, err
+	}
+	return &Wheel{Path: files[0], File: filepath.Base(files[0]), SHA256: sum, Size: size, Version: name.Version.String()}, nil
+}
+
+func hashFile(path string) (sum string, size int64, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", 0, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	size, err = io.Copy(h, f)
+	return hex.EncodeToString(h.Sum(nil)), size, err
+}

@@ -1,0 +1,162 @@
+package recipe
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var (
+	nameRE     = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	envRE      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	platformRE = regexp.MustCompile(`^linux/(amd64|arm64)$`)
+	pythonRE   = regexp.MustCompile(`^3\.[0-9]+$`)
+	markerRE   = regexp.MustCompile(`^\.[a-z0-9-]+-commit$`)
+)
+
+// check reports everything that is wrong with the recipe at once.
+func (r *Recipe) check() error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if p := r.Target.Platform; p != "host" && !platformRE.MatchString(p) {
+		bad("target.platform %q is none of linux/arm64, linux/amd64, host", p)
+	}
+	if p := r.Target.Python; p != "base" && !pythonRE.MatchString(p) {
+		bad("target.python %q is neither \"base\" nor a version such as 3.12", p)
+	}
+	if r.UV == "" {
+		bad("tools.uv is missing: name the version of uv that resolves and builds, such as 0.13.9")
+	}
+	if len(r.Wheels) == 0 {
+		bad("no [[wheel]]: a recipe builds at least one")
+	}
+	faults = append(faults, r.checkSources()...)
+	faults = append(faults, r.checkWheels()...)
+	if w := r.Image.WorkDir; w != "" && !path.IsAbs(w) {
+		bad("image.workdir %q is not absolute", w)
+	}
+	return errors.Join(faults...)
+}
+
+func (r *Recipe) checkSources() []error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	seen := map[string]bool{}
+	markers := map[string]bool{}
+	for _, s := range r.Sources {
+		where := fmt.Sprintf("source %q", s.Name)
+		if !nameRE.MatchString(s.Name) {
+			bad("%s: a source's name is lower-case letters, digits and dashes", where)
+		}
+		if seen[s.Name] {
+			bad("%s stands twice", where)
+		}
+		seen[s.Name] = true
+		if s.Git.URL == "" || s.Git.Ref == "" {
+			bad("%s: url and ref are both needed", where)
+		}
+		if s.Version == "" {
+			bad("%s: version is missing: \"scm\", \"tag\" or a version", where)
+		}
+		if s.Date != "" {
+			if _, err := time.Parse(time.DateOnly, s.Date); err != nil {
+				bad("%s: date %q is not YYYY-MM-DD", where, s.Date)
+			}
+		}
+		if s.Marker != "" && !markerRE.MatchString(s.Marker) {
+			bad("%s: marker %q is not of the form .NAME-commit", where, s.Marker)
+		}
+		if s.Marker != "" && markers[s.Marker] {
+			bad("%s: marker %q is another source's", where, s.Marker)
+		}
+		markers[s.Marker] = true
+		for f := range s.Files {
+			if !localPath(f) {
+				bad("%s: files: %q leaves the tree", where, f)
+			}
+		}
+	}
+	return faults
+}
+
+func (r *Recipe) checkWheels() []error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	seen := map[string]bool{}
+	for _, w := range r.Wheels {
+		where := fmt.Sprintf("wheel %q", w.Name)
+		if !nameRE.MatchString(w.Name) {
+			bad("%s: a wheel's name is lower-case letters, digits and dashes", where)
+		}
+		if w.Name == "wheels" || w.Name == "image" {
+			bad("%s: that is a build target's name", where)
+		}
+		if seen[w.Name] {
+			bad("%s stands twice", where)
+		}
+		seen[w.Name] = true
+		if _, ok := r.Source(w.Source); !ok {
+			bad("%s: no [[source]] is named %q; there are %s", where, w.Source, strings.Join(r.sourceNames(), ", "))
+		}
+		if w.Subdirectory != "" && !localPath(w.Subdirectory) {
+			bad("%s: subdirectory %q leaves the tree", where, w.Subdirectory)
+		}
+		if !slices.Contains([]string{"uv", "pip"}, w.Frontend) {
+			bad("%s: frontend %q is neither uv nor pip", where, w.Frontend)
+		}
+		if w.MemoryPerJob < 0 {
+			bad("%s: memory-per-job is not a size such as 6GiB", where)
+		}
+		for k := range w.Environment {
+			if !envRE.MatchString(k) {
+				bad("%s: environment: %q is no variable's name", where, k)
+			}
+		}
+		for _, s := range w.Shims {
+			if s.Name == "" || s.Version == "" || len(s.Files) == 0 {
+				bad("%s: a shim needs name, version and files", where)
+			}
+		}
+	}
+	return faults
+}
+
+func localPath(p string) bool {
+	return p != "" && !path.IsAbs(p) && path.Clean(p) == p && p != ".." && !strings.HasPrefix(p, "../") && !strings.Contains(p, `\`)
+}
+
+// parseSize reads 6GiB, 512MiB or a plain number of bytes; -1 is a fault.
+func parseSize(s string) int64 {
+	if s == "" {
+		return 0
+	}
+	unit := int64(1)
+	for suffix, factor := range map[string]int64{"GiB": 1 << 30, "MiB": 1 << 20} {
+		if rest, ok := strings.CutSuffix(s, suffix); ok {
+			s, unit = rest, factor
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n <= 0 {
+		return -1
+	}
+	return n * unit
+}
+
+// Values are what {name} in a recipe's texts stands for.
+type Values struct {
+	Version string // the source's computed version
+	Commit  string // the full SHA
+	Short   string // its first 8 digits
+}
+
+// Expand replaces {version}, {commit} and {short} in a recipe's text. Other
+// braces stay as they are.
+func Expand(text string, v Values) string {
+	return strings.NewReplacer("{version}", v.Version, "{commit}", v.Commit, "{short}", v.Short).Replace(text)
+}

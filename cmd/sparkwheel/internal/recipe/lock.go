@@ -1,0 +1,304 @@
+package recipe
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// LockVersion is the version of the lock's form; another one is refused.
+const LockVersion = 1
+
+// Lock pins what every name in a recipe meant when it was made. A build reads
+// the recipe for what to do and the lock for what to do it with.
+type Lock struct {
+	Version      int            `toml:"lock-version"`
+	Recipe       string         `toml:"recipe"`
+	RecipeDigest string         `toml:"recipe-digest" comment:"of the recipe's text: a lock made from another text is refused"`
+	Platform     string         `toml:"platform"`
+	Python       string         `toml:"python"`
+	Base         LockedBase     `toml:"base"`
+	UV           []LockedFile   `toml:"uv" comment:"uv resolves and builds; one wheel for each platform that can build"`
+	Sources      []LockedSource `toml:"source"`
+	Wheels       []LockedWheel  `toml:"wheel"`
+	Runtime      *LockedSet     `toml:"runtime,omitempty"`
+}
+
+// LockedBase is a base image: where it was found and what it was.
+type LockedBase struct {
+	Reference   string `toml:"reference"`
+	Digest      string `toml:"digest" comment:"of the platform's manifest"`
+	Interpreter string `toml:"interpreter" comment:"the base's Python; empty when it has none"`
+}
+
+// LockedFile is a file of a Python index.
+type LockedFile struct {
+	Version  string `toml:"version"`
+	Platform string `toml:"platform"`
+	File     string `toml:"file"`
+	URL      string `toml:"url"`
+	SHA256   string `toml:"sha256"`
+	Size     int64  `toml:"size"`
+}
+
+// LockedSource is a repository at a commit.
+type LockedSource struct {
+	Name       string            `toml:"name"`
+	URL        string            `toml:"url"`
+	Ref        string            `toml:"ref"`
+	Commit     string            `toml:"commit"`
+	Time       time.Time         `toml:"time" comment:"of the commit; becomes SOURCE_DATE_EPOCH"`
+	Tree       string            `toml:"tree"`
+	Version    string            `toml:"version" comment:"what the build is told"`
+	Submodules []LockedSubmodule `toml:"submodule,omitempty"`
+}
+
+// LockedSubmodule is a submodule at its gitlink.
+type LockedSubmodule struct {
+	Path   string `toml:"path"`
+	URL    string `toml:"url"`
+	Commit string `toml:"commit"`
+}
+
+// LockedWheel is the build environment of one wheel.
+type LockedWheel struct {
+	Name string `toml:"name"`
+	LockedSet
+}
+
+// LockedSet is a Python environment: a pylock.toml (PEP 751) beside the lock.
+type LockedSet struct {
+	Pylock string `toml:"pylock" comment:"beside this file"`
+	SHA256 string `toml:"pylock-sha256"`
+	// Text is the pylock's own text: read and saved with the lock.
+	Text []byte `toml:"-"`
+}
+
+// ErrNoLock is what LoadLock's error is when there is no file at the path.
+var ErrNoLock = errors.New("no lock")
+
+// MismatchError says that a lock does not cover what was asked. Type is the
+// command that would make one that does.
+type MismatchError struct {
+	Path, Reason, Type string
+}
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("%s: %s; run `%s`", e.Path, e.Reason, e.Type)
+}
+
+// LoadLock reads the lock at path for recipe r, with the pylocks beside it.
+// ErrNoLock when there is none; *MismatchError when it was made from another
+// recipe or a pylock beside it is not the one it pins.
+func LoadLock(path string, r *Recipe) (*Lock, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w at %s", ErrNoLock, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading lock: %w", err)
+	}
+	var l Lock
+	if err := decode(path, text, &l); err != nil {
+		return nil, err
+	}
+	again := r.lockCommand(path)
+	if l.Version != LockVersion {
+		return nil, &MismatchError{path, fmt.Sprintf("lock version %d, this sparkwheel reads %d", l.Version, LockVersion), again}
+	}
+	if l.RecipeDigest != r.Digest {
+		reason := fmt.Sprintf("made from recipe %s, not from %s", l.Recipe, r.Name)
+		if l.Recipe == r.Name {
+			reason = fmt.Sprintf("recipe %s has changed since it was locked", r.Name)
+		}
+		return nil, &MismatchError{path, reason, again}
+	}
+	for _, set := range l.sets() {
+		if err := set.load(filepath.Dir(path)); err != nil {
+			return nil, &MismatchError{path, err.Error(), again}
+		}
+	}
+	return &l, nil
+}
+
+func (r *Recipe) lockCommand(path string) string {
+	name := r.Path
+	if name == "" {
+		name = r.Name
+	}
+	return fmt.Sprintf("sparkwheel lock -r %s --lock %s", name, path)
+}
+
+func (s *LockedSet) load(dir string) error {
+	if filepath.Base(s.Pylock) != s.Pylock {
+		return fmt.Errorf("pylock %q is not a file beside the lock", s.Pylock)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, s.Pylock))
+	if err != nil {
+		return fmt.Errorf("reading pylock: %w", err)
+	}
+	if got := digest(text); got != s.SHA256 {
+		return fmt.Errorf("%s was changed by hand: it is %s, the lock pins %s", s.Pylock, got, s.SHA256)
+	}
+	s.Text = text
+	return nil
+}
+
+// NewSet makes the pin of a pylock's text under the name pylock.NAME.toml.
+func NewSet(name string, text []byte) LockedSet {
+	return LockedSet{Pylock: "pylock." + name + ".toml", SHA256: digest(text), Text: text}
+}
+
+func (l *Lock) sets() []*LockedSet {
+	var sets []*LockedSet
+	for i := range l.Wheels {
+		sets = append(sets, &l.Wheels[i].LockedSet)
+	}
+	if l.Runtime != nil {
+		sets = append(sets, l.Runtime)
+	}
+	return sets
+}
+
+// Source returns the locked source of that name.
+func (l *Lock) Source(name string) (*LockedSource, bool) {
+	i := slices.IndexFunc(l.Sources, func(s LockedSource) bool { return s.Name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return &l.Sources[i], true
+}
+
+// Wheel returns the locked build environment of the wheel of that name.
+func (l *Lock) Wheel(name string) (*LockedWheel, bool) {
+	i := slices.IndexFunc(l.Wheels, func(w LockedWheel) bool { return w.Name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return &l.Wheels[i], true
+}
+
+// Covers reports, as a *MismatchError, an override that the lock does not hold.
+func (l *Lock) Covers(path string, r *Recipe, o Override) error {
+	for _, name := range sortedKeys(o.Refs) {
+		s, ok := l.Source(name)
+		if !ok || s.Ref != o.Refs[name] {
+			held := "nothing"
+			if ok {
+				held = s.Ref
+			}
+			return &MismatchError{path, fmt.Sprintf("it holds %s at %s, not at %s", name, held, o.Refs[name]),
+				r.lockCommand(path) + " --ref " + name + "=" + o.Refs[name]}
+		}
+	}
+	if o.Base != "" && o.Base != l.Base.Reference {
+		return &MismatchError{path, fmt.Sprintf("it holds base %s, not %s", l.Base.Reference, o.Base),
+			r.lockCommand(path) + " --base " + o.Base}
+	}
+	return nil
+}
+
+// Save writes the lock and its pylocks beside it, each atomically, the lock
+// last: a reader finds either the old lock or the new one whole.
+func (l *Lock) Save(path string) error {
+	slices.SortFunc(l.Sources, func(a, b LockedSource) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.Wheels, func(a, b LockedWheel) int { return cmp.Compare(a.Name, b.Name) })
+	var text bytes.Buffer
+	text.WriteString("# Made by `sparkwheel lock`: every input of the recipe, pinned. Commit it; edit the recipe, not this.\n")
+	if err := toml.NewEncoder(&text).Encode(l); err != nil {
+		return fmt.Errorf("encoding lock: %w", err)
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("saving lock: %w", err)
+	}
+	for _, set := range l.sets() {
+		if err := WriteFile(filepath.Join(dir, set.Pylock), set.Text); err != nil {
+			return fmt.Errorf("saving lock: %w", err)
+		}
+	}
+	if err := WriteFile(path, text.Bytes()); err != nil {
+		return fmt.Errorf("saving lock: %w", err)
+	}
+	return nil
+}
+
+// WriteFile puts data at path in one step: readers find the old file or the
+// new one, and a failure leaves the old one.
+func WriteFile(path string, data []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// Diff shows what an update changed, a line each: name, old -> new.
+func Diff(before, after *Lock) []string {
+	var lines []string
+	say := func(name, a, b string) {
+		if a != b {
+			lines = append(lines, fmt.Sprintf("%s: %s -> %s", name, orNone(a), orNone(b)))
+		}
+	}
+	say("base", before.Base.Digest, after.Base.Digest)
+	say("python", before.Python, after.Python)
+	for _, s := range after.Sources {
+		old, ok := before.Source(s.Name)
+		if !ok {
+			old = &LockedSource{}
+		}
+		say(s.Name, strings.TrimSpace(old.Ref+" "+old.Commit), s.Ref+" "+s.Commit)
+	}
+	for _, f := range after.UV {
+		i := slices.IndexFunc(before.UV, func(o LockedFile) bool { return o.Platform == f.Platform })
+		old := LockedFile{}
+		if i >= 0 {
+			old = before.UV[i]
+		}
+		say("uv "+f.Platform, old.File, f.File)
+	}
+	for _, w := range after.Wheels {
+		old, ok := before.Wheel(w.Name)
+		if !ok {
+			old = &LockedWheel{}
+		}
+		say("build environment of "+w.Name, old.SHA256, w.SHA256)
+	}
+	return lines
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,218 @@
+// Package recipe reads what the user asks for (a recipe) and what that meant on
+// the day it was asked (a lock). A recipe names; a lock pins.
+package recipe
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sparkwheel/sparkwheel/git"
+)
+
+//go:embed recipes/*.toml
+var embedded embed.FS
+
+// Recipe is one recipe, checked: every name in it refers to something in it.
+// The zero value of a field means that the recipe leaves it open.
+type Recipe struct {
+	Name   string // the embedded recipe's name, else the file's name without .toml
+	Path   string // the file it was read from, "" for an embedded one
+	Digest string // sha256:<hex> of the recipe's text
+	Target Target
+	Base   string // BASE: a registry reference, oci:DIR, docker-archive:FILE or tar:FILE
+	UV     string // version of uv, from the Python index
+	Index  []Index
+	// Missing lists what the recipe needs and sparkwheel does not reach yet; a
+	// build of a recipe with a non-empty list is refused with the list.
+	Missing []string
+	Sources []Source
+	Wheels  []Wheel
+	Runtime Runtime
+	Image   Image
+}
+
+// Target is what the wheels and the image are for.
+type Target struct {
+	Platform string // "linux/arm64", or "host"
+	Python   string // "3.12", or "base": what the base's interpreter answers
+	CUDA     string // the CUDA release, "" for none
+	GPUArch  string // "12.1a", "" for none
+}
+
+// Index is a further Python index, asked for the named distributions alone.
+type Index struct {
+	URL           string
+	Distributions []string
+}
+
+// Source is one repository at a ref, and what is done to its tree.
+type Source struct {
+	Name       string
+	Git        git.Source
+	Version    string            // "scm", "tag" or a version
+	Date       string            // YYYY-MM-DD of dirty scm versions; "" is the commit's day
+	Marker     string            // file that records the commit beside the wheels, such as .vllm-commit
+	Submodules []string          // paths, or "*" for all
+	Rewrite    Rewrite           // rules on its requirement files
+	Files      map[string]string // text files written into the tree; values are expanded (see Expand)
+	Patches    []string          // unified diffs, paths from the recipe's directory
+}
+
+// Rewrite are the rules on a tree's requirement files.
+type Rewrite struct {
+	Drop      []string
+	Pin       map[string]string
+	Files     []string
+	MustMatch bool
+}
+
+// Wheel is one wheel to build from a source.
+type Wheel struct {
+	Name         string
+	Source       string
+	Subdirectory string
+	Distribution string            // the distribution expected, normalised
+	Environment  map[string]string // values are expanded (see Expand)
+	Requires     []string          // build requirements beside build-system.requires
+	Config       map[string]string // PEP 517 config settings
+	Shims        []Shim
+	Frontend     string // "uv" or "pip"
+	MemoryPerJob int64  // bytes, 0 when the recipe does not say
+	RequireArch  []string
+	Repair       bool // mend a METADATA that contradicts the build instead of refusing it
+	Repack       bool // repack the wheel canonically
+}
+
+// Shim is a distribution made of the recipe's own text, in place of a real one
+// that the build imports but does not need.
+type Shim struct {
+	Name    string
+	Version string
+	Files   map[string]string
+}
+
+// Runtime is the set of published distributions installed beside the wheels.
+type Runtime struct {
+	Requires     []string
+	Overrides    []string
+	Excludes     []string
+	ExcludeNewer string
+	Complete     bool // an absent requirement is a fault, not a warning
+}
+
+// Image is what the image's configuration adds to the base's.
+type Image struct {
+	WorkDir     string
+	Environment map[string]string
+	Labels      map[string]string
+	Entrypoint  []string
+	Cmd         []string
+	Groups      map[string][]string // layer group -> distributions
+	Budget      int                 // most layers that the wheels may take, 0 for the default
+}
+
+// Load reads a recipe: a file's path, or the name of an embedded recipe where
+// no such file exists. Its errors show line, column and, for an unknown key,
+// the nearest known one; they are all errors of the recipe, never of the host.
+func Load(name string) (*Recipe, error) {
+	if !strings.ContainsAny(name, "/.") {
+		text, err := embedded.ReadFile("recipes/" + name + ".toml")
+		if err == nil {
+			return Parse(name, "", text)
+		}
+	}
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no recipe %s: neither a file nor one of %s; make one with `sparkwheel init %s`",
+			name, strings.Join(Names(), ", "), name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading recipe: %w", err)
+	}
+	return Parse(strings.TrimSuffix(filepath.Base(name), ".toml"), name, text)
+}
+
+// Text is the text of an embedded recipe; fs.ErrNotExist when there is none.
+func Text(name string) ([]byte, error) { return embedded.ReadFile("recipes/" + name + ".toml") }
+
+// Names lists the embedded recipes, sorted.
+func Names() []string {
+	entries, _ := embedded.ReadDir("recipes")
+	var names []string
+	for _, e := range entries {
+		names = append(names, strings.TrimSuffix(e.Name(), ".toml"))
+	}
+	return names
+}
+
+// Parse reads a recipe's text. Name and path are what errors and locks call it.
+func Parse(name, path string, text []byte) (*Recipe, error) {
+	label := path
+	if label == "" {
+		label = "recipe " + name
+	}
+	var s shape
+	if err := decode(label, text, &s); err != nil {
+		return nil, err
+	}
+	r := s.recipe()
+	r.Name, r.Path, r.Digest = name, path, digest(text)
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", label, err)
+	}
+	return r, nil
+}
+
+// Source returns the source of that name.
+func (r *Recipe) Source(name string) (*Source, bool) {
+	i := slices.IndexFunc(r.Sources, func(s Source) bool { return s.Name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return &r.Sources[i], true
+}
+
+// Override is what one run asks instead of what the recipe says.
+type Override struct {
+	Refs map[string]string // source name -> ref
+	Base string
+}
+
+// With returns the recipe as the override wants it. Naming a source that the
+// recipe lacks is an error listing those it has.
+func (r *Recipe) With(o Override) (*Recipe, error) {
+	c := *r
+	c.Sources = slices.Clone(r.Sources)
+	for name, ref := range o.Refs {
+		s, ok := c.Source(name)
+		if !ok {
+			return nil, fmt.Errorf("recipe %s has no source %q; it has %s", r.Name, name, strings.Join(r.sourceNames(), ", "))
+		}
+		s.Git.Ref = ref
+	}
+	if o.Base != "" {
+		c.Base = o.Base
+	}
+	return &c, nil
+}
+
+func (r *Recipe) sourceNames() []string {
+	var names []string
+	for _, s := range r.Sources {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,210 @@
+package recipe
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/sparkwheel/sparkwheel/git"
+)
+
+// shape is the TOML of a recipe, so that the rooms' types carry no tags.
+type shape struct {
+	Target struct {
+		Platform string `toml:"platform"`
+		Python   string `toml:"python"`
+		CUDA     string `toml:"cuda"`
+		GPUArch  string `toml:"gpu-arch"`
+	} `toml:"target"`
+	Base struct {
+		Image string `toml:"image"`
+	} `toml:"base"`
+	Tools struct {
+		UV string `toml:"uv"`
+	} `toml:"tools"`
+	Index []struct {
+		URL           string   `toml:"url"`
+		Distributions []string `toml:"distributions"`
+	} `toml:"index"`
+	Missing []string      `toml:"missing"`
+	Source  []sourceShape `toml:"source"`
+	Wheel   []wheelShape  `toml:"wheel"`
+	Runtime struct {
+		Requires     []string `toml:"requires"`
+		Overrides    []string `toml:"overrides"`
+		Excludes     []string `toml:"excludes"`
+		ExcludeNewer string   `toml:"exclude-newer"`
+		Complete     bool     `toml:"complete"`
+	} `toml:"runtime"`
+	Image struct {
+		WorkDir     string              `toml:"workdir"`
+		Environment map[string]string   `toml:"environment"`
+		Labels      map[string]string   `toml:"labels"`
+		Entrypoint  []string            `toml:"entrypoint"`
+		Cmd         []string            `toml:"cmd"`
+		Groups      map[string][]string `toml:"groups"`
+		Budget      int                 `toml:"layer-budget"`
+	} `toml:"image"`
+}
+
+type sourceShape struct {
+	Name       string   `toml:"name"`
+	URL        string   `toml:"url"`
+	Ref        string   `toml:"ref"`
+	Version    string   `toml:"version"`
+	Date       string   `toml:"date"`
+	Marker     string   `toml:"marker"`
+	Submodules []string `toml:"submodules"`
+	Patches    []string `toml:"patches"`
+	Rewrite    struct {
+		Drop      []string          `toml:"drop"`
+		Pin       map[string]string `toml:"pin"`
+		Files     []string          `toml:"files"`
+		MustMatch bool              `toml:"must-match"`
+	} `toml:"rewrite"`
+	Files map[string]string `toml:"files"`
+}
+
+type wheelShape struct {
+	Name         string            `toml:"name"`
+	Source       string            `toml:"source"`
+	Subdirectory string            `toml:"subdirectory"`
+	Distribution string            `toml:"distribution"`
+	Environment  map[string]string `toml:"environment"`
+	Requires     []string          `toml:"requires"`
+	Config       map[string]string `toml:"config-settings"`
+	Frontend     string            `toml:"frontend"`
+	MemoryPerJob string            `toml:"memory-per-job"`
+	RequireArch  []string          `toml:"require-arch"`
+	Repair       bool              `toml:"repair"`
+	Repack       *bool             `toml:"repack"`
+	Shim         []struct {
+		Name    string            `toml:"name"`
+		Version string            `toml:"version"`
+		Files   map[string]string `toml:"files"`
+	} `toml:"shim"`
+}
+
+func (s *shape) recipe() *Recipe {
+	r := &Recipe{
+		Target:  Target(s.Target),
+		Base:    s.Base.Image,
+		UV:      s.Tools.UV,
+		Missing: s.Missing,
+		Runtime: Runtime(s.Runtime),
+		Image:   Image(s.Image),
+	}
+	for _, x := range s.Index {
+		r.Index = append(r.Index, Index(x))
+	}
+	for _, x := range s.Source {
+		r.Sources = append(r.Sources, Source{
+			Name: x.Name, Git: git.Source{URL: x.URL, Ref: x.Ref}, Version: x.Version, Date: x.Date, Marker: x.Marker,
+			Submodules: x.Submodules, Patches: x.Patches, Rewrite: Rewrite(x.Rewrite), Files: x.Files,
+		})
+	}
+	for _, x := range s.Wheel {
+		r.Wheels = append(r.Wheels, x.wheel())
+	}
+	return r
+}
+
+func (x *wheelShape) wheel() Wheel {
+	w := Wheel{
+		Name: x.Name, Source: x.Source, Subdirectory: x.Subdirectory, Distribution: x.Distribution,
+		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Frontend: x.Frontend,
+		RequireArch: x.RequireArch, Repair: x.Repair, Repack: x.Repack == nil || *x.Repack,
+		MemoryPerJob: parseSize(x.MemoryPerJob),
+	}
+	if w.Frontend == "" {
+		w.Frontend = "uv"
+	}
+	for _, s := range x.Shim {
+		w.Shims = append(w.Shims, Shim(s))
+	}
+	return w
+}
+
+// decode reads TOML strictly. What the decoder says of a position is kept, and
+// an unknown key is shown with the nearest one that would be understood.
+func decode(label string, text []byte, v any) error {
+	d := toml.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	if missing, ok := errors.AsType[*toml.StrictMissingError](err); ok {
+		var all []error
+		for _, e := range missing.Errors {
+			line, col := e.Position()
+			key := strings.Join(e.Key(), ".")
+			hint := ""
+			if near := nearest(e.Key()[len(e.Key())-1], knownKeys(reflect.TypeOf(v).Elem())); near != "" {
+				hint = fmt.Sprintf(" (nearest known key: %s)", near)
+			}
+			all = append(all, fmt.Errorf("%s:%d:%d: unknown key %s%s", label, line, col, key, hint))
+		}
+		return errors.Join(all...)
+	}
+	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
+		line, col := e.Position()
+		return fmt.Errorf("%s:%d:%d: %s\n%s", label, line, col, strings.TrimPrefix(e.Error(), "toml: "), e.String())
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", label, err)
+	}
+	return nil
+}
+
+func knownKeys(t reflect.Type) []string {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice:
+		return knownKeys(t.Elem())
+	case reflect.Struct:
+		var keys []string
+		for i := range t.NumField() {
+			if tag := t.Field(i).Tag.Get("toml"); tag != "" {
+				keys = append(keys, tag)
+			}
+			keys = append(keys, knownKeys(t.Field(i).Type)...)
+		}
+		return keys
+	default:
+		return nil
+	}
+}
+
+// nearest is the candidate with the fewest edits from word, "" when none is
+// close enough to be meant.
+func nearest(word string, candidates []string) string {
+	best, bestDistance := "", len(word)/2+1
+	for _, c := range candidates {
+		if d := editDistance(word, c); d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			above := row[j+1]
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(above+1, row[j]+1, diagonal+cost)
+			diagonal = above
+		}
+	}
+	return row[len(b)]
+}

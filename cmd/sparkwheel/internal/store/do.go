@@ -1,0 +1,114 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// The kinds of entries that Do keeps. The files of stages and tools are
+// recorded with their digests and checked at each hit; an unpacked base is not:
+// it has a hundred thousand files that nothing writes to.
+const (
+	Stage  = "stage"
+	Rootfs = "rootfs"
+	Tools  = "tools"
+)
+
+// Do gives the directory of the entry, and hit when it was there already. Else
+// fill makes it in an empty directory that becomes the entry when fill returns
+// nil, and vanishes when it does not or the process dies. Of several runs that
+// want one entry, one fills and the others wait until it is done or ctx ends.
+// An entry that is damaged is a miss and is told through Noting.
+//
+// The directory must not be changed. A store that cannot be written is a
+// *ReadOnlyError, a full disk a *FullError.
+func (s Store) Do(ctx context.Context, kind string, key Key, fill func(dir string) error) (path string, hit bool, err error) {
+	if key.sum == "" || (kind != Stage && kind != Rootfs && kind != Tools) {
+		return "", false, fmt.Errorf("looking for %s %q in the store: no such entry can be", kind, key.sum)
+	}
+	if s.lookup(kind, key) == nil {
+		return s.files(kind, key), true, nil
+	}
+	unlock, err := s.lock(ctx, kind, key)
+	if err != nil {
+		return "", false, fmt.Errorf("locking the store's %s entry %.12s: %w", kind, key.sum, err)
+	}
+	defer unlock()
+	// Another run may have made it while this one waited.
+	switch err := s.lookup(kind, key); {
+	case err == nil:
+		return s.files(kind, key), true, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		s.notef("the store's %s entry %.12s is damaged and is made again: %v", kind, key.sum, err)
+	}
+	if err := s.make(kind, key, fill); err != nil {
+		return "", false, err
+	}
+	return s.files(kind, key), false, nil
+}
+
+// make fills the entry and puts it in its place. The caller holds its lock.
+func (s Store) make(kind string, key Key, fill func(dir string) error) (err error) {
+	tmp := s.temp(kind, key)
+	defer func() {
+		if err != nil {
+			err = errors.Join(s.explain(tmp, err), removeAll(tmp))
+		}
+	}()
+	// What is there was left by a process that died with the lock.
+	if err := removeAll(tmp); err != nil {
+		return fmt.Errorf("removing what a dead run left: %w", err)
+	}
+	files := filepath.Join(tmp, "files")
+	if err := os.MkdirAll(files, 0o755); err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := fill(files); err != nil {
+		return err
+	}
+	if err := writeRecord(tmp, kind, key, time.Since(began)); err != nil {
+		return err
+	}
+	return s.commit(tmp, kind, key)
+}
+
+// commit moves a filled temp to its final name, a damaged entry out of the way first.
+func (s Store) commit(tmp, kind string, key Key) error {
+	final := s.Path(kind, key.sum)
+	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
+		return err
+	}
+	if err := s.remove(kind, key); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, final); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(final))
+}
+
+// remove takes an entry away; half of one is never at its final name.
+func (s Store) remove(kind string, key Key) error {
+	trash := s.temp(kind, key) + ".trash"
+	if err := removeAll(trash); err != nil {
+		return err
+	}
+	if err := os.Rename(s.Path(kind, key.sum), trash); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return removeAll(trash)
+}
+
+func (s Store) temp(kind string, key Key) string {
+	return s.Path("tmp", kind+"-"+key.sum)
+}
+
+func (s Store) files(kind string, key Key) string {
+	return s.Path(kind, key.sum, "files")
+}

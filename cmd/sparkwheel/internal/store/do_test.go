@@ -1,0 +1,81 @@
+package store_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+)
+
+func open(t *testing.T, dir string) store.Store {
+	t.Helper()
+	s, err := store.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// writes is a fill that writes name with content, below a directory too.
+func writes(name, content string) func(string) error {
+	return func(dir string) error {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(path, []byte(content), 0o644)
+	}
+}
+
+func notCalled(string) error { return errors.New("filled again") }
+
+func TestDo(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "store"))
+	key := store.NewHash("wheel vllm").Field("tree", "abc").Key()
+	for _, kind := range []string{store.Stage, store.Rootfs, store.Tools} {
+		path, hit, err := s.Do(t.Context(), kind, key, writes("dist/a.whl", kind))
+		if err != nil || hit {
+			t.Fatalf("%s: hit %v, %v", kind, hit, err)
+		}
+		again, hit, err := s.Do(t.Context(), kind, key, notCalled)
+		if err != nil || !hit || again != path {
+			t.Errorf("%s again: %s, hit %v, %v", kind, again, hit, err)
+		}
+		if got, err := os.ReadFile(filepath.Join(path, "dist/a.whl")); err != nil || string(got) != kind {
+			t.Errorf("%s holds %q, %v", kind, got, err)
+		}
+	}
+}
+
+func TestDoKeepsNothingOfAFailure(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	key := store.NewHash("x").Key()
+	cause := errors.New("compiler died")
+	_, _, err := s.Do(t.Context(), store.Stage, key, func(dir string) error {
+		// As a module cache leaves it.
+		sub := filepath.Join(dir, "ro")
+		return errors.Join(os.Mkdir(sub, 0o755), os.WriteFile(sub+"/f", nil, 0o444), os.Chmod(sub, 0o555), cause)
+	})
+	if !errors.Is(err, cause) {
+		t.Fatalf("Do: %v", err)
+	}
+	left, _ := filepath.Glob(s.Dir + "/*/*" + key.String() + "*")
+	for _, path := range left {
+		if !strings.Contains(path, "/locks/") {
+			t.Errorf("left %s", path)
+		}
+	}
+	if _, hit, err := s.Do(t.Context(), store.Stage, key, writes("f", "")); hit || err != nil {
+		t.Errorf("the same again: hit %v, %v", hit, err)
+	}
+}

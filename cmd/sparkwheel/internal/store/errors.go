@@ -1,0 +1,89 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// ReadOnlyError says that a store cannot be written.
+type ReadOnlyError struct {
+	Dir string
+	Err error
+}
+
+func (e *ReadOnlyError) Error() string {
+	return fmt.Sprintf("writing to the store %s: %v; give --store a directory that you may write", e.Dir, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *ReadOnlyError) Unwrap() error { return e.Err }
+
+// FullError says that the disk of a store is full.
+type FullError struct {
+	Dir  string
+	Need int64 // bytes that were written before the disk was full: more than that is needed
+	Free int64 // bytes free once what was written is gone
+	Err  error
+}
+
+func (e *FullError) Error() string {
+	return fmt.Sprintf("writing to the store %s: its disk is full (%s free, more than %s needed): %v; free some with `sparkwheel cache gc`, or give --store a directory on a larger disk",
+		e.Dir, Size(e.Free), Size(e.Need), e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *FullError) Unwrap() error { return e.Err }
+
+// explainWrite turns an error of writing below dir into one that says what to do.
+func explainWrite(dir string, err error) error {
+	if err != nil && isReadOnly(err) {
+		return &ReadOnlyError{dir, err}
+	}
+	return err
+}
+
+// explain tells why filling tmp went wrong where the disk or its rights are the
+// cause; a tool that met a full disk only says so in its own words, so the disk
+// is asked too.
+func (s Store) explain(tmp string, err error) error {
+	written := treeSize(tmp)
+	free, total := space(s.Dir)
+	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	if full || (written > 0 && total > 0 && free < 1<<20) {
+		return &FullError{Dir: s.Dir, Need: written, Free: free + written, Err: err}
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) && isReadOnly(err) {
+		if rel, relErr := filepath.Rel(s.Dir, path.Path); relErr == nil && filepath.IsLocal(rel) {
+			return &ReadOnlyError{s.Dir, err}
+		}
+	}
+	return err
+}
+
+// space is what an ordinary user may still write at dir, and the disk's size; 0, 0 when unknown.
+func space(dir string) (free, total int64) {
+	var st unix.Statfs_t
+	if unix.Statfs(dir, &st) != nil {
+		return 0, 0
+	}
+	return int64(st.Bavail) * int64(st.Bsize), int64(st.Blocks) * int64(st.Bsize)
+}
+
+// Size writes a number of bytes for people, in powers of 1024.
+func Size(n int64) string {
+	const units = "KMGTPE"
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, i := float64(n)/1024, 0
+	for ; f >= 1023.95 && i < len(units)-1; i++ {
+		f /= 1024
+	}
+	return fmt.Sprintf("%.1f %ciB", f, units[i])
+}

@@ -1,0 +1,168 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// record is entry.json: what an entry was made from, and what stands in it.
+type record struct {
+	Format  int       `json:"format"`
+	Kind    string    `json:"kind"`
+	Key     string    `json:"key"`
+	Salt    string    `json:"salt,omitempty"`
+	Fields  []Field   `json:"fields,omitempty"`
+	Made    time.Time `json:"made"`
+	Seconds float64   `json:"seconds"` // how long fill took
+	Size    int64     `json:"size"`    // bytes of the files
+	Listed  bool      `json:"listed"`  // whether Files is the whole of files/
+	Files   []file    `json:"files,omitempty"`
+}
+
+const recordFormat = 1
+
+// file is one path below files/.
+type file struct {
+	Path   string `json:"path"` // with slashes; parents come first
+	Type   string `json:"type"` // "dir", "file", "exec" or "link"
+	Size   int64  `json:"size,omitempty"`
+	SHA256 string `json:"sha256,omitempty"`
+	Target string `json:"target,omitempty"` // a link's
+	// Stamp is the inode and its times when the digest was taken. The kernel
+	// sets the change time at each write and nobody can set it back, so a file
+	// with the same stamp need not be read again.
+	Stamp string `json:"stamp,omitempty"`
+}
+
+// writeRecord records and syncs the filled entry at dir.
+func writeRecord(dir, kind string, key Key, took time.Duration) error {
+	rec := record{
+		Format: recordFormat, Kind: kind, Key: key.sum, Salt: key.salt, Fields: key.fields,
+		Made: time.Now().UTC().Truncate(time.Second), Seconds: took.Seconds(), Listed: kind != Rootfs,
+	}
+	root := filepath.Join(dir, "files")
+	if rec.Listed {
+		files, err := list(root, true)
+		if err != nil {
+			return fmt.Errorf("recording the entry: %w", err)
+		}
+		rec.Files = files
+		for _, f := range files {
+			rec.Size += f.Size
+		}
+	} else {
+		rec.Size = treeSize(root)
+		if err := syncDisk(root); err != nil {
+			return fmt.Errorf("writing out the entry: %w", err)
+		}
+	}
+	text, err := json.MarshalIndent(rec, "", " ")
+	if err != nil {
+		return fmt.Errorf("recording the entry: %w", err)
+	}
+	if err := writeFile(filepath.Join(dir, "entry.json"), append(text, '\n')); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// parseRecord reads entry.json and refuses what this version does not write: a
+// damaged one must be a miss, never a wrong answer.
+func parseRecord(text []byte) (*record, error) {
+	var rec record
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&rec); err != nil {
+		return nil, fmt.Errorf("reading entry.json: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("reading entry.json: something stands after its end")
+	}
+	if rec.Format != recordFormat {
+		return nil, fmt.Errorf("reading entry.json: format %d is not %d", rec.Format, recordFormat)
+	}
+	if !rec.Listed && len(rec.Files) > 0 {
+		return nil, errors.New("reading entry.json: files in an unlisted entry")
+	}
+	seen := map[string]bool{"": true}
+	for _, f := range rec.Files {
+		if err := f.check(); err != nil {
+			return nil, fmt.Errorf("reading entry.json: %w", err)
+		}
+		parent := ""
+		if i := strings.LastIndexByte(f.Path, '/'); i >= 0 {
+			parent = f.Path[:i]
+		}
+		if _, twice := seen[f.Path]; twice || !seen[parent] {
+			return nil, fmt.Errorf("reading entry.json: %q is there twice, or its directory is not", f.Path)
+		}
+		seen[f.Path] = f.Type == "dir"
+	}
+	return &rec, nil
+}
+
+func (f file) check() error {
+	if !fs.ValidPath(f.Path) || f.Path == "." || strings.ContainsRune(f.Path, 0) {
+		return fmt.Errorf("path %q leaves the entry", f.Path)
+	}
+	var ok bool
+	switch f.Type {
+	case "dir":
+		ok = f.Size == 0 && f.SHA256 == "" && f.Target == ""
+	case "file", "exec":
+		m := hexDigest.FindStringSubmatch(f.SHA256)
+		ok = m != nil && m[0] == m[1] && f.Size >= 0 && f.Target == ""
+	case "link":
+		ok = f.Size == 0 && f.SHA256 == "" && f.Target != ""
+	}
+	if !ok {
+		return fmt.Errorf("%q is no %q as they are written", f.Path, f.Type)
+	}
+	return nil
+}
+
+// lookup is nil when the entry is there and whole, fs.ErrNotExist when it is
+// not there, and else says what is wrong with it.
+func (s Store) lookup(kind string, key Key) error {
+	_, err := s.check(kind, key, false)
+	return err
+}
+
+// check reads the record of an entry and compares the files; deep reads every byte.
+func (s Store) check(kind string, key Key, deep bool) (*record, error) {
+	dir := s.Path(kind, key.sum)
+	text, err := os.ReadFile(filepath.Join(dir, "entry.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(dir); err == nil {
+			return nil, errors.New("entry.json is missing")
+		}
+		return nil, fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, err
+	}
+	rec, err := parseRecord(text)
+	if err != nil {
+		return nil, err
+	}
+	if rec.Kind != kind || rec.Key != key.sum {
+		return rec, fmt.Errorf("entry.json is that of %s %.12s", rec.Kind, rec.Key)
+	}
+	root := filepath.Join(dir, "files")
+	if !rec.Listed {
+		info, err := os.Lstat(root)
+		if err == nil && !info.IsDir() {
+			err = errors.New("files is no directory")
+		}
+		return rec, err
+	}
+	return rec, compare(root, rec.Files, deep)
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/spf13/cobra"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/layer/archive"
+	"github.com/sparkwheel/sparkwheel/layer/layout"
+)
+
+// wheelFlags say which wheels go onto which base.
+type wheelFlags struct {
+	wheels   []string
+	base     string
+	platform string
+	python   string
+	reg      registryFlags
+}
+
+func (f *wheelFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.wheels, "wheel", nil, "wheel `FILE` to install (repeatable)")
+	cmd.Flags().StringVar(&f.base, "base", "", "base image: a reference, oci:DIR, docker-archive:FILE or tar:FILE (default the recipe's)")
+	cmd.Flags().StringVar(&f.platform, "platform", "", "`OS/ARCH` of the image (default by the wheels' tags, else the host's)")
+	f.reg.register(cmd)
+	cmd.Flags().StringVar(&f.python, "python", "", "`VERSION` of Python, such as 3.12, for a base without one")
+}
+
+func (a *app) layerBuildCommand() *cobra.Command {
+	var f wheelFlags
+	var out string
+	cmd := &cobra.Command{
+		Use:   "build --wheel FILE... -o oci:DIR|oci-archive:FILE|docker-archive:FILE",
+		Short: "Install wheels into layers on a base image and write the image",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.wheels = append(f.wheels, args...)
+			return a.runLayerBuild(cmd.Context(), &f, out)
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().StringVarP(&out, "output", "o", "", "where the image goes: oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE")
+	return cmd
+}
+
+func (a *app) runLayerBuild(ctx context.Context, f *wheelFlags, out string) error {
+	write, err := imageWriter(out)
+	if err != nil {
+		return err
+	}
+	env, err := a.openEnv(&f.reg)
+	if err != nil {
+		return err
+	}
+	defer env.Store.Close()
+	made, err := a.wheelImage(ctx, env, f)
+	if err != nil {
+		return classify(ctx, err)
+	}
+	if err := write(ctx, made.Image); err != nil {
+		return fmt.Errorf("writing %s: %w", out, err)
+	}
+	doc, err := layersOf(out, made)
+	if err != nil {
+		return err
+	}
+	return a.result(doc, doc.Digest)
+}
+
+// imageWriter reads where an image is to be written.
+func imageWriter(out string) (func(context.Context, v1.Image) error, error) {
+	scheme, rest, _ := strings.Cut(out, ":")
+	if rest == "" {
+		return nil, usageErrorf("-o %q is none of oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE", out)
+	}
+	tag, err := name.NewTag("localhost/sparkwheel:latest")
+	if err != nil {
+		return nil, err
+	}
+	switch scheme {
+	case "oci":
+		return func(ctx context.Context, img v1.Image) error {
+			dir, tag := layout.Split(rest)
+			_, err := layout.Write(ctx, dir, tag, img)
+			return err
+		}, nil
+	case "oci-archive":
+		return func(ctx context.Context, img v1.Image) error { return archive.WriteOCI(ctx, rest, "latest", img) }, nil
+	case "docker-archive":
+		return func(ctx context.Context, img v1.Image) error { return archive.WriteDocker(ctx, rest, tag, img) }, nil
+	}
+	return nil, usageErrorf("-o %q is none of oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE", out)
+}
+
+// wheelImage puts the wheels of the flags onto their base, a layer each.
+func (a *app) wheelImage(ctx context.Context, env pipeline.Env, f *wheelFlags) (*pipeline.Result, error) {
+	if len(f.wheels) == 0 {
+		return nil, usageErrorf("no wheel: give --wheel FILE")
+	}
+	if f.base == "" {
+		r, err := a.loadRecipe()
+		if err != nil {
+			return nil, err
+		}
+		f.base = r.Base
+	}
+	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
+	s, err := pipeline.Layers(g, env, pipeline.LayersRequest{
+		Wheels: f.wheels, Base: f.base, Platform: f.platform, Python: f.python,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := a.runGraph(ctx, g); err != nil {
+		return nil, err
+	}
+	return s.Value(), nil
+}
+
+// imageDocument is the --json document of layer build, push and ls.
+type imageDocument struct {
+	Image     string          `json:"image,omitempty"`
+	Digest    string          `json:"digest"`
+	Layers    []layerDocument `json:"layers"`
+	BytesSent *int64          `json:"bytes_sent,omitempty"`
+}
+
+type layerDocument struct {
+	Digest    string   `json:"digest"`
+	DiffID    string   `json:"diff_id"`
+	Size      int64    `json:"size"`
+	MediaType string   `json:"media_type"`
+	Wheels    []string `json:"wheels"`
+	New       bool     `json:"new"`
+}
+
+// layersOf describes an image that was made here: its last layers are new.
+func layersOf(image string, made *pipeline.Result) (imageDocument, error) {
+	return describeImage(image, made.Image, made.Layers)
+}
+
+func describeImage(image string, img v1.Image, made []pipeline.Layer) (imageDocument, error) {
+	doc := imageDocument{Image: image, Layers: []layerDocument{}}
+	digest, err := img.Digest()
+	if err != nil {
+		return doc, err
+	}
+	doc.Digest = digest.String()
+	manifest, err := img.Manifest()
+	if err != nil {
+		return doc, err
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return doc, err
+	}
+	if len(manifest.Layers) != len(config.RootFS.DiffIDs) {
+		return doc, fmt.Errorf("image %s has %d layers and %d diff IDs", image, len(manifest.Layers), len(config.RootFS.DiffIDs))
+	}
+	first := len(manifest.Layers) - len(made)
+	for i, d := range manifest.Layers {
+		l := layerDocument{
+			Digest: d.Digest.String(), DiffID: config.RootFS.DiffIDs[i].String(), Size: d.Size,
+			MediaType: string(d.MediaType), Wheels: []string{}, New: i >= first,
+		}
+		if w := d.Annotations[layer.WheelsAnnotation]; w != "" {
+			l.Wheels = strings.Fields(w)
+		}
+		doc.Layers = append(doc.Layers, l)
+	}
+	return doc, nil
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/spf13/cobra"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
+)
+
+func (a *app) layerPushCommand() *cobra.Command {
+	var f wheelFlags
+	var image string
+	cmd := &cobra.Command{
+		Use:   "push [--wheel FILE...] [--base REF] IMAGE",
+		Short: "Push wheels as layers on a base image, or an image as it is, to a registry",
+		Long: "Push wheels as layers on a base image to a registry, base layers included.\n" +
+			"Positional arguments before the last are wheels too. With --image, that image is pushed as it is.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.wheels = append(f.wheels, args[:len(args)-1]...)
+			return a.runLayerPush(cmd.Context(), &f, image, args[len(args)-1])
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().StringVar(&image, "image", "", "push this `IMAGE` as it is: oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE")
+	return cmd
+}
+
+func (a *app) runLayerPush(ctx context.Context, f *wheelFlags, image, target string) error {
+	if _, err := name.NewTag(target); err != nil {
+		return usageErrorf("%q is no image to push to: %w", target, err)
+	}
+	if image != "" && len(f.wheels) > 0 {
+		return usageErrorf("--image pushes an image as it is; leave out --wheel, or --image")
+	}
+	env, err := a.openEnv(&f.reg)
+	if err != nil {
+		return err
+	}
+	defer env.Store.Close()
+	var made *pipeline.Result
+	switch {
+	case image != "":
+		made, err = a.existingImage(ctx, env, f, image)
+	default:
+		made, err = a.wheelImage(ctx, env, f)
+	}
+	if err != nil {
+		return classify(ctx, err)
+	}
+	pushed, err := a.push(ctx, env, target, made.Image)
+	if err != nil {
+		return classify(ctx, err)
+	}
+	described, err := layersOf(target, made)
+	if err != nil {
+		return err
+	}
+	described.BytesSent = &pushed.BytesSent
+	return a.result(described, described.Digest)
+}
+
+// existingImage opens an image on this host.
+func (a *app) existingImage(ctx context.Context, env pipeline.Env, f *wheelFlags, image string) (*pipeline.Result, error) {
+	platform := hostPlatform()
+	if f.platform != "" {
+		parsed, err := v1.ParsePlatform(f.platform)
+		if err != nil {
+			return nil, usageErrorf("--platform %q: %w", f.platform, err)
+		}
+		platform = *parsed
+	}
+	img, err := pipeline.OpenImage(ctx, env, image, platform)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", image, err)
+	}
+	return &pipeline.Result{Image: img}, nil
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+)
+
+func (f *overrideFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.refs, "ref", nil, "build source `NAME=REF` instead of the recipe's ref (repeatable)")
+	cmd.Flags().StringVar(&f.vllm, "vllm-ref", "", "the same as --ref vllm=`REF`")
+	cmd.Flags().StringVar(&f.flashinfer, "flashinfer-ref", "", "the same as --ref flashinfer=`REF`")
+	cmd.Flags().StringVar(&f.base, "base", "", "base image: a reference, oci:DIR, docker-archive:FILE or tar:FILE")
+}
+
+func (a *app) lockCommand() *cobra.Command {
+	var overrides overrideFlags
+	var reg registryFlags
+	var out string
+	cmd := &cobra.Command{
+		Use:   "lock",
+		Short: "Resolve every input of the recipe and write the lock",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.runLock(cmd.Context(), out, &overrides, &reg)
+		},
+	}
+	overrides.register(cmd)
+	reg.register(cmd)
+	cmd.Flags().StringVarP(&out, "output", "o", "out", "`DIR` for the lock of an embedded recipe")
+	return cmd
+}
+
+func (a *app) runLock(ctx context.Context, out string, flags *overrideFlags, reg *registryFlags) error {
+	r, o, err := a.recipeAndOverride(flags)
+	if err != nil {
+		return err
+	}
+	if a.offline {
+		return notLockedErrorf("lock asks remotes what names mean, and --offline forbids it; run `sparkwheel lock` without --offline")
+	}
+	path := a.lockPath(r, out)
+	if a.lock == "" && r.Path != "" {
+		path = r.Path[:len(r.Path)-len(filepath.Ext(r.Path))] + ".lock"
+	}
+	env, err := a.openEnv(reg)
+	if err != nil {
+		return err
+	}
+	defer env.Store.Close()
+	before, err := recipe.LoadLock(path, r)
+	if err != nil && !errors.Is(err, recipe.ErrNoLock) && !isError[*recipe.MismatchError](err) {
+		return err
+	}
+	wanted, err := r.With(o)
+	if err != nil {
+		return usageErrorf("%w", err)
+	}
+	l, err := a.makeLock(ctx, env, wanted)
+	if err != nil {
+		return classify(ctx, err)
+	}
+	if err := l.Save(path); err != nil {
+		return err
+	}
+	if before != nil {
+		for _, line := range recipe.Diff(before, l) {
+			fmt.Fprintln(a.Stderr, line)
+		}
+	}
+	return a.result(map[string]any{"lock": path}, path)
+}
+
+func (a *app) recipeAndOverride(flags *overrideFlags) (*recipe.Recipe, recipe.Override, error) {
+	r, err := a.loadRecipe()
+	if err != nil {
+		return nil, recipe.Override{}, err
+	}
+	o, err := flags.override()
+	return r, o, err
+}
+
+// makeLock asks what every name in the recipe means now.
+func (a *app) makeLock(ctx context.Context, env pipeline.Env, r *recipe.Recipe) (*recipe.Lock, error) {
+	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
+	s, err := pipeline.Resolve(g, env, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.runGraph(ctx, g); err != nil {
+		return nil, err
+	}
+	return s.Value(), nil
+}
+
+// runGraph runs a graph with the progress that the flags ask for.
+func (a *app) runGraph(ctx context.Context, g *stage.Graph) error {
+	display := a.display()
+	err := g.Run(ctx, a.jobs, display)
+	return errors.Join(err, display.Close())
+}
+
+// logs is where this run's stage logs are kept.
+func (a *app) logs(env pipeline.Env) string { return env.Store.Path("logs") }

@@ -1,0 +1,188 @@
+package index
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Progress is how far a Fetch is. It is a value: keep it or throw it away.
+type Progress struct {
+	Files, FilesDone int
+	Bytes, BytesDone int64  // of all files; Bytes counts unpinned sizes once they are known
+	Received         int64  // over the network in this call
+	File             string // the file that moved last
+}
+
+// Fetched is what a Fetch did.
+type Fetched struct {
+	Files    int   // distinct files asked for
+	Present  int   // of them here before
+	Bytes    int64 // of all of them
+	Received int64 // bytes of bodies that came over the network
+}
+
+// SpaceError says that the files do not fit on the disk; nothing was fetched.
+type SpaceError struct {
+	Dir        string
+	Need, Free int64
+}
+
+func (e *SpaceError) Error() string {
+	return fmt.Sprintf("%s has %d MB free and %d MB are still to come; free some space (`sparkwheel cache gc`) or give another --store", e.Dir, e.Free/1e6, e.Need/1e6)
+}
+
+// Fetch brings every pin below dir as Download does, up to jobs at a time, the
+// largest first. One file's failure stops no other: the error joins them all,
+// in the order of pins, and the next call brings what is missing. progress,
+// when not nil, is called by one goroutine at a time.
+func (c *Client) Fetch(ctx context.Context, pins []Pin, dir string, jobs int, progress func(Progress)) (Fetched, error) {
+	f := &fetching{client: c, dir: dir, report: progress}
+	todo, err := f.plan(pins)
+	if err != nil {
+		return f.result, err
+	}
+	errs := make([]error, len(todo))
+	var g errgroup.Group
+	g.SetLimit(max(jobs, 1))
+	for i, pin := range todo {
+		if ctx.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			errs[i] = f.one(ctx, pin)
+			return nil
+		})
+	}
+	err = g.Wait()
+	if ctx.Err() != nil {
+		return f.result, context.Cause(ctx)
+	}
+	return f.result, errors.Join(err, inOrder(pins, todo, errs))
+}
+
+// fetching is the state of one Fetch.
+type fetching struct {
+	client *Client
+	dir    string
+	report func(Progress)
+
+	mu     sync.Mutex
+	now    Progress
+	result Fetched
+}
+
+// plan leaves out what is here, once per content, and checks that the rest
+// fits.
+func (f *fetching) plan(pins []Pin) ([]Pin, error) {
+	var todo []Pin
+	seen := map[string]bool{}
+	var need int64
+	for _, pin := range pins {
+		if seen[pin.SHA256] {
+			continue
+		}
+		seen[pin.SHA256] = true
+		if _, err := pin.check(); err != nil {
+			return nil, err
+		}
+		f.result.Files++
+		f.result.Bytes += pin.Size
+		if pin.Present(f.dir) {
+			f.result.Present++
+			f.now.BytesDone += pin.Size
+			continue
+		}
+		todo = append(todo, pin)
+		need += pin.Size - partSize(pin.Path(f.dir))
+	}
+	f.now.Files, f.now.FilesDone, f.now.Bytes = f.result.Files, f.result.Present, f.result.Bytes
+	// The last of many small files goes on while a large one is half way: the
+	// other order leaves one connection alone at the end.
+	slices.SortStableFunc(todo, func(a, b Pin) int { return cmp.Compare(b.Size, a.Size) })
+	if free, ok := freeSpace(f.dir); ok && need > free {
+		return nil, &SpaceError{Dir: f.dir, Need: need, Free: free}
+	}
+	return todo, nil
+}
+
+func (f *fetching) one(ctx context.Context, pin Pin) error {
+	var counted int64 // of this pin in BytesDone
+	size := pin.Size
+	_, received, err := f.client.download(ctx, pin, f.dir, func(done, total int64) {
+		f.tell(func(p *Progress) {
+			p.Bytes += max(total-size, 0)
+			size = max(total, size)
+			p.BytesDone += done - counted
+			counted = done
+			p.File = pin.File
+		})
+	})
+	f.tell(func(p *Progress) {
+		f.result.Received += received
+		p.Received = f.result.Received
+		if err == nil {
+			p.FilesDone++
+			f.result.Bytes += size - pin.Size
+		}
+		p.File = pin.File
+	})
+	return err
+}
+
+func (f *fetching) tell(change func(*Progress)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(&f.now)
+	if f.report != nil {
+		f.report(f.now)
+	}
+}
+
+// inOrder joins the errors of todo in the order of pins.
+func inOrder(pins, todo []Pin, errs []error) error {
+	bySum := map[string]error{}
+	for i, pin := range todo {
+		bySum[pin.SHA256] = errs[i]
+	}
+	var all []error
+	for _, pin := range pins {
+		if err := bySum[pin.SHA256]; err != nil {
+			all = append(all, err)
+			delete(bySum, pin.SHA256)
+		}
+	}
+	return errors.Join(all...)
+}
+
+func partSize(final string) int64 {
+	info, err := os.Lstat(final + ".part")
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// freeSpace asks the file system that dir is or will be on.
+func freeSpace(dir string) (int64, bool) {
+	for {
+		var st syscall.Statfs_t
+		err := syscall.Statfs(dir, &st)
+		if err == nil {
+			return int64(st.Bavail) * int64(st.Bsize), true
+		}
+		up := filepath.Dir(dir)
+		if !errors.Is(err, syscall.ENOENT) || up == dir {
+			return 0, false
+		}
+		dir = up
+	}
+}

@@ -1,0 +1,172 @@
+package zip
+
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
+const (
+	entryLen = 46
+
+	flagEncrypted  = 1 << 0
+	flagDescriptor = 1 << 3
+	flagPatched    = 1 << 5
+	flagStrong     = 1 << 6
+	flagUTF8       = 1 << 11
+	flagMasked     = 1 << 13
+
+	extraZip64       = 0x0001
+	extraUnicodePath = 0x7075
+)
+
+// readDirectory reads the central directory, which is bounded by maxDirectory.
+func (a *Archive) readDirectory(e end, report Report) error {
+	b := make([]byte, e.length)
+	if err := a.readAt(b, e.offset); err != nil {
+		return fmt.Errorf("reading the central directory: %w", err)
+	}
+	// The records bound the count better than what the archive claims.
+	a.Members = make([]Member, 0, min(e.entries, uint64(len(b)/entryLen)))
+	for len(b) > 0 {
+		m, n, err := parseEntry(b, report)
+		if err != nil {
+			return fmt.Errorf("reading entry %d of the central directory: %w", len(a.Members)+1, err)
+		}
+		b = b[n:]
+		a.Members = append(a.Members, m)
+	}
+	if uint64(len(a.Members)) != e.entries {
+		report("entry-count", "", fmt.Sprintf("the archive says that it has %d members; its directory has %d", e.entries, len(a.Members)))
+	}
+	return nil
+}
+
+func parseEntry(b []byte, report Report) (Member, int, error) {
+	if len(b) < entryLen || string(b[:4]) != entrySignature {
+		return Member{}, 0, fmt.Errorf("no entry where one should begin")
+	}
+	nameLen, extraLen, commentLen := int(le.Uint16(b[28:])), int(le.Uint16(b[30:])), int(le.Uint16(b[32:]))
+	n := entryLen + nameLen + extraLen + commentLen
+	if n > len(b) {
+		return Member{}, 0, fmt.Errorf("the entry is longer than the directory")
+	}
+	m := Member{
+		Name:       string(b[entryLen : entryLen+nameLen]),
+		flags:      le.Uint16(b[8:]),
+		Method:     le.Uint16(b[10:]),
+		CRC32:      le.Uint32(b[16:]),
+		Compressed: int64(le.Uint32(b[20:])),
+		Size:       int64(le.Uint32(b[24:])),
+		mode:       uint16(le.Uint32(b[38:]) >> 16),
+		header:     int64(le.Uint32(b[42:])),
+	}
+	disk := uint32(le.Uint16(b[34:]))
+	x, err := parseExtra(b[entryLen+nameLen : entryLen+nameLen+extraLen])
+	if err != nil {
+		report("extra-field", m.Name, err.Error())
+	}
+	if err := x.widen(&m.Size, &m.Compressed, &m.header, &disk); err != nil {
+		report("zip64", m.Name, err.Error())
+	}
+	if disk != 0 {
+		report("multi-disk", m.Name, "the member says that it is on another disk")
+	}
+	m.checkFlags(report)
+	m.checkName(x, report)
+	return m, n, nil
+}
+
+func (m *Member) checkFlags(report Report) {
+	if m.flags&(flagEncrypted|flagStrong|flagMasked) != 0 {
+		report("encrypted", m.Name, "the member is encrypted")
+	}
+	if m.flags&flagPatched != 0 {
+		report("compression-method", m.Name, "the member is compressed patched data")
+	}
+	switch m.Method {
+	case Deflate, Zstd:
+	case Stored:
+		if m.Size != m.Compressed {
+			report("local-header", m.Name, fmt.Sprintf("a stored member of %d bytes says that it holds %d", m.Compressed, m.Size))
+		}
+	default:
+		report("compression-method", m.Name, fmt.Sprintf("compression method %d is none of stored, deflate, zstd", m.Method))
+	}
+}
+
+// checkName refuses names that two readers would spell differently: without
+// the UTF-8 flag a name is code page 437 to one and raw bytes to the other.
+func (m *Member) checkName(x extra, report Report) {
+	ascii := true
+	for i := range len(m.Name) {
+		ascii = ascii && m.Name[i] < utf8.RuneSelf
+	}
+	if !utf8.ValidString(m.Name) {
+		report("name-encoding", m.Name, "the name is not valid UTF-8")
+	} else if !ascii && m.flags&flagUTF8 == 0 {
+		report("name-encoding", m.Name, "the name is not ASCII and not marked as UTF-8; installers would spell it differently")
+	}
+	if x.unicodePath != "" && x.unicodePath != m.Name {
+		report("name-encoding", m.Name, fmt.Sprintf("the name is %q in an extra field", x.unicodePath))
+	}
+}
+
+// extra holds what a reader takes from the extra fields.
+type extra struct {
+	zip64       []byte
+	unicodePath string
+}
+
+func parseExtra(b []byte) (extra, error) {
+	var x extra
+	for len(b) >= 4 {
+		id, n := le.Uint16(b), int(le.Uint16(b[2:]))
+		if 4+n > len(b) {
+			return x, fmt.Errorf("extra field %#04x is longer than its place", id)
+		}
+		body := b[4 : 4+n]
+		b = b[4+n:]
+		switch {
+		case id == extraZip64 && x.zip64 != nil:
+			return x, fmt.Errorf("two zip64 extra fields")
+		case id == extraZip64:
+			x.zip64 = body
+		case id == extraUnicodePath && n > 5:
+			x.unicodePath = string(body[5:])
+		}
+	}
+	// Alignment tools pad with fewer than four zero bytes.
+	for _, c := range b {
+		if c != 0 {
+			return x, fmt.Errorf("%d bytes after the last extra field", len(b))
+		}
+	}
+	return x, nil
+}
+
+// widen replaces the values that stand for "see the zip64 extra field", which
+// holds only those, in this order.
+func (x extra) widen(size, compressed, header *int64, disk *uint32) error {
+	b := x.zip64
+	for _, v := range []*int64{size, compressed, header} {
+		if v == nil || *v != 0xffffffff {
+			continue
+		}
+		if len(b) < 8 {
+			// Exactly 4 GiB - 1 without a zip64 field is what it says.
+			if x.zip64 == nil {
+				continue
+			}
+			return fmt.Errorf("the zip64 extra field is too short")
+		}
+		wide := le.Uint64(b)
+		if wide > 1<<62 {
+			return fmt.Errorf("the zip64 extra field says %d bytes", wide)
+		}
+		*v, b = int64(wide), b[8:]
+	}
+	if disk != nil && *disk == 0xffff && len(b) >= 4 {
+		*disk = le.Uint32(b)
+	}
+	return nil
+}
