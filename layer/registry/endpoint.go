@@ -157,7 +157,7 @@ func (e *endpoint) send(ctx context.Context, c call) (*http.Response, error) {
 	req.ContentLength = c.length
 	resp, err := e.http.Do(req)
 	if err != nil {
-		return nil, plainError(err)
+		return nil, remedied(plainError(err))
 	}
 	return resp, nil
 }

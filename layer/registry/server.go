@@ -114,48 +114,45 @@ func (c *contents) serveBlob(w http.ResponseWriter, r *http.Request, id string) 
 
 // serveStream serves one range of a blob that can only be read from its start.
 func serveStream(w http.ResponseWriter, r *http.Request, body io.Reader, size int64) {
-	from, to, ok := byteRange(r.Header.Get("Range"), size)
+	from, to, ranged := byteRange(r.Header.Get("Range"), size)
 	h := w.Header()
 	h.Set("Accept-Ranges", "bytes")
-	if !ok {
+	if ranged && from >= size {
 		h.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
 		refuse(w, http.StatusRequestedRangeNotSatisfiable, "BLOB_UNKNOWN", "the blob has no such range")
 		return
 	}
 	h.Set("Content-Length", strconv.FormatInt(to-from, 10))
-	if r.Header.Get("Range") != "" && (from > 0 || to < size) {
+	if ranged {
 		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, size))
 		w.WriteHeader(http.StatusPartialContent)
 	}
-	if _, err := io.CopyN(io.Discard, body, from); err != nil {
-		panic(http.ErrAbortHandler) // the header is sent: only cutting off tells the client
+	_, err := io.CopyN(io.Discard, body, from)
+	if err == nil {
+		_, err = io.CopyN(w, body, to-from)
 	}
-	if _, err := io.CopyN(w, body, to-from); err != nil {
-		panic(http.ErrAbortHandler)
+	if err != nil {
+		panic(http.ErrAbortHandler) // the header is sent: only cutting off tells the client
 	}
 }
 
-// byteRange reads the one form that registries' clients use, bytes=A-[B]; any
-// other is ignored, as RFC 9110 section 14.2 allows. It returns [from, to).
-func byteRange(v string, size int64) (from, to int64, ok bool) {
+// byteRange reads the one form that registries' clients use, bytes=A-[B], as
+// [from, to); any other is ignored, as RFC 9110 section 14.2 allows.
+func byteRange(v string, size int64) (from, to int64, ranged bool) {
 	spec, isBytes := strings.CutPrefix(v, "bytes=")
 	first, last, dash := strings.Cut(spec, "-")
 	from, err := strconv.ParseInt(first, 10, 64)
 	if !isBytes || !dash || err != nil || from < 0 {
-		return 0, size, true
+		return 0, size, false
 	}
-	to = size
-	if last != "" {
-		end, err := strconv.ParseInt(last, 10, 64)
-		if err != nil || end < from {
-			return 0, size, true
-		}
-		to = min(size, end+1)
-		if end == 1<<63-1 {
-			to = size
-		}
+	if last == "" {
+		return from, size, true
 	}
-	return from, to, from < size
+	end, err := strconv.ParseInt(last, 10, 64)
+	if err != nil || end < from {
+		return 0, size, false
+	}
+	return from, min(size-1, end) + 1, true
 }
 
 func (c *contents) serveTags(w http.ResponseWriter, r *http.Request, repo string) {

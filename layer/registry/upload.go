@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -65,12 +66,17 @@ func (u *upload) run(ctx context.Context) (string, error) {
 		if u.offset > before {
 			back.progressed()
 		}
-		u.unsure = true
+		// A refused token took none of the body with it.
+		renewed := errors.Is(err, errRenewed)
+		u.unsure = !renewed
 		if u.adapt(err) {
 			continue
 		}
 		if err := back.wait(ctx, err); err != nil {
 			return Sent, err
+		}
+		if renewed {
+			continue
 		}
 		// The answer may have been lost, or another push may have brought it.
 		if here, err := u.exists(ctx); err == nil && here {
@@ -251,7 +257,7 @@ func (u *upload) commit(ctx context.Context, all bool) error {
 		defer body.Close()
 		c.body, c.length = u.moving(u.push.sent.reader(io.LimitReader(body, u.source.size))), u.source.size
 	}
-	resp, err := u.to.do(withPatience(ctx, 10), c, http.StatusCreated, http.StatusNoContent, http.StatusOK, http.StatusAccepted)
+	resp, err := u.to.do(withPatience(ctx, u.push.c.opt.Commit), c, http.StatusCreated, http.StatusNoContent, http.StatusOK, http.StatusAccepted)
 	if err != nil {
 		return err
 	}
@@ -323,9 +329,9 @@ func checkDigest(resp *http.Response, want v1.Hash) error {
 	}
 	got, err := v1.NewHash(v)
 	if err != nil {
-		got = v1.Hash{Algorithm: "unreadable", Hex: printable(v)}
+		got = v1.Hash{Algorithm: "no digest", Hex: printable(v)}
 	}
-	if got.Algorithm == want.Algorithm && got != want || err != nil {
+	if err != nil || got.Algorithm == want.Algorithm && got != want {
 		return &DigestError{fmt.Sprintf("the blob that %s stored", resp.Request.URL.Host), want, got}
 	}
 	return nil
