@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/validate"
 
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 )
@@ -53,9 +52,6 @@ func TestPullHeals(t *testing.T) {
 					got, err := c.Pull(t.Context(), tag(t, addr+"/a/b:v1"), amd64)
 					if err != nil {
 						t.Fatal(err)
-					}
-					if err := validate.Image(got, validate.Fast); err != nil {
-						t.Error(err)
 					}
 					readLayer(t, got)
 				})

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	layerSize = 4 << 20
-	chunkSize = 1 << 20
+	layerSize = 5 << 18
+	chunkSize = 1 << 18
 )
 
 // Each fault is put before each registry: the push heals it, and sends no more

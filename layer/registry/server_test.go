@@ -25,7 +25,7 @@ func serve(t *testing.T, h http.Handler) string {
 
 func TestServer(t *testing.T) {
 	t.Parallel()
-	img := image(t, 100, 3<<20)
+	img := gzipped(t, 100, 1<<20)
 	dir := t.TempDir()
 	p, err := layout.Write(dir, empty.Index)
 	if err != nil {
