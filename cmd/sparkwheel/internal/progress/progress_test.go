@@ -123,7 +123,7 @@ func TestTerminal(t *testing.T) {
 func screen(text string) string {
 	var lines []string
 	for {
-		before, after, found := strings.Cut(text, "\x1b[")
+		before, after, found := strings.Cut(text, "\r\x1b[")
 		lines = append(lines, strings.SplitAfter(before, "\n")...)
 		for len(lines) > 0 && lines[len(lines)-1] == "" {
 			lines = lines[:len(lines)-1]

@@ -28,7 +28,7 @@ type terminal struct {
 // (how far, or the last line of its log), above them a line for each that
 // ended. width counts where w is not itself a terminal.
 func Terminal(w io.Writer, width int) Display {
-	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(width), mpb.WithAutoRefresh(), mpb.ForceTTY())
+	p := mpb.New(mpb.WithConsoleWriter(newConsole(w)), mpb.WithWidth(width), mpb.WithAutoRefresh())
 	t := &terminal{p: p, lines: Lines(p).(*lines), bars: map[string]*bar{}, foot: &foot{began: time.Now()}}
 	// Text written above the bars reaches the screen when a bar is drawn, the
 	// last of it when the last bar ends: so one bar lives from first to last.
