@@ -10,6 +10,7 @@ func (a *app) commands() []*cobra.Command {
 		a.planCommand(),
 		a.buildCommand(),
 		a.layerCommand(),
+		a.rewriteCommand(),
 		a.sourceCommand(),
 		a.cacheCommand(),
 		a.doctorCommand(),
