@@ -24,15 +24,9 @@ func TestScript(t *testing.T) {
 		UpdateScripts:       *update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"gitserver": gitServer,
-<<<<<<< HEAD
-<<<<<<< HEAD
 			"exits":     exits,
-=======
 			"mkwheel":   makeWheel,
->>>>>>> room/wheel
-=======
 			"image":     writeImage,
->>>>>>> room/layer
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir+"/home")
