@@ -10,8 +10,11 @@ func (a *app) commands() []*cobra.Command {
 		a.planCommand(),
 		a.buildCommand(),
 		a.layerCommand(),
+		a.rewriteCommand(),
 		a.sourceCommand(),
+		a.cacheCommand(),
 		a.doctorCommand(),
 		a.versionCommand(),
+		a.wheelCommand(),
 	}
 }
