@@ -14,6 +14,7 @@ func (a *app) commands() []*cobra.Command {
 		a.sourceCommand(),
 		a.cacheCommand(),
 		a.doctorCommand(),
+		a.verifyCommand(),
 		a.versionCommand(),
 		a.wheelCommand(),
 	}
