@@ -144,4 +144,4 @@ func (a *app) runGraph(ctx context.Context, g *stage.Graph) error {
 }
 
 // logs is where this run's stage logs are kept.
-func (a *app) logs(env pipeline.Env) string { return env.Store.Path("logs") }
+func (a *app) logs(env pipeline.Env) string { return env.Store.RunLogs(time.Now()) }

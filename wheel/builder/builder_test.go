@@ -182,7 +182,7 @@ func TestCopyTreeNormalises(t *testing.T) {
 		t.Fatal(err)
 	}
 	dst := filepath.Join(t.TempDir(), "copy")
-	if err := copyTree(t.Context(), src, dst, epoch); err != nil {
+	if err := (copier{at: epoch}).tree(t.Context(), src, dst); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
