@@ -267,6 +267,32 @@ func TestConflicts(t *testing.T) {
 	}
 }
 
+// TestOver settles a conflict the same way in both orders.
+func TestOver(t *testing.T) {
+	t.Parallel()
+	for _, winner := range []string{"a", "b"} {
+		for _, order := range []string{"ab", "ba"} {
+			readers := map[byte]*wheel.Reader{
+				'a': open(t, wheeltest.New("a-1.0-py3-none-any.whl", "shared.py", "of a", "same.py", "")),
+				'b': open(t, wheeltest.New("b-1.0-py3-none-any.whl", "shared.py", "of b", "same.py", "")),
+			}
+			s := install.Debian("3.12")
+			s.Over = []install.Over{{Winner: "a", Loser: "b"}}
+			if winner == "b" {
+				s.Over = []install.Over{{Winner: "b", Loser: "a"}}
+			}
+			tree, err := install.Tree(s, readers[order[0]], readers[order[1]])
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := fs.ReadFile(tree, "usr/local/lib/python3.12/dist-packages/shared.py")
+			if err != nil || string(got) != "of "+winner {
+				t.Errorf("%s over the other, in order %s: got %q, %v", winner, order, got, err)
+			}
+		}
+	}
+}
+
 func TestOneDistributionTwice(t *testing.T) {
 	t.Parallel()
 	a := open(t, wheeltest.New("x-1.0-py3-none-any.whl", "x.py", "1"))
