@@ -109,3 +109,28 @@ func (a *Archive) readAt(b []byte, offset int64) error {
 	}
 	return err
 }
+
+// window reads small pieces of the archive that mostly follow one another: the
+// headers of small members come many at once.
+type window struct {
+	a     *Archive
+	buf   []byte
+	start int64
+	n     int
+}
+
+// at returns n bytes at offset, which stay valid until the next call.
+func (w *window) at(offset int64, n int) ([]byte, error) {
+	if in := offset - w.start; in < 0 || in > int64(w.n-n) {
+		w.n = 0
+		size := max(n, int(min(int64(len(w.buf)), w.a.size-offset)))
+		if size > len(w.buf) {
+			w.buf = make([]byte, size)
+		}
+		if err := w.a.readAt(w.buf[:size], offset); err != nil {
+			return nil, err
+		}
+		w.start, w.n = offset, size
+	}
+	return w.buf[offset-w.start:][:n], nil
+}
