@@ -33,7 +33,7 @@ func (a *app) lockCommand() *cobra.Command {
 		Short: "Resolve every input of the recipe and write the lock",
 		Long: "Resolve every input of the recipe and write the lock. What an earlier lock holds stays,\n" +
 			"wherever the recipe still asks the same; --upgrade asks anew.",
-		Args:  cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.runLock(cmd.Context(), out, &overrides, &reg, upgrade)
 		},
@@ -144,4 +144,4 @@ func (a *app) runGraph(ctx context.Context, g *stage.Graph) error {
 }
 
 // logs is where this run's stage logs are kept.
-func (a *app) logs(env pipeline.Env) string { return env.Store.Path("logs") }
+func (a *app) logs(env pipeline.Env) string { return env.Store.RunLogs(time.Now()) }

@@ -55,7 +55,7 @@ func (s Store) Clean(ctx context.Context, keep Keep, dry bool) ([]Entry, error) 
 		if ctx.Err() != nil {
 			return removed, context.Cause(ctx)
 		}
-		if keep.keeps(e) && !s.damaged(e.ID) {
+		if keep.keeps(e) && !s.damaged(ctx, e.ID) {
 			continue
 		}
 		if !dry {
@@ -88,9 +88,9 @@ func (s Store) alone() (release func(), err error) {
 }
 
 // damaged is whether an entry of Do's kinds is not as it was made.
-func (s Store) damaged(id string) bool {
+func (s Store) damaged(ctx context.Context, id string) bool {
 	kind, key, ok := parseID(id)
-	return ok && s.lookup(kind, key) != nil
+	return ok && s.lookup(ctx, kind, key) != nil
 }
 
 // parseID reads the ID of an entry that Do made.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,12 +140,16 @@ func TestVerify(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	pipe := "blobs/sha256/" + strings.Repeat("f", 64)
+	if err := makePipe(filepath.Join(s.Dir, pipe)); err != nil {
+		t.Fatal(err)
+	}
 	faults, err = s.Verify(t.Context(), nil)
 	var got []string
 	for _, f := range faults {
 		got = append(got, f.ID)
 	}
-	if diff := cmp.Diff([]string{ids["blob"], ids["stage"]}, got); diff != "" || err != nil {
+	if diff := cmp.Diff([]string{ids["blob"], pipe, ids["stage"]}, got); diff != "" || err != nil {
 		t.Errorf("faults %v, %v (-want +got):\n%s", faults, err, diff)
 	}
 	if err := s.Remove(got...); err != nil {

@@ -52,7 +52,7 @@ func TestExplain(t *testing.T) {
 	}
 	x := s.Explain(store.Stage, key("bbb", "one", strings.Repeat("long ", 1000)))
 	want := []store.Change{{Field: "patch", Old: "two", New: x.Changes[0].New}}
-	if diff := cmp.Diff(want, x.Changes); diff != "" || !strings.HasPrefix(x.Changes[0].New, "sha256:") {
+	if diff := cmp.Diff(want, x.Changes); diff != "" || !strings.HasPrefix(x.Changes[0].New, "5000 bytes, sha256 ") {
 		t.Errorf("a long value (-want +got):\n%s", diff)
 	}
 }

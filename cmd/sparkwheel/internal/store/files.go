@@ -51,18 +51,38 @@ func treeSize(dir string) (size int64) {
 	return size
 }
 
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
+// fewFiles is up to how many files are synced each by itself: beyond, one sync
+// of the whole file system is cheaper, though it waits for others' writes too.
+const fewFiles = 64
+
+// syncTree returns when the tree at root is on the disk.
+func syncTree(root string, files []file, listed bool) error {
+	if !listed || len(files) > fewFiles {
+		return syncDisk(root)
+	}
+	for _, f := range files {
+		if f.Type == "link" {
+			continue
+		}
+		if err := syncDir(filepath.Join(root, filepath.FromSlash(f.Path))); err != nil {
+			return err
+		}
+	}
+	return syncDir(root)
+}
+
+// syncDir returns when a directory, or a file, is on the disk.
+func syncDir(path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// syncDisk writes out everything on the file system of dir: for trees of many
-// files one call is far cheaper than one for each.
-func syncDisk(dir string) error {
-	f, err := os.Open(dir)
+// syncDisk returns when everything on the file system of path is on the disk.
+func syncDisk(path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -30,7 +32,7 @@ func (s Store) Verify(ctx context.Context, progress func(done, total int64)) ([]
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if err := s.verify(e.ID); err != nil {
+		if err := s.verify(ctx, e.ID); err != nil {
 			faults = append(faults, Fault{e.ID, err.Error()})
 		}
 		if done += e.Bytes; progress != nil {
@@ -40,16 +42,20 @@ func (s Store) Verify(ctx context.Context, progress func(done, total int64)) ([]
 	return faults, nil
 }
 
-func (s Store) verify(id string) error {
+func (s Store) verify(ctx context.Context, id string) error {
 	if kind, key, ok := parseID(id); ok {
-		_, err := s.check(kind, key, true)
+		_, err := s.check(ctx, kind, key, true)
 		return err
 	}
 	want, ok := strings.CutPrefix(id, "blobs/sha256/")
 	if !ok {
 		return nil
 	}
-	got, err := sum(filepath.Join(s.Dir, filepath.FromSlash(id)))
+	path := filepath.Join(s.Dir, filepath.FromSlash(id))
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
+		return errors.Join(err, errors.New("it is no file"))
+	}
+	got, err := sum(ctx, path)
 	if err == nil && got != want {
 		err = fmt.Errorf("the content has the sha256 %s", got)
 	}
