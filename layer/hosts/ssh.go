@@ -190,9 +190,9 @@ func (c *sshConn) Run(ctx context.Context, args []string, stdin io.Reader, stdou
 func (c *sshConn) Forward(ctx context.Context, target string) (int, error) {
 	var out bytes.Buffer
 	stderr := &tail{}
-	// Not options(): ClearAllForwardings would clear this one too.
-	args := append([]string{"-S", filepath.Join(c.dir, "s"), "-O", "forward", "-R", "127.0.0.1:0:" + target}, c.ssh.Args...)
-	cmd := c.command(ctx, append(args, c.host)...)
+	// Without the user's configuration, which may hold forwards of its own: they
+	// would be asked for too, and ClearAllForwardings would clear this one.
+	cmd := c.command(ctx, "-F", "/dev/null", "-S", filepath.Join(c.dir, "s"), "-O", "forward", "-R", "127.0.0.1:0:"+target, c.host)
 	cmd.Stdout, cmd.Stderr = &out, stderr
 	if err := cmd.Run(); err != nil {
 		return 0, fmt.Errorf("%s: opening a reverse tunnel: %w: %s", c.host, err, stderr)
