@@ -1,20 +1,44 @@
-# What each target may need: see README, Working on sparkwheel.
+# What each target may need stands in README, "Working on sparkwheel".
 export CGO_ENABLED ?= 0
 GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 30s
 
-.PHONY: build test demo bench fuzz lint e2e e2e-real clean
+.PHONY: build test demo bench bench-real fuzz lint e2e e2e-real clean
+
 build:
 	$(GO) build -trimpath -o bin/sparkwheel ./cmd/sparkwheel
 
 test:
 	CGO_ENABLED=1 $(GO) test -race ./...
 
+demo: build
+	$(GO) build -trimpath -o bin/demo ./cmd/demo
+	./bin/demo -sparkwheel bin/sparkwheel
+
+e2e:
+	SPARKWHEEL_E2E=1 $(GO) test -count=1 -timeout 30m -run 'E2E' ./...
+
+e2e-real:
+	SPARKWHEEL_E2E=1 SPARKWHEEL_E2E_REAL=1 $(GO) test -count=1 -timeout 10h -run 'TestReal' ./...
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-real:
+	SPARKWHEEL_E2E_REAL=1 $(GO) test -run '^$$' -bench Real -benchtime 1x -timeout 10h ./...
+
+# Every fuzz target in turn, each for FUZZTIME.
+fuzz:
+	@set -e; for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
+	  done; done
+
 lint:
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
-	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "gofmt would change:"; echo "$$files"; exit 1; }
 
 clean:
 	rm -rf bin out demo

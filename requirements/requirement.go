@@ -49,11 +49,25 @@ func (r Requirement) String() string {
 // ParseRequirement reads one requirement: name[extras] (>=1,<2); marker, or
 // name[extras] @ URL ; marker. The error is a *SyntaxError.
 func ParseRequirement(s string) (Requirement, error) {
+	r, _, err := parseRequirement(s)
+	return r, err
+}
+
+// span is a part of a text, in bytes.
+type span struct{ start, end int }
+
+// parseRequirement also tells where the specifiers stand; where there are none,
+// the span is empty and stands where they would.
+func parseRequirement(s string) (Requirement, span, error) {
 	p := &parser{text: s}
 	p.space()
 	r := Requirement{Name: Normalize(p.identifier("expected a name"))}
+	p.specs = span{p.pos, p.pos}
 	p.space()
-	r.Extras = p.extras()
+	if p.peek() == '[' {
+		r.Extras = p.extras()
+		p.specs = span{p.pos, p.pos}
+	}
 	p.space()
 	if p.symbol("@") {
 		r.URL = p.url()
@@ -65,16 +79,17 @@ func ParseRequirement(s string) (Requirement, error) {
 		r.Marker = p.marker()
 	}
 	if p.err != nil {
-		return Requirement{}, p.err
+		return Requirement{}, span{}, p.err
 	}
-	return r, nil
+	return r, p.specs, nil
 }
 
 // parser stops at its first error; after it, its methods do nothing.
 type parser struct {
-	text string
-	pos  int
-	err  error
+	text  string
+	pos   int
+	specs span
+	err   error
 }
 
 func (p *parser) fail(pos int, msg string) {
@@ -163,14 +178,22 @@ func (p *parser) url() string {
 func (p *parser) specifiers() version.Specifiers {
 	open := p.pos
 	paren := p.symbol("(")
+	if paren {
+		p.specs = span{p.pos, p.pos}
+	}
 	p.space()
 	var set version.Specifiers
 	for p.err == nil && strings.ContainsRune("=!~<>", p.peek()) {
+		if len(set) == 0 {
+			p.specs.start = p.pos
+		}
 		set = append(set, p.specifier()...)
+		p.specs.end = p.pos
 		p.space()
 		if !p.symbol(",") {
 			break
 		}
+		p.specs.end = p.pos
 		p.space()
 	}
 	if paren && !p.symbol(")") {
@@ -206,8 +229,6 @@ func (p *parser) specifier() version.Specifiers {
 	}
 	return set
 }
-
-func isSpace(r rune) bool { return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f }
 
 func (p *parser) marker() marker.Expr {
 	if !p.symbol(";") {

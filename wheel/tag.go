@@ -20,7 +20,7 @@ func ParseTags(s string) ([]Tag, error) {
 	}
 	for _, p := range parts {
 		for _, one := range strings.Split(p, ".") {
-			if one == "" || strings.Trim(one, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" {
+			if one == "" || strings.Trim(one, wordCharacters) != "" {
 				return nil, fmt.Errorf("tag %q has the part %q", s, one)
 			}
 		}

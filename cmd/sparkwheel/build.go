@@ -70,6 +70,9 @@ func (a *app) runBuild(ctx context.Context, f *buildFlags, targets []string) err
 	if env.Sandbox, err = sandboxMode(f.sandbox); err != nil {
 		return err
 	}
+	if err := env.Buildable(r); err != nil {
+		return classify(ctx, err)
+	}
 	l, err := a.loadOrMakeLock(ctx, env, r, o, f.out)
 	if err != nil {
 		return classify(ctx, err)
@@ -123,7 +126,7 @@ func (a *app) loadOrMakeLock(ctx context.Context, env pipeline.Env, r *recipe.Re
 	case a.offline:
 		return nil, notLockedErrorf("there is no lock at %s and --offline forbids making one; run `sparkwheel lock` while there is a network", path)
 	}
-	l, err = a.makeLock(ctx, env, wanted)
+	l, err = a.makeLock(ctx, env, wanted, nil, pipeline.Upgrade{})
 	if err != nil {
 		return nil, err
 	}

@@ -6,8 +6,15 @@ import "github.com/spf13/cobra"
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.lockCommand(),
+		a.fetchCommand(),
+		a.planCommand(),
 		a.buildCommand(),
 		a.layerCommand(),
+		a.rewriteCommand(),
+		a.sourceCommand(),
+		a.cacheCommand(),
+		a.doctorCommand(),
 		a.versionCommand(),
+		a.wheelCommand(),
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
@@ -25,7 +26,11 @@ func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
 	if err != nil {
 		return pipeline.Env{}, err
 	}
-	rewrites, err := a.rewrites()
+	mirrors, err := a.gitMirrors()
+	if err != nil {
+		return pipeline.Env{}, err
+	}
+	indexURL, err := a.userIndex()
 	if err != nil {
 		return pipeline.Env{}, err
 	}
@@ -34,13 +39,11 @@ func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
 		return pipeline.Env{}, fmt.Errorf("finding this program: %w", err)
 	}
 	env := pipeline.Env{
-		Store: s,
-		Mirrors: &git.Mirrors{
-			Dir: s.Path("git"), Rewrites: rewrites, Transport: http.DefaultTransport, Offline: a.offline,
-		},
-		Index:    a.indexClient(),
+		Store:    s,
+		Mirrors:  mirrors,
+		Index:    &index.Client{HTTP: http.DefaultClient, Index: indexURL, Offline: a.offline},
 		Host:     hostPlatform(),
-		Fetch:    a.fetchNetwork(),
+		Network:  a.fetchNetwork(indexURL),
 		Launcher: program,
 		Offline:  a.offline,
 		Jobs:     a.jobs,
@@ -53,19 +56,6 @@ func hostPlatform() v1.Platform {
 	return v1.Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH}
 }
 
-// rewrites reads --mirror PREFIX=BASE.
-func (a *app) rewrites() ([]git.Rewrite, error) {
-	var out []git.Rewrite
-	for _, m := range a.mirrors {
-		prefix, base, ok := strings.Cut(m, "=")
-		if !ok || prefix == "" || base == "" {
-			return nil, usageErrorf("--mirror %q is not PREFIX=BASE, such as https://github.com/=http://127.0.0.1:8080/", m)
-		}
-		out = append(out, git.Rewrite{Prefix: prefix, Base: base})
-	}
-	return out, nil
-}
-
 // passed are the variables by which a user tells uv of indexes, proxies and
 // certificates; uv sees no others of this host's.
 var passed = []string{
@@ -75,14 +65,14 @@ var passed = []string{
 
 // fetchNetwork is the network as uv needs it inside the sandbox: names are
 // looked up and certificates trusted as on this host.
-func (a *app) fetchNetwork() pipeline.Fetch {
-	var f pipeline.Fetch
+func (a *app) fetchNetwork(index string) pipeline.Network {
+	var f pipeline.Network
 	for _, k := range passed {
 		if v := a.Getenv(k); v != "" {
 			f.Env = append(f.Env, k+"="+v)
 		}
 	}
-	if index := a.userIndex(); index != "" && a.Getenv("UV_DEFAULT_INDEX") == "" && a.Getenv("UV_INDEX_URL") == "" {
+	if index != "" && a.Getenv("UV_DEFAULT_INDEX") == "" && a.Getenv("UV_INDEX_URL") == "" {
 		f.Env = append(f.Env, "UV_DEFAULT_INDEX="+index)
 	}
 	for _, file := range []string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"} {
@@ -95,6 +85,30 @@ func (a *app) fetchNetwork() pipeline.Fetch {
 		f.Env = append(f.Env, "SSL_CERT_FILE=/build/ca.crt")
 	}
 	return f
+}
+
+// userIndex is the Python index that the user's configuration of uv or pip
+// names, "" for the public one.
+func (a *app) userIndex() (string, error) {
+	settings := index.Settings{
+		UVDefaultIndex: a.Getenv("UV_DEFAULT_INDEX"), UVIndexURL: a.Getenv("UV_INDEX_URL"), PIPIndexURL: a.Getenv("PIP_INDEX_URL"),
+	}
+	for _, p := range index.PipConfPaths(a.Getenv("HOME"), a.Getenv("XDG_CONFIG_HOME"), a.Getenv("PIP_CONFIG_FILE")) {
+		data, err := os.ReadFile(p)
+		if err != nil {
+			// As pip does: a file that is not there or not ours to read says nothing.
+			continue
+		}
+		settings.PipConf = append(settings.PipConf, index.ConfFile{Name: p, Data: data})
+	}
+	url, from, err := settings.Index()
+	if err != nil {
+		return "", usageErrorf("%s: %w", from, err)
+	}
+	if url == index.Default {
+		return "", nil
+	}
+	return url, nil
 }
 
 // certificates is the host's bundle of trusted certificates.
@@ -181,7 +195,13 @@ func classify(ctx context.Context, err error) error {
 		return &codeError{codeInterrupted, fmt.Errorf("interrupted: %w", err)}
 	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*pipeline.PlatformError](err):
 		return &codeError{codeUsage, err}
-	case isError[*recipe.MismatchError](err), isError[*pipeline.NotLockedError](err), isError[*pipeline.OfflineError](err):
+	}
+	return notLocked(err)
+}
+
+// notLocked gives exit code 4 to what the lock or an offline store lacks.
+func notLocked(err error) error {
+	if isError[*recipe.MismatchError](err) || isError[*pipeline.NotLockedError](err) || isError[*pipeline.OfflineError](err) || errors.Is(err, recipe.ErrNoLock) {
 		return &codeError{codeNotLocked, err}
 	}
 	return err
@@ -190,4 +210,13 @@ func classify(ctx context.Context, err error) error {
 func isError[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
+}
+
+// sandboxMode reads --sandbox.
+func sandboxMode(s string) (sandbox.Mode, error) {
+	switch m := sandbox.Mode(s); m {
+	case sandbox.Namespaces, sandbox.None:
+		return m, nil
+	}
+	return "", usageErrorf("--sandbox %q is neither namespaces nor none", s)
 }

@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
@@ -80,21 +80,19 @@ func imageWriter(out string) (func(context.Context, v1.Image) error, error) {
 	if rest == "" {
 		return nil, usageErrorf("-o %q is none of oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE", out)
 	}
-	tag, err := name.NewTag("localhost/sparkwheel:latest")
-	if err != nil {
-		return nil, err
-	}
 	switch scheme {
 	case "oci":
 		return func(ctx context.Context, img v1.Image) error {
-			dir, tag := layout.Split(rest)
+			dir, tag := pipeline.SplitTag(rest)
 			_, err := layout.Write(ctx, dir, tag, img)
 			return err
 		}, nil
 	case "oci-archive":
 		return func(ctx context.Context, img v1.Image) error { return archive.WriteOCI(ctx, rest, "latest", img) }, nil
 	case "docker-archive":
-		return func(ctx context.Context, img v1.Image) error { return archive.WriteDocker(ctx, rest, tag, img) }, nil
+		return func(ctx context.Context, img v1.Image) error {
+			return archive.WriteDocker(ctx, rest, "sparkwheel:latest", img)
+		}, nil
 	}
 	return nil, usageErrorf("-o %q is none of oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE", out)
 }
@@ -139,6 +137,7 @@ type layerDocument struct {
 	MediaType string   `json:"media_type"`
 	Wheels    []string `json:"wheels"`
 	New       bool     `json:"new"`
+	Files     int      `json:"files,omitempty"` // entries of the tar, where the image says it
 }
 
 // layersOf describes an image that was made here: its last layers are new.
@@ -165,13 +164,17 @@ func describeImage(image string, img v1.Image, made []pipeline.Layer) (imageDocu
 		return doc, fmt.Errorf("image %s has %d layers and %d diff IDs", image, len(manifest.Layers), len(config.RootFS.DiffIDs))
 	}
 	first := len(manifest.Layers) - len(made)
+	comments := layer.Comments(manifest, config)
 	for i, d := range manifest.Layers {
 		l := layerDocument{
 			Digest: d.Digest.String(), DiffID: config.RootFS.DiffIDs[i].String(), Size: d.Size,
 			MediaType: string(d.MediaType), Wheels: []string{}, New: i >= first,
 		}
-		if w := d.Annotations[layer.WheelsAnnotation]; w != "" {
-			l.Wheels = strings.Fields(w)
+		if comments[i] != "" {
+			l.Wheels = strings.Fields(comments[i])
+		}
+		if n, err := strconv.Atoi(d.Annotations[layer.FilesAnnotation]); err == nil {
+			l.Files = n
 		}
 		doc.Layers = append(doc.Layers, l)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,21 +27,26 @@ func (a *app) lockCommand() *cobra.Command {
 	var overrides overrideFlags
 	var reg registryFlags
 	var out string
+	var upgrade []string
 	cmd := &cobra.Command{
 		Use:   "lock",
 		Short: "Resolve every input of the recipe and write the lock",
-		Args:  cobra.NoArgs,
+		Long: "Resolve every input of the recipe and write the lock. What an earlier lock holds stays,\n" +
+			"wherever the recipe still asks the same; --upgrade asks anew.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.runLock(cmd.Context(), out, &overrides, &reg)
+			return a.runLock(cmd.Context(), out, &overrides, &reg, upgrade)
 		},
 	}
 	overrides.register(cmd)
 	reg.register(cmd)
 	cmd.Flags().StringVarP(&out, "output", "o", "out", "`DIR` for the lock of an embedded recipe")
+	cmd.Flags().StringSliceVar(&upgrade, "upgrade", nil, "ask anew what `NAME` means: a source, a wheel's environment, base, uv, runtime; without a name, everything")
+	cmd.Flags().Lookup("upgrade").NoOptDefVal = upgradeAll
 	return cmd
 }
 
-func (a *app) runLock(ctx context.Context, out string, flags *overrideFlags, reg *registryFlags) error {
+func (a *app) runLock(ctx context.Context, out string, flags *overrideFlags, reg *registryFlags, upgrade []string) error {
 	r, o, err := a.recipeAndOverride(flags)
 	if err != nil {
 		return err
@@ -56,15 +63,19 @@ func (a *app) runLock(ctx context.Context, out string, flags *overrideFlags, reg
 		return err
 	}
 	defer env.Store.Close()
-	before, err := recipe.LoadLock(path, r)
-	if err != nil && !errors.Is(err, recipe.ErrNoLock) && !isError[*recipe.MismatchError](err) {
+	before, err := recipe.ReadLock(path)
+	if err != nil && !errors.Is(err, recipe.ErrNoLock) {
 		return err
 	}
 	wanted, err := r.With(o)
 	if err != nil {
 		return usageErrorf("%w", err)
 	}
-	l, err := a.makeLock(ctx, env, wanted)
+	ask, err := upgrades(wanted, upgrade)
+	if err != nil {
+		return err
+	}
+	l, err := a.makeLock(ctx, env, wanted, before, ask)
 	if err != nil {
 		return classify(ctx, err)
 	}
@@ -88,10 +99,34 @@ func (a *app) recipeAndOverride(flags *overrideFlags) (*recipe.Recipe, recipe.Ov
 	return r, o, err
 }
 
-// makeLock asks what every name in the recipe means now.
-func (a *app) makeLock(ctx context.Context, env pipeline.Env, r *recipe.Recipe) (*recipe.Lock, error) {
+// upgradeAll is the value of --upgrade without a name; no source can be called so.
+const upgradeAll = "*"
+
+// upgrades reads --upgrade, and refuses a name that the recipe does not have.
+func upgrades(r *recipe.Recipe, names []string) (pipeline.Upgrade, error) {
+	if slices.Contains(names, upgradeAll) {
+		return pipeline.Upgrade{All: true}, nil
+	}
+	known := []string{"base", "uv", "runtime"}
+	for _, s := range r.Sources {
+		known = append(known, s.Name)
+	}
+	for _, w := range r.Wheels {
+		known = append(known, w.Name)
+	}
+	for _, n := range names {
+		if !slices.Contains(known, n) {
+			return pipeline.Upgrade{}, usageErrorf("--upgrade=%s: recipe %s has no such thing; it has %s", n, r.Name, strings.Join(known, ", "))
+		}
+	}
+	return pipeline.Upgrade{Names: names}, nil
+}
+
+// makeLock asks what every name in the recipe means now, keeping of before
+// what upgrade does not name.
+func (a *app) makeLock(ctx context.Context, env pipeline.Env, r *recipe.Recipe, before *recipe.Lock, upgrade pipeline.Upgrade) (*recipe.Lock, error) {
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
-	s, err := pipeline.Resolve(g, env, r)
+	s, err := pipeline.Resolve(g, env, r, before, upgrade)
 	if err != nil {
 		return nil, err
 	}
@@ -109,4 +144,4 @@ func (a *app) runGraph(ctx context.Context, g *stage.Graph) error {
 }
 
 // logs is where this run's stage logs are kept.
-func (a *app) logs(env pipeline.Env) string { return env.Store.Path("logs") }
+func (a *app) logs(env pipeline.Env) string { return env.Store.RunLogs(time.Now()) }

@@ -5,11 +5,14 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files and script output")
 
 func TestMain(m *testing.M) {
+	sandbox.Init()
 	testscript.Main(m, map[string]func(){"sparkwheel": main})
 }
 
@@ -19,6 +22,12 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"gitserver": gitServer,
+			"exits":     exits,
+			"mkwheel":   makeWheel,
+			"image":     writeImage,
+		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir+"/home")
 			return nil

@@ -51,7 +51,7 @@ func Linux(python, machine string) Environment {
 }
 
 // EvalError says that a comparison has no meaning: ~= on text that is no
-// version, two strings, or a set compared as a string.
+// version, two strings, or a set on the left.
 type EvalError struct {
 	Comparison string
 }
@@ -193,6 +193,7 @@ func (c comparison) compare(left, right string) (bool, error) {
 	return false, &EvalError{c.String()}
 }
 
+// member compares with a set: no string equals one.
 func (c comparison) member(name string, set []string) (bool, error) {
 	in := false
 	for _, s := range set {
@@ -203,6 +204,10 @@ func (c comparison) member(name string, set []string) (bool, error) {
 		return in, nil
 	case "not in":
 		return !in, nil
+	case "==", "<", "<=", ">", ">=":
+		return false, nil
+	case "!=":
+		return true, nil
 	}
 	return false, &EvalError{c.String()}
 }

@@ -73,13 +73,18 @@ type operand struct {
 	variable bool
 }
 
+// String writes a string raw where it is read back so, as packaging does.
 func (o operand) String() string {
-	switch {
-	case o.variable:
+	if o.variable {
 		return o.text
-	case !strings.ContainsAny(o.text, "\"\\\n\r\x00"):
+	}
+	raw, ok := unquote(o.text)
+	switch {
+	case !ok || raw != o.text:
+		return `"` + escape.Replace(o.text) + `"`
+	case !strings.Contains(o.text, `"`):
 		return `"` + o.text + `"`
-	case !strings.ContainsAny(o.text, "'\\\n\r\x00"):
+	case !strings.Contains(o.text, "'"):
 		return "'" + o.text + "'"
 	}
 	return `"` + escape.Replace(o.text) + `"`

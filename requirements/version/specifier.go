@@ -89,14 +89,35 @@ func (s Specifier) check(text string) error {
 // String is the clause without white space.
 func (s Specifier) String() string { return s.Op + s.Text }
 
-// String lists the clauses in the order of their text, each once.
+// String lists the clauses in the order of their text, of equal ones the first.
 func (s Specifiers) String() string {
-	clauses := make([]string, len(s))
-	for i, c := range s {
-		clauses[i] = c.String()
+	sorted := slices.SortedFunc(slices.Values(s), func(a, b Specifier) int {
+		return strings.Compare(a.String(), b.String())
+	})
+	var clauses []string
+	seen := map[string]bool{}
+	for _, c := range sorted {
+		if key := c.canonical(); !seen[key] {
+			seen[key] = true
+			clauses = append(clauses, c.String())
+		}
 	}
-	slices.Sort(clauses)
-	return strings.Join(slices.Compact(clauses), ",")
+	return strings.Join(clauses, ",")
+}
+
+// canonical is the same for clauses that are: ==1.0 and ==1.0.0, but not ~=1.0
+// and ~=1.0.0.
+func (s Specifier) canonical() string {
+	if s.Op == "===" || s.prefix {
+		return s.String()
+	}
+	v := s.version
+	if trimmed := trimRelease(v.release); s.Op != "~=" && len(trimmed) > 0 {
+		v.release = trimmed
+	} else if s.Op != "~=" {
+		v.release = v.release[:1]
+	}
+	return s.Op + v.String()
 }
 
 // Contains reports whether v satisfies every clause. Pre-releases are admitted:
@@ -133,6 +154,26 @@ func (s Specifiers) Prereleases() bool {
 	return slices.ContainsFunc(s, func(c Specifier) bool {
 		return c.Op != "!=" && !c.prefix && c.version.IsPrerelease()
 	})
+}
+
+// Filter gives those of versions that satisfy every clause, in their order. By
+// PEP 440, pre-releases are among them only if a clause names one, or if nothing
+// else satisfies the clauses.
+func (s Specifiers) Filter(versions []Version) []Version {
+	var admitted, final []Version
+	for _, v := range versions {
+		if !s.Contains(v) {
+			continue
+		}
+		admitted = append(admitted, v)
+		if !v.IsPrerelease() {
+			final = append(final, v)
+		}
+	}
+	if len(final) == 0 || s.Prereleases() {
+		return admitted
+	}
+	return final
 }
 
 // Contains reports whether v satisfies the clause.
@@ -188,3 +229,6 @@ func (s Specifier) excludesPost(v Version) bool {
 	v.post, v.dev, v.local = segment{}, segment{}, nil
 	return v.Equal(w)
 }
+
+// HasLocal reports whether the clause asks for a local version, as ==1+cpu does.
+func (s Specifier) HasLocal() bool { return s.version.local != nil }

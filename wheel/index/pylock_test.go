@@ -16,11 +16,7 @@ import (
 
 func spark(t testing.TB) ([]wheel.Tag, marker.Environment) {
 	t.Helper()
-	tags, err := index.Supported("3.12", "manylinux_2_39_aarch64")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tags, marker.Linux("3.12", "aarch64")
+	return wheel.Supported("3.12", wheel.Platforms(39, "aarch64")), marker.Linux("3.12", "aarch64")
 }
 
 // entry is a pylock package with one wheel for each file name.

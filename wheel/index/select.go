@@ -13,7 +13,7 @@ import (
 
 // Select names the one wheel of each distribution that a target needs: of the
 // packages whose marker holds in env, the wheel whose tag stands first in tags
-// (see Supported). Pins come sorted by name. Everything that is wrong comes at
+// (see wheel.Supported). Pins come sorted by name. Everything that is wrong comes at
 // once, as a *SelectError.
 func (p *Pylock) Select(tags []wheel.Tag, env marker.Environment) ([]Pin, error) {
 	s := selection{env: env, rank: rank(tags)}

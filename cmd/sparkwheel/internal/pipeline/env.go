@@ -26,14 +26,14 @@ type Env struct {
 	Registry *registry.Client
 	Host     v1.Platform
 	Sandbox  sandbox.Mode
-	Fetch    Fetch
+	Network  Network
 	Launcher string // path of this program, bound into builds as compiler launcher
 	Offline  bool
 	Jobs     int
 }
 
-// Fetch is the network as the fetch phase's uv needs it inside the sandbox.
-type Fetch struct {
+// Network is the network as the fetch phase's uv needs it inside the sandbox.
+type Network struct {
 	Env    []string        // index, proxy and certificate variables
 	Mounts []sandbox.Mount // resolv.conf, hosts, certificates
 }
@@ -42,7 +42,7 @@ type Fetch struct {
 func (e Env) blobs() string { return e.Store.Blobs() }
 
 // scratch is where a run may make directories that it removes itself.
-func (e Env) scratch() string { return e.Store.Path("tmp") }
+func (e Env) scratch() string { return e.Store.Scratch() }
 
 // OfflineError says that something would have to be brought while --offline
 // forbids it.

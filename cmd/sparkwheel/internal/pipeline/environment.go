@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
@@ -21,10 +20,12 @@ import (
 // question is what uv is asked to resolve.
 type question struct {
 	name         string   // of the environment: pylock.NAME.toml
-	requirements []string // PEP 508
+	requirements []string // PEP 508, or -r FILE
 	overrides    []string
 	excludes     []string
 	excludeNewer string
+	trees        map[string]string // source -> its tree, seen at /build/trees/NAME
+	before       []byte            // an earlier answer, whose versions are kept where they still fit
 }
 
 // buildQuestion asks for what a wheel's build needs: build-system.requires as
@@ -55,49 +56,77 @@ func buildQuestion(w recipe.Wheel, t *Tree) (question, error) {
 	return q, nil
 }
 
-// compile has uv resolve a question inside the base's root, with the network:
-// the answer is for the base's own interpreter. The text is a pylock.toml.
-func compile(ctx context.Context, env Env, base *Base, uv Tool, q question, r *stage.Run) ([]byte, error) {
+// compile has uv resolve a question with the network, inside the base's root
+// and for its own interpreter; for a base of another platform, with this
+// host's Python and for what the base's files say. The text is a pylock.toml.
+func compile(ctx context.Context, env Env, base *Base, uv Tool, q question, r *stage.Run) (_ []byte, err error) {
 	work, err := os.MkdirTemp(env.scratch(), "resolve-*")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(work)
-	inputs := map[string][]string{"requirements.txt": q.requirements, "overrides.txt": q.overrides, "excludes.txt": q.excludes}
-	for name, lines := range inputs {
-		if err := os.WriteFile(filepath.Join(work, name), []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	out := "pylock." + q.name + ".toml"
+	inputs := map[string][]byte{
+		"requirements.txt": lines(q.requirements), "overrides.txt": lines(q.overrides), "excludes.txt": lines(q.excludes),
+	}
+	if q.before != nil {
+		inputs[out] = q.before
+	}
+	for name, text := range inputs {
+		if err := os.WriteFile(filepath.Join(work, name), text, 0o644); err != nil {
 			return nil, err
 		}
 	}
-	out := "pylock." + q.name + ".toml"
-	args := []string{
-		"/build/bin/uv", "pip", "compile", "--no-header", "--format", "pylock.toml", "--no-python-downloads",
-		"-p", base.Python.Path, "--only-binary", ":all:", "--overrides", "overrides.txt", "--excludes", "excludes.txt",
-		"requirements.txt", "-o", out,
-	}
-	if q.excludeNewer != "" {
-		args = append(args, "--exclude-newer", q.excludeNewer)
+	root, args, err := q.command(env, base, out)
+	if err != nil {
+		return nil, err
 	}
 	logf(r, "resolving %s: %s", q.name, strings.Join(q.requirements, ", "))
-	box := &sandbox.Sandbox{Root: base.Root, Scratch: env.scratch(), Mode: env.Sandbox}
-	err = box.Run(ctx, sandbox.Command{
+	cmd := sandbox.Command{
 		Args: args,
 		Env: append([]string{
 			"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/build/home", "LC_ALL=C.UTF-8",
 			"UV_HTTP_TIMEOUT=600", "UV_HTTP_RETRIES=10", "UV_NO_PROGRESS=1", "UV_CACHE_DIR=/tmp/uv",
-		}, env.Fetch.Env...),
+		}, env.Network.Env...),
 		Dir: "/build/out",
 		Mounts: append([]sandbox.Mount{
 			{Source: uv.Path, Target: "/build/bin/uv"},
 			{Source: work, Target: "/build/out", Writable: true},
-		}, env.Fetch.Mounts...),
+		}, env.Network.Mounts...),
 		Network: true,
 		Output:  r,
-	})
-	if err != nil {
+	}
+	for _, name := range sortedKeys(q.trees) {
+		cmd.Mounts = append(cmd.Mounts, sandbox.Mount{Source: q.trees[name], Target: "/build/trees/" + name})
+	}
+	if err := (&sandbox.Sandbox{Root: root, Mode: env.Sandbox}).Run(ctx, cmd); err != nil {
 		return nil, fmt.Errorf("resolving the environment %s: %w", q.name, err)
 	}
 	return os.ReadFile(filepath.Join(work, out))
+}
+
+func lines(all []string) []byte { return []byte(strings.Join(all, "\n") + "\n") }
+
+// command is the root that uv runs in and its command line.
+func (q question) command(env Env, base *Base, out string) (root string, args []string, err error) {
+	root, python := base.Root, base.Python.Path
+	var target []string
+	if !base.runsHere(env) {
+		root, python = "/", "/usr/bin/python3"
+		if _, err := os.Stat(python); err != nil {
+			return "", nil, fmt.Errorf("the base is for %s, so that uv needs a Python of this host to resolve for it: install the package python3", base.Platform)
+		}
+		target = []string{"--python-platform", base.Python.Machine + "-manylinux_" + strings.Replace(base.Python.GLIBC, ".", "_", 1), "--python-version", base.Python.Version}
+	}
+	args = append([]string{
+		"/build/bin/uv", "-q", "pip", "compile", "--no-header", "--format", "pylock.toml", "--no-python-downloads",
+		"-p", python, "--only-binary", ":all:", "--overrides", "overrides.txt", "--excludes", "excludes.txt",
+		"requirements.txt", "-o", out,
+	}, target...)
+	if q.excludeNewer != "" {
+		args = append(args, "--exclude-newer", q.excludeNewer)
+	}
+	return root, args, nil
 }
 
 // pins chooses one wheel of each distribution in a pylock for the base's
@@ -110,21 +139,19 @@ func pins(base *Base, set recipe.LockedSet) ([]index.Pin, error) {
 	return lock.Select(base.Python.Tags(), base.Python.Environment())
 }
 
-// fetchAll brings pinned files into the store, several at once, and returns
-// their paths in the pins' order.
-func fetchAll(ctx context.Context, env Env, all []index.Pin, r *stage.Run) ([]string, error) {
-	paths := make([]string, len(all))
-	meter := newMeter(all, r.Progress)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(max(env.Jobs, 4))
-	for i, pin := range all {
-		g.Go(func() (err error) {
-			paths[i], err = download(ctx, env, pin, meter.part(i))
-			return err
-		})
+// fetchAll brings pinned files into the store, several at once.
+func fetchAll(ctx context.Context, env Env, all []index.Pin, r *stage.Run) (index.Fetched, error) {
+	got, err := env.Index.Fetch(ctx, all, env.blobs(), max(env.Jobs, 4), func(p index.Progress) {
+		r.Progress(p.BytesDone, p.Bytes)
+	})
+	if errors.Is(err, index.ErrOffline) {
+		var missing []string
+		for _, p := range all {
+			if !p.Present(env.blobs()) {
+				missing = append(missing, p.File)
+			}
+		}
+		return got, &OfflineError{strings.Join(missing, ", ")}
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	return paths, nil
+	return got, err
 }

@@ -201,6 +201,10 @@ func WheelLayer(ctx context.Context, env Env, s install.Scheme, path, sum string
 	return layer.Open(dir)
 }
 
+func layerKey(name, sum string, s install.Scheme) store.Key {
+	return store.NewHash("layer "+name).Field("form", "1").Field("wheel", sum).Field("scheme", jsonText(s)).Key()
+}
+
 // recordLayer is the small layer that says what the image is made of.
 func recordLayer(ctx context.Context, env Env, res *Result) (*layer.Blob, error) {
 	record, err := res.Record.JSON()
@@ -220,7 +224,7 @@ func smallLayer(ctx context.Context, env Env, name string, files fstest.MapFS) (
 		sum := sha256.Sum256(files[path].Data)
 		h = h.Field(path, hex.EncodeToString(sum[:]))
 	}
-	dir, _, err := env.Store.Do(ctx, "stage", h.Key(), func(dir string) error {
+	dir, _, err := env.Store.Do(ctx, store.Stage, h.Key(), func(dir string) error {
 		_, err := layer.Write(ctx, dir, fs.FS(files), layer.Options{Jobs: env.Jobs})
 		return err
 	})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -13,7 +12,6 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/wheel"
-	"github.com/sparkwheel/sparkwheel/wheel/install"
 )
 
 // LayersRequest asks for wheels on a base, without a recipe's build.
@@ -43,10 +41,10 @@ func Layers(g *stage.Graph, env Env, req LayersRequest) (*stage.Stage[*Result], 
 	base := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
 		return layersBase(ctx, env, req, platform, run)
 	})
-	verified := stage.Add(g, "verify wheels", func(ctx context.Context, _ *stage.Run) (struct{}, error) {
+	verified := stage.Add(g, "verify wheels", func(ctx context.Context, run *stage.Run) (struct{}, error) {
 		var all []error
 		for _, path := range req.Wheels {
-			all = append(all, verifyWheel(ctx, path))
+			all = append(all, verifyWheel(ctx, path, run))
 		}
 		return struct{}{}, errors.Join(all...)
 	})
@@ -117,38 +115,62 @@ func requestedPlatform(env Env, asked string, names []wheel.Filename) (v1.Platfo
 	return v1.Platform{}, fmt.Errorf("%s is for arm64 and %s for amd64: an image is for one platform; leave one out", found["arm64"], found["amd64"])
 }
 
-// layersBase opens the base and finds out where its Python installs to: by
-// asking the interpreter when it runs here, else by where it lies.
+// layersBase opens the base and finds out where its Python installs to. A base
+// in a registry is downloaded for that only when neither --python nor its own
+// configuration tells.
 func layersBase(ctx context.Context, env Env, req LayersRequest, p v1.Platform, run *stage.Run) (*Base, error) {
-	b, err := OpenBase(ctx, env, req.Base, "", p)
+	img, err := openImage(ctx, env, req.Base, "", p)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opening base %s: %w", req.Base, err)
 	}
-	config, err := b.Image.ConfigFile()
+	digest, err := img.Digest()
+	if err != nil {
+		return nil, fmt.Errorf("opening base %s: %w", req.Base, err)
+	}
+	config, err := img.ConfigFile()
 	if err != nil {
 		return nil, fmt.Errorf("reading the base's configuration: %w", err)
 	}
 	if config.Architecture != "" && config.Architecture != p.Architecture {
 		return nil, fmt.Errorf("base %s is for %s and the image for %s; give another --base or --platform", req.Base, config.Architecture, p.Architecture)
 	}
-	if _, err := b.unpack(ctx, env); err != nil {
+	b := &Base{Reference: req.Base, Digest: digest.String(), Platform: p, Image: img}
+	if path, version := configuredPython(config.Config.Env, req.Python); version != "" && !isPath(req.Base) {
+		b.Python = filePython(path, version, "", "")
+		return b, nil
+	}
+	if _, err := b.unpackRoot(ctx, env); err != nil {
 		return nil, err
 	}
-	b.Python, err = locatePython(b.Root, req.Python)
-	if errors.Is(err, ErrNoPython) {
-		run.Note("%v: the image's Python will find the wheels only if it is of version %s and looks in dist-packages", err, req.Python)
+	b.Python, err = b.askPython(ctx, env, run)
+	if err == nil {
 		return b, nil
 	}
-	if err != nil || p.Architecture != env.Host.Architecture {
-		return b, err
+	asking := err
+	b.Python, err = readPython(b.Root, p.Architecture, req.Python)
+	switch {
+	case errors.Is(err, ErrNoPython) && req.Python != "":
+		run.Note("%v: the image's Python will find the wheels only if it is %s and looks in %s", ErrNoPython, req.Python, b.Python.Scheme.Purelib)
+	case err != nil:
+		return nil, err
+	default:
+		run.Note("the base's interpreter does not run here (%v); its layout is taken from its files", asking)
 	}
-	asked, err := askPython(ctx, env, b.Root, run)
-	if err != nil {
-		run.Note("the base's interpreter does not run here (%v); its layout is taken from its files", err)
-		return b, nil
-	}
-	b.Python = asked
 	return b, nil
+}
+
+// configuredPython reads what an image of CPython's own says in its
+// environment (PYTHON_VERSION), where /usr/local holds the interpreter.
+func configuredPython(env []string, asked string) (path, version string) {
+	for _, kv := range env {
+		if v, ok := strings.CutPrefix(kv, "PYTHON_VERSION="); ok {
+			parts := strings.SplitN(v, ".", 3)
+			if len(parts) >= 2 {
+				return "/usr/local/bin/python3", parts[0] + "." + parts[1]
+			}
+		}
+	}
+	return "/usr/bin/python3", asked
 }
 
 // fits refuses a wheel that the base's Python would not take. A base whose
@@ -163,39 +185,9 @@ func fits(paths []string, base *Base) error {
 		if base.Python.GLIBC == "" {
 			continue
 		}
-		tags := base.Python.Tags()
-		if !slices.ContainsFunc(n.Tags, func(t wheel.Tag) bool { return slices.Contains(tags, t) }) {
-			faults = append(faults, fmt.Errorf("%s does not fit the base's Python %s on %s with glibc %s", filepath.Base(path), base.Python.Version, base.Python.Machine, base.Python.GLIBC))
+		if err := n.Fits(base.Python.Tags()); err != nil {
+			faults = append(faults, fmt.Errorf("base %s: %w", base.Reference, err))
 		}
 	}
 	return errors.Join(faults...)
-}
-
-// locatePython reads the interpreter's version from where it lies. ErrNoPython
-// comes with the layout of a Debian system for the version asked for.
-func locatePython(root, asked string) (Python, error) {
-	path, err := findPython(root)
-	if errors.Is(err, ErrNoPython) {
-		if asked == "" {
-			return Python{}, fmt.Errorf("%w; say with --python which version the image will have", err)
-		}
-		return Python{Path: "/usr/bin/python3", Version: asked, Scheme: install.Debian(asked)}, err
-	}
-	if err != nil {
-		return Python{}, err
-	}
-	lib := filepath.Join(root, filepath.Dir(filepath.Dir(path)), "lib", "python3.*")
-	dirs, _ := filepath.Glob(lib)
-	version := asked
-	if version == "" && len(dirs) == 1 {
-		version = strings.TrimPrefix(filepath.Base(dirs[0]), "python")
-	}
-	if version == "" {
-		return Python{}, fmt.Errorf("the base has %d versions of Python; say with --python which one", len(dirs))
-	}
-	scheme := install.Debian(version)
-	if strings.HasPrefix(path, "/usr/local/") {
-		scheme = install.UsrLocal(version)
-	}
-	return Python{Path: path, Version: version, Scheme: scheme}, nil
 }

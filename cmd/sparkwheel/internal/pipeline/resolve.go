@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -26,49 +28,187 @@ type resolved struct {
 	tree   *Tree
 }
 
+// Upgrade says what of an earlier lock is asked for anew.
+type Upgrade struct {
+	All   bool
+	Names []string // sources, wheels, base, uv, runtime
+}
+
+func (u Upgrade) has(name string) bool { return u.All || slices.Contains(u.Names, name) }
+
+// resolving is one making of a lock: what the recipe asks now, and what an
+// earlier lock said, which holds wherever the recipe still asks the same.
+type resolving struct {
+	env     Env
+	recipe  *recipe.Recipe
+	before  *recipe.Lock
+	upgrade Upgrade
+
+	base    *stage.Stage[*Base]
+	uv      *stage.Stage[Tool]
+	sources map[string]*stage.Stage[resolved]
+}
+
 // Resolve adds the stages that ask what every name in the recipe means today.
-// The last one's value is the lock; running them needs the network.
-func Resolve(g *stage.Graph, env Env, r *recipe.Recipe) (*stage.Stage[*recipe.Lock], error) {
-	platform, err := env.hostPlatform(r)
+// The last one's value is the lock; running them needs the network. Of before,
+// which may be nil, all that the recipe still asks for is kept unless upgrade
+// names it.
+func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upgrade Upgrade) (*stage.Stage[*recipe.Lock], error) {
+	platform, err := env.platform(r.Target.Platform)
 	if err != nil {
 		return nil, err
 	}
-	base := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
-		return unpackedBase(ctx, env, r.Base, "", platform, run)
+	if before == nil {
+		before = &recipe.Lock{}
+	}
+	s := &resolving{env: env, recipe: r, before: before, upgrade: upgrade, sources: map[string]*stage.Stage[resolved]{}}
+	s.base = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
+		return unpackedBase(ctx, env, r.Base, s.pinnedBase(), platform, run)
 	})
 	uvPins := stage.Add(g, "uv pins", func(ctx context.Context, _ *stage.Run) ([]recipe.LockedFile, error) {
-		return lockUV(ctx, env, r.UV)
+		return s.lockUV(ctx)
 	})
-	uv := stage.Add(g, "uv", func(ctx context.Context, run *stage.Run) (Tool, error) {
-		return fetchUV(ctx, env, uvPins.Value(), platform, run)
+	s.uv = stage.Add(g, "uv", func(ctx context.Context, run *stage.Run) (Tool, error) {
+		return fetchUV(ctx, env, uvPins.Value(), env.Host, run)
 	}, uvPins)
-	sources := map[string]*stage.Stage[resolved]{}
-	needs := []stage.Need{base, uvPins}
+	needs := []stage.Need{s.base, uvPins}
 	for _, src := range r.Sources {
-		sources[src.Name] = stage.Add(g, "source "+src.Name, func(ctx context.Context, run *stage.Run) (resolved, error) {
-			return resolveSource(ctx, env, src, recipeDir(r), run)
+		s.sources[src.Name] = stage.Add(g, "source "+src.Name, func(ctx context.Context, run *stage.Run) (resolved, error) {
+			return s.source(ctx, src, run)
 		})
-		needs = append(needs, sources[src.Name])
+		needs = append(needs, s.sources[src.Name])
 	}
-	var sets []*stage.Stage[recipe.LockedWheel]
-	for _, w := range r.Wheels {
-		src := sources[w.Source]
-		set := stage.Add(g, "requirements of "+w.Name, func(ctx context.Context, run *stage.Run) (recipe.LockedWheel, error) {
-			return resolveWheel(ctx, env, w, src.Value().tree, base.Value(), uv.Value(), run)
-		}, src, base, uv)
-		sets = append(sets, set)
+	sets := s.addSets(g)
+	for _, set := range sets {
 		needs = append(needs, set)
 	}
 	return stage.Add(g, "lock", func(context.Context, *stage.Run) (*recipe.Lock, error) {
-		l := newLock(r, platform, base.Value(), uvPins.Value())
-		for _, src := range r.Sources {
-			l.Sources = append(l.Sources, sources[src.Name].Value().locked)
-		}
-		for _, set := range sets {
-			l.Wheels = append(l.Wheels, set.Value())
-		}
-		return l, nil
+		return s.lock(platform, uvPins.Value(), sets), nil
 	}, needs...), nil
+}
+
+// namedSet is an environment under the name of its wheel, or "runtime".
+type namedSet struct {
+	name string
+	set  recipe.LockedSet
+}
+
+func (s *resolving) addSets(g *stage.Graph) []*stage.Stage[namedSet] {
+	var sets []*stage.Stage[namedSet]
+	for _, w := range s.recipe.Wheels {
+		src := s.sources[w.Source]
+		sets = append(sets, stage.Add(g, "requirements of "+w.Name, func(ctx context.Context, run *stage.Run) (namedSet, error) {
+			q, err := buildQuestion(w, src.Value().tree)
+			if err != nil {
+				return namedSet{}, err
+			}
+			return s.set(ctx, q, run)
+		}, src, s.base, s.uv))
+	}
+	if s.recipe.Runtime.Empty() {
+		return sets
+	}
+	needs := []stage.Need{s.base, s.uv}
+	for _, name := range sortedKeys(s.recipe.Runtime.Files) {
+		needs = append(needs, s.sources[name])
+	}
+	return append(sets, stage.Add(g, "runtime", func(ctx context.Context, run *stage.Run) (namedSet, error) {
+		return s.set(ctx, s.runtimeQuestion(), run)
+	}, needs...))
+}
+
+func (s *resolving) runtimeQuestion() question {
+	rt := s.recipe.Runtime
+	q := question{name: runtimeName, requirements: rt.Requires, overrides: rt.Overrides, excludes: rt.Excludes, trees: map[string]string{}}
+	for _, name := range sortedKeys(rt.Files) {
+		q.trees[name] = s.sources[name].Value().tree.Dir
+		for _, f := range rt.Files[name] {
+			q.requirements = append(q.requirements, "-r /build/trees/"+name+"/"+f)
+		}
+	}
+	// What is built here is not looked for on the index.
+	for _, w := range s.recipe.Wheels {
+		q.excludes = append(q.excludes, w.Distribution)
+	}
+	return q
+}
+
+const runtimeName = "runtime"
+
+func (s *resolving) pinnedBase() string {
+	if s.upgrade.has("base") || s.before.Base.Reference != s.recipe.Base {
+		return ""
+	}
+	return s.before.Base.Digest
+}
+
+func (s *resolving) lockUV(ctx context.Context) ([]recipe.LockedFile, error) {
+	held := len(s.before.UV) == len(uvMachines) && s.before.UV[0].Version == s.recipe.UV
+	if held && !s.upgrade.has("uv") {
+		return s.before.UV, nil
+	}
+	return lockUV(ctx, s.env, s.recipe.UV)
+}
+
+func (s *resolving) source(ctx context.Context, src recipe.Source, run *stage.Run) (resolved, error) {
+	old, ok := s.before.Source(src.Name)
+	if ok && old.URL == src.Git.URL && old.Ref == src.Git.Ref && !s.upgrade.has(src.Name) {
+		run.Note("%s stays at %s; --upgrade=%s asks what %s means now", src.Name, old.Commit, src.Name, old.Ref)
+		return resolveSource(ctx, s.env, src, git.Commit{Hash: old.Commit, Time: old.Time, Tree: old.Tree}, recipeDir(s.recipe), run)
+	}
+	c, err := s.env.Mirrors.Resolve(ctx, src.Git)
+	if err != nil {
+		return resolved{}, err
+	}
+	logf(run, "%s is commit %s of %s", src.Git.Ref, c.Hash, c.Time.UTC().Format(time.RFC3339))
+	return resolveSource(ctx, s.env, src, c, recipeDir(s.recipe), run)
+}
+
+func (s *resolving) set(ctx context.Context, q question, run *stage.Run) (namedSet, error) {
+	q.excludeNewer = s.recipe.ExcludeNewer
+	if !s.upgrade.has(q.name) {
+		if old := s.before.Set(q.name); old != nil {
+			q.before = old.Text
+		}
+	}
+	text, err := compile(ctx, s.env, s.base.Value(), s.uv.Value(), q, run)
+	if err != nil {
+		return namedSet{}, err
+	}
+	set := recipe.NewSet(q.name, text)
+	// A set that cannot be installed is found now, not after a fetch.
+	if _, err := pins(s.base.Value(), set); err != nil {
+		return namedSet{}, fmt.Errorf("the environment %s: %w", q.name, err)
+	}
+	return namedSet{q.name, set}, nil
+}
+
+func (s *resolving) lock(p v1.Platform, uv []recipe.LockedFile, sets []*stage.Stage[namedSet]) *recipe.Lock {
+	base := s.base.Value()
+	l := &recipe.Lock{
+		Version: recipe.LockVersion, Recipe: s.recipe.Name, RecipeDigest: s.recipe.Digest,
+		Platform: p.String(), Python: base.Python.Version,
+		Base: recipe.LockedBase{Reference: s.recipe.Base, Digest: base.Digest, Interpreter: base.Python.Path},
+		UV:   uv,
+	}
+	for _, src := range s.recipe.Sources {
+		l.Sources = append(l.Sources, s.sources[src.Name].Value().locked)
+	}
+	for _, set := range sets {
+		if v := set.Value(); v.name == runtimeName {
+			l.Runtime = &v.set
+		} else {
+			l.Wheels = append(l.Wheels, recipe.LockedWheel{Name: v.name, LockedSet: v.set})
+		}
+	}
+	return l
+}
+
+// Buildable says, as a *PlatformError, that a recipe is for another platform
+// than this host's.
+func (e Env) Buildable(r *recipe.Recipe) error {
+	_, err := e.hostPlatform(r)
+	return err
 }
 
 // hostPlatform is the recipe's platform, which must be this host's: upstream
@@ -84,36 +224,22 @@ func (e Env) hostPlatform(r *recipe.Recipe) (v1.Platform, error) {
 	return p, nil
 }
 
-func newLock(r *recipe.Recipe, p v1.Platform, base *Base, uv []recipe.LockedFile) *recipe.Lock {
-	return &recipe.Lock{
-		Version: recipe.LockVersion, Recipe: r.Name, RecipeDigest: r.Digest,
-		Platform: p.String(), Python: base.Python.Version,
-		Base: recipe.LockedBase{Reference: r.Base, Digest: base.Digest, Interpreter: base.Python.Path},
-		UV:   uv,
-	}
-}
-
 func unpackedBase(ctx context.Context, env Env, reference, pinned string, p v1.Platform, run *stage.Run) (*Base, error) {
-	b, err := OpenBase(ctx, env, reference, pinned, p)
+	b, brought, err := openBase(ctx, env, reference, pinned, p)
 	if err != nil {
 		return nil, err
 	}
-	hit, err := b.Unpack(ctx, env, run)
+	unpacked, err := b.unpack(ctx, env, run)
 	if err != nil {
 		return nil, err
 	}
-	if hit {
+	if brought && unpacked {
 		run.Hit("unpacked before")
 	}
 	return b, nil
 }
 
-func resolveSource(ctx context.Context, env Env, src recipe.Source, dir string, run *stage.Run) (resolved, error) {
-	c, err := env.Mirrors.Resolve(ctx, src.Git)
-	if err != nil {
-		return resolved{}, err
-	}
-	logf(run, "%s is commit %s of %s", src.Git.Ref, c.Hash, c.Time.UTC().Format("2006-01-02T15:04:05Z"))
+func resolveSource(ctx context.Context, env Env, src recipe.Source, c git.Commit, dir string, run *stage.Run) (resolved, error) {
 	t, err := prepare(ctx, env, src, dir, c, run)
 	if err != nil {
 		return resolved{}, err
@@ -130,23 +256,6 @@ func resolveSource(ctx context.Context, env Env, src recipe.Source, dir string, 
 		l.Submodules = append(l.Submodules, recipe.LockedSubmodule(s))
 	}
 	return resolved{l, t}, nil
-}
-
-func resolveWheel(ctx context.Context, env Env, w recipe.Wheel, t *Tree, base *Base, uv Tool, run *stage.Run) (recipe.LockedWheel, error) {
-	q, err := buildQuestion(w, t)
-	if err != nil {
-		return recipe.LockedWheel{}, err
-	}
-	text, err := compile(ctx, env, base, uv, q, run)
-	if err != nil {
-		return recipe.LockedWheel{}, err
-	}
-	set := recipe.NewSet(w.Name, text)
-	// A set that cannot be installed here is found now, not after a fetch.
-	if _, err := pins(base, set); err != nil {
-		return recipe.LockedWheel{}, fmt.Errorf("build requirements of %s: %w", w.Name, err)
-	}
-	return recipe.LockedWheel{Name: w.Name, LockedSet: set}, nil
 }
 
 // lockedSource makes the tree that a lock pins, and says so when what comes

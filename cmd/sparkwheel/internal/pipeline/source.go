@@ -17,7 +17,6 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
-	"github.com/sparkwheel/sparkwheel/git/patch"
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/requirements/rewrite"
 	"github.com/sparkwheel/sparkwheel/requirements/version"
@@ -47,18 +46,6 @@ type Patch struct {
 
 func (p Prepared) dirty() bool { return len(p.Changes)+len(p.Patches) > 0 }
 
-// rules are the recipe's rewrite rules as the requirements room takes them.
-func rules(r recipe.Rewrite) (rewrite.Rules, error) {
-	out := rewrite.Rules{Files: r.Files, MustMatch: r.MustMatch}
-	for _, d := range r.Drop {
-		out.Rules = append(out.Rules, requirements.Rule{Drop: d})
-	}
-	for _, name := range sortedKeys(r.Pin) {
-		out.Rules = append(out.Rules, requirements.Rule{Pin: requirements.Normalize(name), To: r.Pin[name]})
-	}
-	return out, nil
-}
-
 // prepare makes a commit's tree as the recipe wants it, once for each commit
 // and set of instructions.
 func prepare(ctx context.Context, env Env, src recipe.Source, dir string, c git.Commit, r *stage.Run) (*Tree, error) {
@@ -67,7 +54,7 @@ func prepare(ctx context.Context, env Env, src recipe.Source, dir string, c git.
 		return nil, err
 	}
 	key := treeKey(src, c, patches)
-	entry, hit, err := env.Store.Do(ctx, "stage", key, func(dir string) error {
+	entry, hit, err := env.Store.Do(ctx, store.Stage, key, func(dir string) error {
 		return fillTree(ctx, env, src, c, patches, dir, r)
 	})
 	if err != nil {
@@ -130,16 +117,6 @@ func fillTree(ctx context.Context, env Env, src recipe.Source, c git.Commit, pat
 	}
 	defer root.Close()
 	done := Prepared{Hash: tree.Hash, Submodules: tree.Submodules}
-	for _, p := range patches {
-		parsed, err := patch.Parse(p.file, p.text)
-		if err != nil {
-			return err
-		}
-		if err := parsed.Apply(root); err != nil {
-			return fmt.Errorf("source %s: %w", src.Name, err)
-		}
-		done.Patches = append(done.Patches, Patch{p.file, p.sha256})
-	}
 	if err := done.rewrite(root, src.Rewrite); err != nil {
 		return fmt.Errorf("source %s: %w", src.Name, err)
 	}
@@ -150,9 +127,9 @@ func fillTree(ctx context.Context, env Env, src recipe.Source, c git.Commit, pat
 }
 
 func (p *Prepared) rewrite(root *os.Root, rw recipe.Rewrite) error {
-	rs, err := rules(rw)
-	if err != nil || len(rs.Rules) == 0 {
-		return err
+	rs := rw.Rules()
+	if len(rs.Rules) == 0 {
+		return nil
 	}
 	result, err := rewrite.Tree(root, rs)
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 
@@ -34,25 +34,15 @@ func lockUV(ctx context.Context, env Env, version string) ([]recipe.LockedFile, 
 	}
 	var locked []recipe.LockedFile
 	for _, m := range uvMachines {
-		f, ok := findUV(files, version, m.machine)
-		if !ok {
-			return nil, fmt.Errorf("locking uv: the index has no wheel of uv %s for %s; name another version in tools.uv", version, m.platform)
+		f, err := index.Wheel("uv", version, files, wheel.Supported("3.12", wheel.Platforms(28, m.machine)))
+		if err != nil {
+			return nil, fmt.Errorf("locking uv for %s: %w", m.platform, err)
 		}
 		locked = append(locked, recipe.LockedFile{
-			Version: version, Platform: m.platform, File: f.File, URL: f.URL, SHA256: f.SHA256, Size: f.Size,
+			Version: version, Platform: m.platform, File: f.Name, URL: f.URL, SHA256: f.SHA256, Size: f.Size,
 		})
 	}
 	return locked, nil
-}
-
-// findUV prefers the glibc build: it is what the measured facts are about.
-func findUV(files []index.File, version, machine string) (index.File, bool) {
-	for _, f := range files {
-		if strings.HasPrefix(f.File, "uv-"+version+"-") && strings.HasSuffix(f.File, "_"+machine+".whl") && strings.Contains(f.File, "manylinux") {
-			return f, true
-		}
-	}
-	return index.File{}, false
 }
 
 // Tool is a program in the store.
@@ -65,10 +55,8 @@ func fetchUV(ctx context.Context, env Env, locked []recipe.LockedFile, p v1.Plat
 		if f.Platform != want {
 			continue
 		}
-		pin := index.Pin{Name: "uv", File: f.File, URL: f.URL, SHA256: f.SHA256, Size: f.Size}
-		key := store.NewHash("uv").Field("wheel", f.SHA256).Key()
-		dir, hit, err := env.Store.Do(ctx, "tools", key, func(dir string) error {
-			path, err := download(ctx, env, pin, r.Progress)
+		dir, hit, err := env.Store.Do(ctx, store.Tools, uvKey(f), func(dir string) error {
+			path, err := download(ctx, env, uvPin(f), r.Progress)
 			if err != nil {
 				return err
 			}
@@ -85,16 +73,22 @@ func fetchUV(ctx context.Context, env Env, locked []recipe.LockedFile, p v1.Plat
 	return Tool{}, fmt.Errorf("the lock pins no uv for %s; run `sparkwheel lock --upgrade=uv`", want)
 }
 
+func uvKey(f recipe.LockedFile) store.Key {
+	return store.NewHash("uv").Field("wheel", f.SHA256).Key()
+}
+
+func uvPin(f recipe.LockedFile) index.Pin {
+	return index.Pin{Name: "uv", File: f.File, URL: f.URL, SHA256: f.SHA256, Size: f.Size}
+}
+
 // download brings a pinned file into the store's blobs. Offline, a file that
 // is not there is an *OfflineError.
 func download(ctx context.Context, env Env, pin index.Pin, progress func(done, total int64)) (string, error) {
-	path := filepath.Join(env.blobs(), "sha256", pin.SHA256)
-	if env.Offline {
-		if _, err := os.Stat(path); err != nil {
-			return "", &OfflineError{pin.File}
-		}
+	path, err := env.Index.Download(ctx, pin, env.blobs(), progress)
+	if errors.Is(err, index.ErrOffline) {
+		return "", &OfflineError{pin.File}
 	}
-	return env.Index.Download(ctx, pin, env.blobs(), progress)
+	return path, err
 }
 
 func unpackMember(archive, member, path string) (err error) {

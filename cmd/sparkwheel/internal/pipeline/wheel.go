@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
@@ -75,9 +77,17 @@ func (b buildPlan) environment() []string {
 	return out
 }
 
-func (b buildPlan) spec(env Env, wheels []string) builder.Spec {
+func (b buildPlan) spec(env Env, wheels map[string]string) (builder.Spec, error) {
+	files := b.files()
+	if path := b.recipe.TrackedFiles; path != "" {
+		list, err := trackedFiles(filepath.Join(b.tree.Dir, b.recipe.Subdirectory))
+		if err != nil {
+			return builder.Spec{}, err
+		}
+		files[filepath.Join(b.recipe.Subdirectory, path)] = list
+	}
 	spec := builder.Spec{
-		Source: b.tree.Dir, Subdir: b.recipe.Subdirectory, Files: b.files(),
+		Source: b.tree.Dir, Subdir: b.recipe.Subdirectory, Files: files,
 		Python: b.base.Python.Path, UV: b.uv.Path, Wheels: wheels,
 		Env: b.environment(), Config: b.recipe.Config, Epoch: b.locked.Time,
 		Distribution: b.recipe.Distribution, Frontend: b.recipe.Frontend,
@@ -86,24 +96,25 @@ func (b buildPlan) spec(env Env, wheels []string) builder.Spec {
 	for _, s := range b.recipe.Shims {
 		spec.Shims = append(spec.Shims, builder.Shim(s))
 	}
-	return spec
+	return spec, nil
+}
+
+// trackedFiles lists a checkout's files as git would: a line each, sorted.
+func trackedFiles(dir string) (string, error) {
+	var list strings.Builder
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			list.WriteString(path + "\n")
+		}
+		return err
+	})
+	return list.String(), err
 }
 
 // build makes the wheel, or finds it in the store under the key of all its
 // inputs. Its requirements are fetched only when it has to be made.
 func (b buildPlan) build(ctx context.Context, env Env, r *stage.Run) (*Wheel, error) {
-	dir, hit, err := env.Store.Do(ctx, "stage", b.key(), func(dir string) error {
-		wheels, err := fetchAll(ctx, env, b.pins, r)
-		if err != nil {
-			return err
-		}
-		box := &sandbox.Sandbox{Root: b.base.Root, Scratch: env.scratch(), Mode: env.Sandbox}
-		built, err := builder.Wheels(ctx, box, b.spec(env, wheels), dir, r)
-		if err != nil {
-			return err
-		}
-		return verifyWheel(ctx, built[0])
-	})
+	dir, hit, err := env.Store.Do(ctx, store.Stage, b.key(), func(dir string) error { return b.fill(ctx, env, dir, r) })
 	if err != nil {
 		return nil, fmt.Errorf("building wheel %s: %w", b.recipe.Name, err)
 	}
@@ -118,13 +129,33 @@ func (b buildPlan) build(ctx context.Context, env Env, r *stage.Run) (*Wheel, er
 	return w, nil
 }
 
-func verifyWheel(ctx context.Context, path string) error {
-	r, err := wheel.Open(path)
+func (b buildPlan) fill(ctx context.Context, env Env, dir string, r *stage.Run) error {
+	if _, err := fetchAll(ctx, env, b.pins, r); err != nil {
+		return err
+	}
+	wheels := map[string]string{}
+	for _, p := range b.pins {
+		wheels[p.File] = p.Path(env.blobs())
+	}
+	box := &sandbox.Sandbox{Root: b.base.Root, Mode: env.Sandbox}
+	spec, err := b.spec(env, wheels)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	return r.Verify(ctx)
+	built, err := builder.Wheels(ctx, box, spec, dir, r)
+	if err != nil {
+		return err
+	}
+	return verifyWheel(ctx, built[0], r)
+}
+
+// verifyWheel refuses a wheel with faults and tells of what is merely odd.
+func verifyWheel(ctx context.Context, path string, r *stage.Run) error {
+	warnings, err := wheel.Verify(ctx, path)
+	for _, w := range warnings {
+		r.Note("%s: %s: %s", filepath.Base(path), w.Path, w.Message)
+	}
+	return err
 }
 
 func readWheel(dir string) (*Wheel, error) {

@@ -32,8 +32,23 @@ func (r *Recipe) check() error {
 	if r.UV == "" {
 		bad("tools.uv is missing: name the version of uv that resolves and builds, such as 0.13.9")
 	}
-	if len(r.Wheels) == 0 {
-		bad("no [[wheel]]: a recipe builds at least one")
+	if len(r.Wheels) == 0 && r.Runtime.Empty() {
+		bad("no [[wheel]] and no [runtime]: the recipe makes nothing")
+	}
+	if _, err := time.Parse(time.DateOnly, r.ExcludeNewer); err != nil && r.ExcludeNewer != "" {
+		if _, err := time.Parse(time.RFC3339, r.ExcludeNewer); err != nil {
+			bad("tools.exclude-newer %q is neither YYYY-MM-DD nor a time of RFC 3339", r.ExcludeNewer)
+		}
+	}
+	for name, files := range r.Runtime.Files {
+		if _, ok := r.Source(name); !ok {
+			bad("runtime.files: no [[source]] is named %q; there are %s", name, strings.Join(r.sourceNames(), ", "))
+		}
+		for _, f := range files {
+			if !localPath(f) {
+				bad("runtime.files: %q leaves the tree", f)
+			}
+		}
 	}
 	faults = append(faults, r.checkSources()...)
 	faults = append(faults, r.checkWheels()...)
@@ -93,8 +108,8 @@ func (r *Recipe) checkWheels() []error {
 		if !nameRE.MatchString(w.Name) {
 			bad("%s: a wheel's name is lower-case letters, digits and dashes", where)
 		}
-		if w.Name == "wheels" || w.Name == "image" {
-			bad("%s: that is a build target's name", where)
+		if slices.Contains([]string{"wheels", "image", "runtime", "base", "uv"}, w.Name) {
+			bad("%s: that name has a meaning of its own", where)
 		}
 		if seen[w.Name] {
 			bad("%s stands twice", where)
@@ -105,6 +120,9 @@ func (r *Recipe) checkWheels() []error {
 		}
 		if w.Subdirectory != "" && !localPath(w.Subdirectory) {
 			bad("%s: subdirectory %q leaves the tree", where, w.Subdirectory)
+		}
+		if w.TrackedFiles != "" && !localPath(w.TrackedFiles) {
+			bad("%s: tracked-files %q leaves the tree", where, w.TrackedFiles)
 		}
 		if !slices.Contains([]string{"uv", "pip"}, w.Frontend) {
 			bad("%s: frontend %q is neither uv nor pip", where, w.Frontend)

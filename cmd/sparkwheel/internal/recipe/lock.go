@@ -100,15 +100,8 @@ func (e *MismatchError) Error() string {
 // ErrNoLock when there is none; *MismatchError when it was made from another
 // recipe or a pylock beside it is not the one it pins.
 func LoadLock(path string, r *Recipe) (*Lock, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w at %s", ErrNoLock, path)
-	}
+	l, err := readLock(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading lock: %w", err)
-	}
-	var l Lock
-	if err := decode(path, text, &l); err != nil {
 		return nil, err
 	}
 	again := r.lockCommand(path)
@@ -122,10 +115,44 @@ func LoadLock(path string, r *Recipe) (*Lock, error) {
 		}
 		return nil, &MismatchError{path, reason, again}
 	}
-	for _, set := range l.sets() {
+	for _, set := range l.Sets() {
 		if err := set.load(filepath.Dir(path)); err != nil {
 			return nil, &MismatchError{path, err.Error(), again}
 		}
+	}
+	return l, nil
+}
+
+// ReadLock reads an earlier lock as a source of pins to keep, whatever recipe
+// it was made from. What of it is damaged or of another version is left out.
+// ErrNoLock when there is none.
+func ReadLock(path string) (*Lock, error) {
+	l, err := readLock(path)
+	if err != nil {
+		return nil, err
+	}
+	if l.Version != LockVersion {
+		return &Lock{}, nil
+	}
+	for _, set := range l.Sets() {
+		if set.load(filepath.Dir(path)) != nil {
+			set.Text = nil
+		}
+	}
+	return l, nil
+}
+
+func readLock(path string) (*Lock, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w at %s; run `sparkwheel lock`", ErrNoLock, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading lock: %w", err)
+	}
+	var l Lock
+	if err := decode(path, text, &l); err != nil {
+		return nil, err
 	}
 	return &l, nil
 }
@@ -158,7 +185,8 @@ func NewSet(name string, text []byte) LockedSet {
 	return LockedSet{Pylock: "pylock." + name + ".toml", SHA256: digest(text), Text: text}
 }
 
-func (l *Lock) sets() []*LockedSet {
+// Sets lists every Python environment of the lock.
+func (l *Lock) Sets() []*LockedSet {
 	var sets []*LockedSet
 	for i := range l.Wheels {
 		sets = append(sets, &l.Wheels[i].LockedSet)
@@ -185,6 +213,18 @@ func (l *Lock) Wheel(name string) (*LockedWheel, bool) {
 		return nil, false
 	}
 	return &l.Wheels[i], true
+}
+
+// Set returns the environment of a wheel, or of "runtime"; nil when the lock
+// has none of that name.
+func (l *Lock) Set(name string) *LockedSet {
+	if name == "runtime" {
+		return l.Runtime
+	}
+	if w, ok := l.Wheel(name); ok {
+		return &w.LockedSet
+	}
+	return nil
 }
 
 // Covers reports, as a *MismatchError, an override that the lock does not hold.
@@ -221,7 +261,7 @@ func (l *Lock) Save(path string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("saving lock: %w", err)
 	}
-	for _, set := range l.sets() {
+	for _, set := range l.Sets() {
 		if err := WriteFile(filepath.Join(dir, set.Pylock), set.Text); err != nil {
 			return fmt.Errorf("saving lock: %w", err)
 		}

@@ -29,7 +29,10 @@ type Recipe struct {
 	Target Target
 	Base   string // BASE: a registry reference, oci:DIR, docker-archive:FILE or tar:FILE
 	UV     string // version of uv, from the Python index
-	Index  []Index
+	// ExcludeNewer (YYYY-MM-DD or RFC 3339) keeps what was uploaded later out of
+	// every resolution: a cool-down date.
+	ExcludeNewer string
+	Index        []Index
 	// Missing lists what the recipe needs and sparkwheel does not reach yet; a
 	// build of a recipe with a non-empty list is refused with the list.
 	Missing []string
@@ -84,6 +87,10 @@ type Wheel struct {
 	Requires     []string          // build requirements beside build-system.requires
 	Config       map[string]string // PEP 517 config settings
 	Shims        []Shim
+	// TrackedFiles is where the list of the checkout's files is written before
+	// the build. A backend that asks git which files belong to a package (as
+	// setuptools-scm does for package data) reads it there, without git.
+	TrackedFiles string
 	Frontend     string // "uv" or "pip"
 	MemoryPerJob int64  // bytes, 0 when the recipe does not say
 	RequireArch  []string
@@ -101,12 +108,15 @@ type Shim struct {
 
 // Runtime is the set of published distributions installed beside the wheels.
 type Runtime struct {
-	Requires     []string
-	Overrides    []string
-	Excludes     []string
-	ExcludeNewer string
-	Complete     bool // an absent requirement is a fault, not a warning
+	Requires  []string
+	Files     map[string][]string // source -> requirement files of its rewritten tree
+	Overrides []string
+	Excludes  []string
+	Complete  bool // an absent requirement is a fault, not a warning
 }
+
+// Empty says that the recipe installs nothing beside its wheels.
+func (r Runtime) Empty() bool { return len(r.Requires)+len(r.Files) == 0 }
 
 // Image is what the image's configuration adds to the base's.
 type Image struct {

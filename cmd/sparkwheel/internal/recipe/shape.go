@@ -24,7 +24,8 @@ type shape struct {
 		Image string `toml:"image"`
 	} `toml:"base"`
 	Tools struct {
-		UV string `toml:"uv"`
+		UV           string `toml:"uv"`
+		ExcludeNewer string `toml:"exclude-newer"`
 	} `toml:"tools"`
 	Index []struct {
 		URL           string   `toml:"url"`
@@ -34,11 +35,11 @@ type shape struct {
 	Source  []sourceShape `toml:"source"`
 	Wheel   []wheelShape  `toml:"wheel"`
 	Runtime struct {
-		Requires     []string `toml:"requires"`
-		Overrides    []string `toml:"overrides"`
-		Excludes     []string `toml:"excludes"`
-		ExcludeNewer string   `toml:"exclude-newer"`
-		Complete     bool     `toml:"complete"`
+		Requires  []string            `toml:"requires"`
+		Files     map[string][]string `toml:"files"`
+		Overrides []string            `toml:"overrides"`
+		Excludes  []string            `toml:"excludes"`
+		Complete  bool                `toml:"complete"`
 	} `toml:"runtime"`
 	Image struct {
 		WorkDir     string              `toml:"workdir"`
@@ -77,6 +78,7 @@ type wheelShape struct {
 	Environment  map[string]string `toml:"environment"`
 	Requires     []string          `toml:"requires"`
 	Config       map[string]string `toml:"config-settings"`
+	TrackedFiles string            `toml:"tracked-files"`
 	Frontend     string            `toml:"frontend"`
 	MemoryPerJob string            `toml:"memory-per-job"`
 	RequireArch  []string          `toml:"require-arch"`
@@ -91,9 +93,9 @@ type wheelShape struct {
 
 func (s *shape) recipe() *Recipe {
 	r := &Recipe{
-		Target:  Target(s.Target),
-		Base:    s.Base.Image,
-		UV:      s.Tools.UV,
+		Target: Target(s.Target),
+		Base:   s.Base.Image,
+		UV:     s.Tools.UV, ExcludeNewer: s.Tools.ExcludeNewer,
 		Missing: s.Missing,
 		Runtime: Runtime(s.Runtime),
 		Image:   Image(s.Image),
@@ -116,7 +118,7 @@ func (s *shape) recipe() *Recipe {
 func (x *wheelShape) wheel() Wheel {
 	w := Wheel{
 		Name: x.Name, Source: x.Source, Subdirectory: x.Subdirectory, Distribution: x.Distribution,
-		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Frontend: x.Frontend,
+		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
 		RequireArch: x.RequireArch, Repair: x.Repair, Repack: x.Repack == nil || *x.Repack,
 		MemoryPerJob: parseSize(x.MemoryPerJob),
 	}

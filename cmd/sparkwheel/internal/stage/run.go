@@ -27,11 +27,17 @@ type Run struct {
 	reports *reports
 	began   time.Time
 
-	mu     sync.Mutex
-	line   []byte
-	file   *os.File
-	closed bool
+	mu       sync.Mutex
+	line     []byte
+	file     *os.File
+	closed   bool
+	told     time.Time // when progress was last told
+	progress *Event    // what was held back since
 }
+
+// pace is how often a stage's progress is told: a copy of gigabytes calls
+// Progress for each of its buffers.
+const pace = 100 * time.Millisecond
 
 var _ io.Writer = (*Run)(nil)
 
@@ -80,9 +86,26 @@ func (r *Run) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Progress tells how far the stage is, in bytes; total 0 means not known.
+// Progress tells how far the stage is, in bytes; total 0 means not known. It
+// may be called as often as one likes: ten a second are told, and the last.
 func (r *Run) Progress(done, total int64) {
-	r.event(Event{Kind: Progress, Done: done, Total: total})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	r.progress = &Event{Kind: Progress, Done: done, Total: total}
+	if now := r.reports.clock(); r.told.IsZero() || now.Sub(r.told) >= pace {
+		r.told = now
+		r.flushProgress()
+	}
+}
+
+func (r *Run) flushProgress() {
+	if r.progress != nil {
+		r.event(*r.progress)
+		r.progress = nil
+	}
 }
 
 // Hit tells that the result was in the store, and why it is still good.
@@ -144,6 +167,7 @@ func (r *Run) close(cause error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.flush()
+	r.flushProgress()
 	r.closed = true
 	var err error
 	if cause != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -89,6 +90,26 @@ func TestRunTells(t *testing.T) {
 		}
 		if _, err := fmt.Fprint(run, "late"); !errors.Is(err, os.ErrClosed) {
 			t.Errorf("writing after the stage: %v", err)
+		}
+	})
+}
+
+func TestRunTellsProgressAtAPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g stage.Graph
+		stage.Add(&g, "download", func(_ context.Context, r *stage.Run) (int, error) {
+			for i := range int64(1000) {
+				r.Progress(i+1, 1000)
+				time.Sleep(time.Millisecond)
+			}
+			return 0, nil
+		})
+		var got heard
+		if err := g.Run(t.Context(), 1, &got); err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != 13 || got[1] != "download progress 1/1000" || got[11] != "download progress 1000/1000 +1s" {
+			t.Errorf("%d events: %q", len(got), got)
 		}
 	})
 }

@@ -31,29 +31,33 @@ func (s Store) Do(ctx context.Context, kind string, key Key, fill func(dir strin
 	if key.sum == "" || (kind != Stage && kind != Rootfs && kind != Tools) {
 		return "", false, fmt.Errorf("looking for %s %q in the store: no such entry can be", kind, key.sum)
 	}
-	if s.lookup(kind, key) == nil {
+	if s.lookup(ctx, kind, key) == nil {
+		s.used(kind, key)
 		return s.files(kind, key), true, nil
+	}
+	if ctx.Err() != nil {
+		return "", false, context.Cause(ctx)
 	}
 	unlock, err := s.lock(ctx, kind, key)
 	if err != nil {
-		return "", false, fmt.Errorf("locking the store's %s entry %.12s: %w", kind, key.sum, err)
+		return "", false, err
 	}
 	defer unlock()
 	// Another run may have made it while this one waited.
-	switch err := s.lookup(kind, key); {
+	switch err := s.lookup(ctx, kind, key); {
 	case err == nil:
 		return s.files(kind, key), true, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		s.notef("the store's %s entry %.12s is damaged and is made again: %v", kind, key.sum, err)
 	}
-	if err := s.make(kind, key, fill); err != nil {
+	if err := s.make(ctx, kind, key, fill); err != nil {
 		return "", false, err
 	}
 	return s.files(kind, key), false, nil
 }
 
 // make fills the entry and puts it in its place. The caller holds its lock.
-func (s Store) make(kind string, key Key, fill func(dir string) error) (err error) {
+func (s Store) make(ctx context.Context, kind string, key Key, fill func(dir string) error) (err error) {
 	tmp := s.temp(kind, key)
 	defer func() {
 		if err != nil {
@@ -72,7 +76,7 @@ func (s Store) make(kind string, key Key, fill func(dir string) error) (err erro
 	if err := fill(files); err != nil {
 		return err
 	}
-	if err := writeRecord(tmp, kind, key, time.Since(began)); err != nil {
+	if err := writeRecord(ctx, tmp, kind, key, time.Since(began)); err != nil {
 		return err
 	}
 	return s.commit(tmp, kind, key)
@@ -103,6 +107,13 @@ func (s Store) remove(kind string, key Key) error {
 		return err
 	}
 	return removeAll(trash)
+}
+
+// used marks an entry as used now: its directory's time is what cleaning asks.
+// A store that cannot be written is not cleaned either.
+func (s Store) used(kind string, key Key) {
+	now := time.Now()
+	_ = os.Chtimes(s.Path(kind, key.sum), now, now)
 }
 
 func (s Store) temp(kind string, key Key) string {

@@ -17,8 +17,11 @@ type ReadOnlyError struct {
 }
 
 func (e *ReadOnlyError) Error() string {
-	return fmt.Sprintf("writing to the store %s: %v; give --store a directory that you may write", e.Dir, e.Err)
+	return fmt.Sprintf("writing to the store %s: %v; give --store a directory that you may write", e.Dir, e.Reason())
 }
+
+// Reason is why, in the system's own few words.
+func (e *ReadOnlyError) Reason() error { return cause(e.Err) }
 
 // Unwrap gives the cause.
 func (e *ReadOnlyError) Unwrap() error { return e.Err }
@@ -33,11 +36,19 @@ type FullError struct {
 
 func (e *FullError) Error() string {
 	return fmt.Sprintf("writing to the store %s: its disk is full (%s free, more than %s needed): %v; free some with `sparkwheel cache gc`, or give --store a directory on a larger disk",
-		e.Dir, Size(e.Free), Size(e.Need), e.Err)
+		e.Dir, Size(e.Free), Size(e.Need), cause(e.Err))
 }
 
 // Unwrap gives the cause.
 func (e *FullError) Unwrap() error { return e.Err }
+
+// cause is err without the path of a temp that is gone when it is read.
+func cause(err error) error {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return path.Err
+	}
+	return err
+}
 
 // explainWrite turns an error of writing below dir into one that says what to do.
 func explainWrite(dir string, err error) error {

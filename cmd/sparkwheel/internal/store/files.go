@@ -9,45 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sweep removes what dead runs left in tmp: an entry's temp belongs to whoever
-// holds the entry's lock, so one whose lock is free has no owner. Errors only
-// mean that it stays until the next time.
+// sweep empties tmp. The caller holds the store alone. An error only means that
+// something stays until the next time.
 func (s Store) sweep() {
-	names, err := os.ReadDir(s.Path("tmp"))
+	names, err := os.ReadDir(s.Scratch())
 	if err != nil {
 		return
 	}
 	for _, e := range names {
-		kind, key, ok := parseTemp(e.Name())
-		if !ok {
-			continue
-		}
-		unlock, err := s.tryLock(kind, key)
-		if err != nil {
-			continue
-		}
 		_ = removeAll(s.Path("tmp", e.Name()))
-		unlock()
 	}
-}
-
-// parseTemp reads the name that temp or remove gave.
-func parseTemp(name string) (kind string, key Key, ok bool) {
-	name = trimSuffix(name, ".trash")
-	for _, kind := range []string{Stage, Rootfs, Tools} {
-		if len(name) == len(kind)+1+64 && name[:len(kind)+1] == kind+"-" {
-			key, err := DigestKey(name[len(kind)+1:])
-			return kind, key, err == nil
-		}
-	}
-	return "", Key{}, false
-}
-
-func trimSuffix(s, suffix string) string {
-	if len(s) > len(suffix) && s[len(s)-len(suffix):] == suffix {
-		return s[:len(s)-len(suffix)]
-	}
-	return s
 }
 
 // removeAll is os.RemoveAll for trees with directories that their owner may
@@ -80,18 +51,38 @@ func treeSize(dir string) (size int64) {
 	return size
 }
 
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
+// fewFiles is up to how many files are synced each by itself: beyond, one sync
+// of the whole file system is cheaper, though it waits for others' writes too.
+const fewFiles = 64
+
+// syncTree returns when the tree at root is on the disk.
+func syncTree(root string, files []file, listed bool) error {
+	if !listed || len(files) > fewFiles {
+		return syncDisk(root)
+	}
+	for _, f := range files {
+		if f.Type == "link" {
+			continue
+		}
+		if err := syncDir(filepath.Join(root, filepath.FromSlash(f.Path))); err != nil {
+			return err
+		}
+	}
+	return syncDir(root)
+}
+
+// syncDir returns when a directory, or a file, is on the disk.
+func syncDir(path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// syncDisk writes out everything on the file system of dir: for trees of many
-// files one call is far cheaper than one for each.
-func syncDisk(dir string) error {
-	f, err := os.Open(dir)
+// syncDisk returns when everything on the file system of path is on the disk.
+func syncDisk(path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}

@@ -22,8 +22,8 @@ type Field struct {
 	Value string `json:"value"`
 }
 
-// maxValue is how much of a field's value is kept in words; longer ones are
-// kept as their digest.
+// maxValue is how much of a field's value is kept in words; of longer ones the
+// start of their digest is kept, which names nothing in the store.
 const maxValue = 512
 
 // Hash gathers the fields of a Key.
@@ -48,7 +48,7 @@ func (h *Hash) Field(name, value string) *Hash {
 	h.write(name)
 	h.write(value)
 	if len(value) > maxValue {
-		value = fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(value)))
+		value = fmt.Sprintf("%d bytes, sha256 %.16x...", len(value), sha256.Sum256([]byte(value)))
 	}
 	h.fields = append(h.fields, Field{name, value})
 	return h

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -9,25 +10,24 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // list is everything below root, parents first and in the order of names.
-// With digest, files are read and written out to the disk on the way.
-func list(root string, digest bool) ([]file, error) {
+func list(ctx context.Context, root string) ([]file, error) {
 	var files []file
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if path == root || err != nil {
 			return err
 		}
 		f, err := describe(path, d)
 		if err != nil {
-			return err
-		}
-		if digest {
-			err = seal(path, &f)
-		}
-		if path == root || err != nil {
 			return err
 		}
 		rel, err := filepath.Rel(root, path)
@@ -36,6 +36,23 @@ func list(root string, digest bool) ([]file, error) {
 		return err
 	})
 	return files, err
+}
+
+// digest reads the files of a list and notes their digests.
+func digest(ctx context.Context, root string, files []file) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range files {
+		f := &files[i]
+		if f.Type != "file" && f.Type != "exec" {
+			continue
+		}
+		g.Go(func() (err error) {
+			f.SHA256, err = sum(ctx, filepath.Join(root, filepath.FromSlash(f.Path)))
+			return err
+		})
+	}
+	return g.Wait()
 }
 
 // describe is what can be told of a path without reading it.
@@ -70,36 +87,34 @@ func stamp(info fs.FileInfo) string {
 	return fmt.Sprintf("%d.%d.%09d.%d.%09d", st.Ino, st.Mtim.Sec, st.Mtim.Nsec, st.Ctim.Sec, st.Ctim.Nsec)
 }
 
-// seal writes a path out to the disk; a file gets its digest on the way.
-func seal(path string, f *file) (err error) {
-	switch f.Type {
-	case "link":
-		return nil
-	case "dir":
-		return syncDir(path)
-	}
-	f.SHA256, err = sum(path)
-	if err != nil {
-		return err
-	}
-	return syncDir(path)
-}
-
 // sum is the SHA-256 of a file.
-func sum(path string) (string, error) {
+func sum(ctx context.Context, path string) (string, error) {
 	r, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
 	h := sha256.New()
-	_, err = io.Copy(h, r)
+	_, err = io.Copy(h, reader{ctx, r})
 	return hex.EncodeToString(h.Sum(nil)), errors.Join(err, r.Close())
+}
+
+// reader reads until its context ends.
+type reader struct {
+	ctx context.Context //nolint:containedctx // lives as long as one copy
+	r   io.Reader
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.r.Read(p)
 }
 
 // compare says how root differs from what was recorded. Files whose stamp is
 // the recorded one are read only when deep.
-func compare(root string, want []file, deep bool) error {
-	got, err := list(root, false)
+func compare(ctx context.Context, root string, want []file, deep bool) error {
+	got, err := list(ctx, root)
 	if err != nil {
 		return err
 	}
@@ -119,7 +134,7 @@ func compare(root string, want []file, deep bool) error {
 		case g.Size != w.Size:
 			faults = append(faults, fmt.Errorf("%s has %d bytes of %d", w.Path, g.Size, w.Size))
 		case w.SHA256 != "" && (deep || g.Stamp == "" || g.Stamp != w.Stamp):
-			digest, err := sum(filepath.Join(root, filepath.FromSlash(w.Path)))
+			digest, err := sum(ctx, filepath.Join(root, filepath.FromSlash(w.Path)))
 			if err == nil && digest != w.SHA256 {
 				err = fmt.Errorf("%s has the sha256 %s, written was %s", w.Path, digest, w.SHA256)
 			}

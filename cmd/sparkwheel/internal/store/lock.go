@@ -22,11 +22,16 @@ type use struct {
 	fd   int
 }
 
-// beginUse takes the shared hold. A store that cannot be written and has no lock file is
-// used without one: nobody can clean it either.
-func beginUse(dir string) (*use, error) {
+// patience is how long opening waits for a run that cleans the store.
+const patience = 10 * time.Second
+
+// beginUse takes the shared hold. When nobody else has one, what is in tmp has
+// no owner, and sweep is called before. A store that cannot be written and has
+// no lock file is used without a hold: nobody can clean it either.
+func beginUse(dir string, sweep func()) (*use, error) {
 	path := filepath.Join(dir, "lock")
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o644)
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o644)
+	writable := err == nil
 	if isReadOnly(err) {
 		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if errors.Is(err, unix.ENOENT) {
@@ -36,14 +41,21 @@ func beginUse(dir string) (*use, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the store's lock %s: %w", path, err)
 	}
-	if err := flock(fd, unix.LOCK_SH|unix.LOCK_NB); err != nil {
-		unix.Close(fd)
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("opening the store %s: another run is cleaning it; try again when it has ended", dir)
-		}
-		return nil, fmt.Errorf("locking the store %s: %w", path, err)
+	if writable && flock(fd, unix.LOCK_EX|unix.LOCK_NB) == nil {
+		sweep()
 	}
-	return &use{fd: fd}, nil
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		err := flock(fd, unix.LOCK_SH|unix.LOCK_NB)
+		if err == nil {
+			return &use{fd: fd}, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, errors.Join(fmt.Errorf("locking the store by %s: %w", path, err), unix.Close(fd))
+		}
+		if time.Since(began) > patience {
+			return nil, errors.Join(fmt.Errorf("opening the store %s: another run is cleaning it; try again when it has ended", dir), unix.Close(fd))
+		}
+	}
 }
 
 func (u *use) end() (err error) {
@@ -99,7 +111,7 @@ func (s Store) lock(ctx context.Context, kind string, key Key) (unlock func(), e
 		}
 		select {
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, fmt.Errorf("waiting for another run that makes %s entry %.12s: %w", kind, key.sum, context.Cause(ctx))
 		case <-time.After(wait):
 		}
 	}

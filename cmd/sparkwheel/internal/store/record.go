@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,15 +43,19 @@ type file struct {
 	Stamp string `json:"stamp,omitempty"`
 }
 
-// writeRecord records and syncs the filled entry at dir.
-func writeRecord(dir, kind string, key Key, took time.Duration) error {
+// writeRecord records the filled entry at dir, and returns when it and all its
+// files are on the disk.
+func writeRecord(ctx context.Context, dir, kind string, key Key, took time.Duration) error {
 	rec := record{
 		Format: recordFormat, Kind: kind, Key: key.sum, Salt: key.salt, Fields: key.fields,
 		Made: time.Now().UTC().Truncate(time.Second), Seconds: took.Seconds(), Listed: kind != Rootfs,
 	}
 	root := filepath.Join(dir, "files")
 	if rec.Listed {
-		files, err := list(root, true)
+		files, err := list(ctx, root)
+		if err == nil {
+			err = digest(ctx, root, files)
+		}
 		if err != nil {
 			return fmt.Errorf("recording the entry: %w", err)
 		}
@@ -60,13 +65,13 @@ func writeRecord(dir, kind string, key Key, took time.Duration) error {
 		}
 	} else {
 		rec.Size = treeSize(root)
-		if err := syncDisk(root); err != nil {
-			return fmt.Errorf("writing out the entry: %w", err)
-		}
 	}
 	text, err := json.MarshalIndent(rec, "", " ")
 	if err != nil {
 		return fmt.Errorf("recording the entry: %w", err)
+	}
+	if err := syncTree(root, rec.Files, rec.Listed); err != nil {
+		return fmt.Errorf("writing the entry out to the disk: %w", err)
 	}
 	if err := writeFile(filepath.Join(dir, "entry.json"), append(text, '\n')); err != nil {
 		return err
@@ -131,13 +136,13 @@ func (f file) check() error {
 
 // lookup is nil when the entry is there and whole, fs.ErrNotExist when it is
 // not there, and else says what is wrong with it.
-func (s Store) lookup(kind string, key Key) error {
-	_, err := s.check(kind, key, false)
+func (s Store) lookup(ctx context.Context, kind string, key Key) error {
+	_, err := s.check(ctx, kind, key, false)
 	return err
 }
 
 // check reads the record of an entry and compares the files; deep reads every byte.
-func (s Store) check(kind string, key Key, deep bool) (*record, error) {
+func (s Store) check(ctx context.Context, kind string, key Key, deep bool) (*record, error) {
 	dir := s.Path(kind, key.sum)
 	text, err := os.ReadFile(filepath.Join(dir, "entry.json"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -162,7 +167,16 @@ func (s Store) check(kind string, key Key, deep bool) (*record, error) {
 		if err == nil && !info.IsDir() {
 			err = errors.New("files is no directory")
 		}
-		return rec, err
+		return rec, present(err)
 	}
-	return rec, compare(root, rec.Files, deep)
+	return rec, present(compare(ctx, root, rec.Files, deep))
+}
+
+// present hides that a part of an entry does not exist: the entry does, and is
+// damaged.
+func present(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New(err.Error())
+	}
+	return err
 }

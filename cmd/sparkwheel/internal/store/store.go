@@ -10,6 +10,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,8 +46,8 @@ func (e *VersionError) Error() string {
 // Open opens the store at dir and makes it when there is none. A directory that
 // is a store of another version, or holds anything else, is a *VersionError. A
 // store that cannot be written is opened all the same: what it has can be used.
-// The store counts as in use, and no other process cleans it, until Close or
-// the end of this process.
+// What dead runs left in tmp is removed. The store counts as in use, and no
+// other process cleans it, until Close or the end of this process.
 func Open(dir string) (Store, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -55,12 +56,13 @@ func Open(dir string) (Store, error) {
 	if err := settle(dir); err != nil {
 		return Store{}, err
 	}
-	use, err := beginUse(dir)
-	if err != nil {
+	s := Store{Dir: dir}
+	if s.use, err = beginUse(dir, s.sweep); err != nil {
 		return Store{}, err
 	}
-	s := Store{Dir: dir, use: use}
-	s.sweep()
+	if err := os.MkdirAll(s.Scratch(), 0o755); err != nil && !isReadOnly(err) {
+		return Store{}, fmt.Errorf("opening the store: %w", errors.Join(err, s.Close()))
+	}
 	return s, nil
 }
 
@@ -88,16 +90,38 @@ func (s Store) Path(kind string, elem ...string) string {
 // Blobs is the directory of blobs, each at sha256/<hex> below it.
 func (s Store) Blobs() string { return s.Path("blobs") }
 
+// Scratch is where a run may make what it removes itself. What it leaves when
+// it is killed goes when the store is next opened with no other run in it.
+func (s Store) Scratch() string { return s.Path("tmp") }
+
+// Free is how many bytes may still be written at the store.
+func (s Store) Free() (int64, error) {
+	free, total := space(s.Dir)
+	if total == 0 {
+		return 0, fmt.Errorf("asking for the free space at %s: the file system does not say", s.Dir)
+	}
+	return free, nil
+}
+
+// Writable is nil when the store can be written, else a *ReadOnlyError or
+// *FullError.
+func (s Store) Writable() error {
+	probe, err := os.CreateTemp(s.Scratch(), "probe-*")
+	if err != nil {
+		return explainWrite(s.Dir, err)
+	}
+	_, err = probe.WriteString("sparkwheel\n")
+	if err = errors.Join(err, probe.Close(), os.Remove(probe.Name())); err != nil {
+		return s.explain(probe.Name(), err)
+	}
+	return nil
+}
+
 // settle makes dir a store of this version, or says why it is none.
 func settle(dir string) error {
-	found, err := os.ReadFile(filepath.Join(dir, "version"))
-	switch {
-	case err == nil && string(found) == version:
-		return nil
-	case err == nil:
-		return &VersionError{dir, firstLine(found)}
-	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("opening the store: %w", err)
+	found, err := readVersion(dir)
+	if found || err != nil {
+		return err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("making the store: %w", explainWrite(dir, err))
@@ -107,18 +131,37 @@ func settle(dir string) error {
 		return fmt.Errorf("opening the store: %w", err)
 	}
 	for _, e := range entries {
-		// A run that began at the same moment may have left these.
-		if e.Name() != "lock" && !strings.HasPrefix(e.Name(), "version") {
-			return &VersionError{dir, ""}
+		if strings.HasPrefix(e.Name(), "version") {
+			continue
 		}
+		// A run that began at the same moment writes the version first: when
+		// there is still none, the files are somebody else's.
+		if found, err := readVersion(dir); found || err != nil {
+			return err
+		}
+		return &VersionError{dir, ""}
 	}
 	return writeFile(filepath.Join(dir, "version"), []byte(version))
 }
 
-// firstLine is what to show of a file that may hold anything.
+// readVersion finds the version file of a store; another's is a *VersionError.
+func readVersion(dir string) (found bool, err error) {
+	text, err := os.ReadFile(filepath.Join(dir, "version"))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("opening the store: %w", err)
+	case string(text) != version:
+		return false, &VersionError{dir, firstLine(text)}
+	}
+	return true, nil
+}
+
+// firstLine is what to show of a file that may hold anything; never "".
 func firstLine(b []byte) string {
 	line, _, _ := strings.Cut(string(b), "\n")
-	return line[:min(len(line), 80)]
+	return cmp.Or(line[:min(len(line), 80)], "store of no version")
 }
 
 // writeFile puts content at path, whole or not at all.

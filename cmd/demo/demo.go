@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sparkwheel/sparkwheel/wheel/index"
+)
+
+// demo is one run.
+type demo struct {
+	dir, sparkwheel, base string
+	serve                 bool
+	out                   io.Writer
+
+	git, registry *server
+	log           *os.File
+}
+
+const image = "sparkwheel/vllm:demo"
+
+func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
+
+func (d *demo) run(ctx context.Context) (err error) {
+	began := time.Now()
+	if err := d.absolute(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(d.dir, 0o755); err != nil {
+		return err
+	}
+	if d.log, err = os.Create(d.in("servers.log")); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.log.Close()) }()
+	defer func() { err = errors.Join(err, d.stop()) }()
+	var digest string
+	var commits map[string]string
+	for _, step := range []struct {
+		title string
+		do    func() error
+	}{
+		{"Sources: real vLLM and FlashInfer releases as git repositories", func() (err error) { commits, err = d.sources(ctx); return err }},
+		{"Base: a small root file system with Python", func() error { return d.makeBase(ctx) }},
+		{"Servers: git and a registry on loopback", d.start},
+		{"Build: fixed refs to wheels to an image, pushed", func() (err error) { digest, err = d.build(ctx); return err }},
+		{"Proof: the image, pulled back, answers for itself", func() error { return d.prove(ctx, digest, commits) }},
+	} {
+		start := time.Now()
+		d.say("\n== %s", step.title)
+		if err := step.do(); err != nil {
+			return err
+		}
+		d.say("   %.1f s", time.Since(start).Seconds())
+	}
+	d.close(digest, time.Since(began))
+	if d.serve {
+		d.say("\nServing until ^C.")
+		<-ctx.Done()
+	}
+	return nil
+}
+
+func (d *demo) in(parts ...string) string { return filepath.Join(append([]string{d.dir}, parts...)...) }
+
+// sources makes the repositories and returns which commit each marker file of
+// the image must hold.
+func (d *demo) sources(ctx context.Context) (map[string]string, error) {
+	if err := prepare(ctx, d.base == "", d.say); err != nil {
+		return nil, err
+	}
+	c, err := indexClient()
+	if err != nil {
+		return nil, err
+	}
+	if err := repositories(ctx, c, d.in("cache"), d.in("git"), d.say); err != nil {
+		return nil, err
+	}
+	commits := map[string]string{}
+	for _, p := range projects() {
+		r := repository{half: bare(d.in("git"), p.repository)}
+		out, err := r.command(ctx, "rev-parse", p.tag()+"^{commit}").Output()
+		if err != nil {
+			return nil, fmt.Errorf("asking for %s of %s: %w; remove %s and try again", p.tag(), p.repository, err, d.in("git"))
+		}
+		_, short, _ := strings.Cut(p.repository, "/")
+		commits["."+short+"-commit"] = strings.TrimSpace(string(out))
+	}
+	return commits, nil
+}
+
+// indexClient asks the index that the user has set up for uv or pip.
+func indexClient() (*index.Client, error) {
+	s := index.Settings{
+		UVDefaultIndex: os.Getenv("UV_DEFAULT_INDEX"), UVIndexURL: os.Getenv("UV_INDEX_URL"), PIPIndexURL: os.Getenv("PIP_INDEX_URL"),
+	}
+	for _, path := range index.PipConfPaths(os.Getenv("HOME"), os.Getenv("XDG_CONFIG_HOME"), os.Getenv("PIP_CONFIG_FILE")) {
+		data, err := os.ReadFile(path)
+		if err == nil {
+			s.PipConf = append(s.PipConf, index.ConfFile{Name: path, Data: data})
+		}
+	}
+	url, _, err := s.Index()
+	return &index.Client{Index: url}, err
+}
+
+func (d *demo) makeBase(ctx context.Context) error {
+	if d.base != "" {
+		d.say("  %s, as given", d.base)
+		return nil
+	}
+	file := d.in("base.tar")
+	d.base = "tar:" + file
+	if _, err := os.Stat(file); err == nil {
+		d.say("  %s is there", file)
+		return nil
+	}
+	d.say("  mmdebstrap --include=python3 … %s", file)
+	return makeBase(ctx, file)
+}
+
+func (d *demo) start() error {
+	h, err := gitHandler(d.in("git"))
+	if err != nil {
+		return err
+	}
+	if d.git, err = start(h); err != nil {
+		return err
+	}
+	// The registry's blobs are only good for as long as it runs: it keeps
+	// manifests in memory.
+	if err := errors.Join(os.RemoveAll(d.in("registry")), os.MkdirAll(d.in("registry"), 0o755)); err != nil {
+		return err
+	}
+	if d.registry, err = start(registryHandler(d.in("registry"))); err != nil {
+		return err
+	}
+	d.say("  git       http://%s/ stands in for %s", d.git.address, forge)
+	d.say("  registry  %s", d.registry.address)
+	return nil
+}
+
+func (d *demo) stop() error {
+	var errs []error
+	for _, s := range []*server{d.git, d.registry} {
+		if s != nil {
+			errs = append(errs, s.stop())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// build runs sparkwheel as a user would and returns the image's digest.
+func (d *demo) build(ctx context.Context) (string, error) {
+	if err := os.RemoveAll(d.in("out")); err != nil {
+		return "", err
+	}
+	args := []string{
+		"build", "-r", "empty", "--ref", "vllm=v0.22.1", "--ref", "flashinfer=v0.6.12",
+		"--base", d.base, "--mirror", forge + "=http://" + d.git.address + "/",
+		"--store", d.in("store"), "-o", d.in("out"), "--push", d.registry.address + "/" + image,
+	}
+	d.say("  $ %s %s\n", d.short(d.sparkwheel), strings.Join(d.shortAll(args), " "))
+	var digest bytes.Buffer
+	cmd := exec.CommandContext(ctx, d.sparkwheel, args...)
+	cmd.Stdout, cmd.Stderr = &digest, os.Stderr
+	// ^C reaches sparkwheel from the terminal as well; it ends its children
+	// itself.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 15 * time.Second
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("sparkwheel build: %w", err)
+	}
+	return strings.TrimSpace(digest.String()), nil
+}
+
+func (d *demo) prove(ctx context.Context, digest string, commits map[string]string) error {
+	repository, _, _ := strings.Cut(image, ":")
+	pinned := d.registry.address + "/" + repository + "@" + digest
+	img, err := pullBack(ctx, pinned, d.in("root"))
+	if err != nil {
+		return fmt.Errorf("pulling %s back: %w", pinned, err)
+	}
+	a, err := ask(ctx, img, d.in("root"))
+	if err != nil {
+		return err
+	}
+	d.say("  Python %s in %s says:", a.Python, pinned)
+	for _, i := range a.Distributions {
+		d.say("    %-18s %-14s %5d files, all as RECORD says; installed by %s from %s", i.Name, i.Version, i.Files, i.Installer, i.URL)
+	}
+	for file, commit := range commits {
+		d.say("    %-18s %s", file, commit)
+	}
+	return a.check(commits)
+}
+
+// close says what was made, where, and what to try next.
+func (d *demo) close(digest string, took time.Duration) {
+	d.say("\n== Done in %.0f s", took.Seconds())
+	d.say("  image    %s", digest)
+	d.say("  layout   %s   (any OCI tool reads it: skopeo inspect oci:%s)", d.short(d.in("out", "image")), d.short(d.in("out", "image")))
+	d.say("  wheels   %s", d.short(d.in("out", "wheels")))
+	d.say("  record   %s   lock %s", d.short(d.in("out", "build.json")), d.short(d.in("out", "sparkwheel.lock")))
+	d.say("  root     %s   (the image, unpacked)", d.short(d.in("root")))
+	d.say("\nTry next:")
+	d.say("  make demo                      again: everything comes from %s, the digest stays the same", d.short(d.in("store")))
+	d.say("  go run ./cmd/demo -serve       leave git server and registry running, to build with other refs")
+	d.say("  sparkwheel doctor              can this host build for a GB10")
+}
+
+// short writes a path as it is seen from where the demo was started.
+func (d *demo) short(path string) string {
+	wd, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	rel, err := filepath.Rel(wd, path)
+	if err != nil || strings.HasPrefix(rel, "..") {
+		return path
+	}
+	return rel
+}
+
+func (d *demo) shortAll(args []string) []string {
+	var all []string
+	for _, a := range args {
+		if kind, path, ok := strings.Cut(a, ":"); ok && filepath.IsAbs(path) {
+			a = kind + ":" + d.short(path)
+		} else if filepath.IsAbs(a) {
+			a = d.short(a)
+		}
+		all = append(all, a)
+	}
+	return all
+}

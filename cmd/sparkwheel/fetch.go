@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+)
+
+func (a *app) fetchCommand() *cobra.Command {
+	var flags overrideFlags
+	var reg registryFlags
+	var out, bundle string
+	cmd := &cobra.Command{
+		Use:   "fetch [--bundle DIR]",
+		Short: "Bring and verify all that the lock names, into the store or a bundle",
+		Long: "Bring and verify all that the lock names into the store; what is there is not brought again.\n" +
+			"With --bundle, DIR becomes a store that another host builds from without a network:\n" +
+			"sparkwheel build --offline --store DIR --lock DIR/sparkwheel.lock",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.runFetch(cmd.Context(), out, bundle, &flags, &reg)
+		},
+	}
+	flags.register(cmd)
+	reg.register(cmd)
+	cmd.Flags().StringVarP(&out, "output", "o", "out", "`DIR` that holds the lock of an embedded recipe")
+	cmd.Flags().StringVar(&bundle, "bundle", "", "make `DIR` a store for a host without a network")
+	return cmd
+}
+
+// fetchDocument is the --json document of fetch.
+type fetchDocument struct {
+	Store    string `json:"store"`
+	Files    int    `json:"files"`
+	Bytes    int64  `json:"bytes"`
+	Received int64  `json:"bytes_received"`
+	Bundle   string `json:"bundle,omitempty"`
+}
+
+func (a *app) runFetch(ctx context.Context, out, bundle string, flags *overrideFlags, reg *registryFlags) error {
+	r, l, err := a.lockedRecipe(out, flags)
+	if err != nil {
+		return err
+	}
+	env, err := a.openEnv(reg)
+	if err != nil {
+		return err
+	}
+	defer env.Store.Close()
+	got, err := a.fetch(ctx, env, r, l)
+	if err != nil {
+		return classify(ctx, err)
+	}
+	doc := fetchDocument{Store: env.Store.Dir, Files: got.Files, Bytes: got.Bytes, Received: got.Received}
+	line := fmt.Sprintf("%d files, %s, of which %s came now, in %s", got.Files, store.Size(got.Bytes), store.Size(got.Received), env.Store.Dir)
+	if bundle != "" {
+		if err := pipeline.Bundle(ctx, env, bundle, r, l, got); err != nil {
+			return classify(ctx, err)
+		}
+		doc.Bundle, line = bundle, bundle
+	}
+	return a.result(doc, line)
+}
+
+func (a *app) fetch(ctx context.Context, env pipeline.Env, r *recipe.Recipe, l *recipe.Lock) (*pipeline.Fetched, error) {
+	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
+	s, err := pipeline.Fetch(g, env, r, l)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.runGraph(ctx, g); err != nil {
+		return nil, err
+	}
+	return s.Value(), nil
+}

@@ -1,0 +1,149 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/layer/layout"
+)
+
+// BundleSums is the bundle's checksum file, as sha256sum -c reads it.
+const BundleSums = "SHA256SUMS"
+
+// Bundle makes dir a store that a host without a network builds from: the
+// files of the indexes, the base, the git mirrors, the lock and, when it is not
+// an embedded one, the recipe. What dir has already is not copied again.
+func Bundle(ctx context.Context, env Env, dir string, r *recipe.Recipe, l *recipe.Lock, got *Fetched) error {
+	if err := bundle(ctx, env, dir, r, l, got); err != nil {
+		return fmt.Errorf("writing bundle %s: %w", dir, err)
+	}
+	return nil
+}
+
+func bundle(ctx context.Context, env Env, dir string, r *recipe.Recipe, l *recipe.Lock, got *Fetched) error {
+	to, err := store.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	for _, pin := range got.Pins {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !pin.Present(to.Blobs()) {
+			if err := placeFile(pin.Path(env.blobs()), pin.Path(to.Blobs())); err != nil {
+				return err
+			}
+		}
+	}
+	_, _, err = to.Do(ctx, store.Stage, baseKey(l.Base.Digest), func(dir string) error {
+		_, err := layout.Write(ctx, dir, "base", got.Base.Image)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, url := range mirrorURLs(l) {
+		if err := placeTree(ctx, env.Mirrors.Path(url), to.Path("git", filepath.Base(env.Mirrors.Path(url)))); err != nil {
+			return err
+		}
+	}
+	if r.Path != "" {
+		if err := placeFile(r.Path, filepath.Join(to.Dir, filepath.Base(r.Path))); err != nil {
+			return err
+		}
+	}
+	if err := l.Save(filepath.Join(to.Dir, "sparkwheel.lock")); err != nil {
+		return err
+	}
+	return writeSums(ctx, to.Dir)
+}
+
+func mirrorURLs(l *recipe.Lock) []string {
+	seen := map[string]bool{}
+	for _, s := range l.Sources {
+		seen[s.URL] = true
+		for _, sub := range s.Submodules {
+			seen[sub.URL] = true
+		}
+	}
+	return sortedKeys(seen)
+}
+
+// placeTree copies a directory that may be there in part or in an older form.
+func placeTree(ctx context.Context, from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, rel)
+		if d.IsDir() {
+			return os.MkdirAll(target, 0o777)
+		}
+		if !d.Type().IsRegular() || strings.HasSuffix(path, ".lock") {
+			return nil
+		}
+		return placeFile(path, target)
+	})
+}
+
+// placeFile copies one file to its place in one step.
+func placeFile(from, to string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+		return err
+	}
+	temp := to + ".part"
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := copyFile(from, temp); err != nil {
+		return err
+	}
+	return os.Rename(temp, to)
+}
+
+// writeSums lists every file of the bundle with its hash. Locks of running
+// processes, logs and the file itself are no part of it.
+func writeSums(ctx context.Context, dir string) error {
+	var sums strings.Builder
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		if top, _, _ := strings.Cut(path, "/"); d.IsDir() && (top == "tmp" || top == "locks" || top == "logs") {
+			return fs.SkipDir
+		}
+		if !d.Type().IsRegular() || path == BundleSums || strings.HasSuffix(path, ".lock") && filepath.Base(path) != "sparkwheel.lock" {
+			return nil
+		}
+		f, err := os.Open(filepath.Join(dir, path))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		h := sha256.New()
+		if _, err := io.Copy(h, f); err != nil {
+			return err
+		}
+		sums.WriteString(hex.EncodeToString(h.Sum(nil)) + "  " + path + "\n")
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return recipe.WriteFile(filepath.Join(dir, BundleSums), []byte(sums.String()))
+}

@@ -1,0 +1,91 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
+)
+
+// Fetched is what a fetch brought.
+type Fetched struct {
+	Pins     []index.Pin // every file of an index that the lock needs, uv included
+	Files    int         // how many they are
+	Bytes    int64       // their size
+	Received int64       // bytes of them that came over the network now
+	Base     *Base
+}
+
+// Fetch adds the stages that bring all that the lock names into the store: the
+// base, uv, the sources' trees, and the wheels of every environment. A file's
+// failure stops no other; the next fetch brings what is missing.
+func Fetch(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*stage.Stage[*Fetched], error) {
+	platform, err := v1.ParsePlatform(l.Platform)
+	if err != nil {
+		return nil, fmt.Errorf("the lock's platform: %w", err)
+	}
+	base := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
+		return unpackedBase(ctx, env, l.Base.Reference, l.Base.Digest, *platform, run)
+	})
+	needs := []stage.Need{base}
+	for _, src := range r.Sources {
+		locked, ok := l.Source(src.Name)
+		if !ok {
+			return nil, &NotLockedError{"source " + src.Name}
+		}
+		needs = append(needs, stage.Add(g, "source "+src.Name, func(ctx context.Context, run *stage.Run) (*Tree, error) {
+			return lockedSource(ctx, env, src, *locked, recipeDir(r), run)
+		}))
+	}
+	files := stage.Add(g, "files", func(ctx context.Context, run *stage.Run) (*Fetched, error) {
+		return fetchFiles(ctx, env, l, base.Value(), run)
+	}, base)
+	needs = append(needs, files)
+	return stage.Add(g, "fetched", func(context.Context, *stage.Run) (*Fetched, error) {
+		return files.Value(), nil
+	}, needs...), nil
+}
+
+// lockedPins are all files of an index that the lock needs, each once.
+func lockedPins(l *recipe.Lock, base *Base) ([]index.Pin, error) {
+	var all []index.Pin
+	seen := map[string]bool{}
+	add := func(p index.Pin) {
+		if !seen[p.SHA256] {
+			seen[p.SHA256] = true
+			all = append(all, p)
+		}
+	}
+	for _, f := range l.UV {
+		add(uvPin(f))
+	}
+	var faults []error
+	for _, set := range l.Sets() {
+		chosen, err := pins(base, *set)
+		faults = append(faults, err)
+		for _, p := range chosen {
+			add(p)
+		}
+	}
+	return all, errors.Join(faults...)
+}
+
+func fetchFiles(ctx context.Context, env Env, l *recipe.Lock, base *Base, run *stage.Run) (*Fetched, error) {
+	all, err := lockedPins(l, base)
+	if err != nil {
+		return nil, err
+	}
+	got, err := fetchAll(ctx, env, all, run)
+	if err != nil {
+		return nil, err
+	}
+	if got.Received == 0 {
+		run.Hit("every file is in the store")
+	}
+	return &Fetched{Pins: all, Files: got.Files, Bytes: got.Bytes, Received: got.Received, Base: base}, nil
+}

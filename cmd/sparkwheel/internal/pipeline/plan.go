@@ -1,0 +1,162 @@
+package pipeline
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
+)
+
+// Step is one stage of a build as the store stands now.
+type Step struct {
+	Name         string  `json:"name"`
+	Key          string  `json:"key"`
+	Hit          bool    `json:"hit"`
+	Reason       string  `json:"reason"`         // of a miss: which inputs changed
+	BytesToFetch int64   `json:"bytes_to_fetch"` // of files whose size the lock tells
+	LastSeconds  float64 `json:"last_seconds"`   // what it, or its last version, took
+}
+
+// planning looks at the store and runs nothing.
+type planning struct {
+	env   Env
+	lock  *recipe.Lock
+	steps []Step
+}
+
+// Plan says of each stage of a build whether it is in the store, and if not,
+// why not. It runs nothing, asks nobody and changes nothing.
+func Plan(env Env, r *recipe.Recipe, l *recipe.Lock, names []string) ([]Step, error) {
+	p := &planning{env: env, lock: l}
+	p.look("base", store.Stage, baseKey(l.Base.Digest))
+	rootfs, err := store.DigestKey(l.Base.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("the lock's base: %w", err)
+	}
+	p.look("base unpacked", store.Rootfs, rootfs)
+	uv, err := p.uv()
+	if err != nil {
+		return nil, err
+	}
+	base := p.base()
+	trees := map[string]store.Key{}
+	for _, src := range r.Sources {
+		if trees[src.Name], err = p.source(r, src); err != nil {
+			return nil, err
+		}
+	}
+	for _, w := range r.Wheels {
+		if names != nil && !slices.Contains(names, w.Name) {
+			continue
+		}
+		if err := p.wheel(r, w, trees[w.Source], base, uv); err != nil {
+			return nil, err
+		}
+	}
+	return p.steps, nil
+}
+
+func (p *planning) look(name, kind string, key store.Key) *Step {
+	x := p.env.Store.Explain(kind, key)
+	p.steps = append(p.steps, Step{Name: name, Key: key.String(), Hit: x.Hit, Reason: x.Reason, LastSeconds: x.Seconds})
+	return &p.steps[len(p.steps)-1]
+}
+
+// uv is the key's part of this host's uv.
+func (p *planning) uv() (Tool, error) {
+	for _, f := range p.lock.UV {
+		if f.Platform == p.env.Host.String() {
+			pin := uvPin(f)
+			step := p.look("uv", store.Tools, uvKey(f))
+			if !step.Hit {
+				step.BytesToFetch = p.missing([]index.Pin{pin})
+			}
+			return Tool{SHA256: f.SHA256}, nil
+		}
+	}
+	return Tool{}, &NotLockedError{"uv for " + p.env.Host.String()}
+}
+
+func (p *planning) missing(all []index.Pin) int64 {
+	var n int64
+	for _, pin := range all {
+		if !pin.Present(p.env.blobs()) {
+			n += pin.Size
+		}
+	}
+	return n
+}
+
+// base is the base as far as the store knows it; nil when its interpreter has
+// not been asked yet.
+func (p *planning) base() *Base {
+	dir := p.env.Store.Path(store.Stage, answerKey(p.lock.Base.Digest).String(), "files")
+	python, err := readAnswer(dir, p.lock.Base.Interpreter)
+	if err != nil {
+		return nil
+	}
+	return &Base{Reference: p.lock.Base.Reference, Digest: p.lock.Base.Digest, Python: python}
+}
+
+func (p *planning) source(r *recipe.Recipe, src recipe.Source) (store.Key, error) {
+	locked, ok := p.lock.Source(src.Name)
+	if !ok {
+		return store.Key{}, &NotLockedError{"source " + src.Name}
+	}
+	patches, err := readPatches(recipeDir(r), src.Patches)
+	if err != nil {
+		return store.Key{}, err
+	}
+	key := treeKey(src, git.Commit{Hash: locked.Commit}, patches)
+	p.look("source "+src.Name, store.Stage, key)
+	return key, nil
+}
+
+func (p *planning) wheel(r *recipe.Recipe, w recipe.Wheel, tree store.Key, base *Base, uv Tool) error {
+	set, ok := p.lock.Wheel(w.Name)
+	if !ok {
+		return &NotLockedError{"wheel " + w.Name}
+	}
+	if base == nil {
+		p.steps = append(p.steps, Step{Name: "wheel " + w.Name, Reason: "its base is not unpacked yet"})
+		return nil
+	}
+	all, err := pins(base, set.LockedSet)
+	if err != nil {
+		return err
+	}
+	src, _ := r.Source(w.Source)
+	locked, _ := p.lock.Source(w.Source)
+	plan := buildPlan{w, *src, *locked, &Tree{Key: tree.String()}, base, uv, all}
+	step := p.look("wheel "+w.Name, store.Stage, plan.key())
+	if !step.Hit {
+		step.BytesToFetch = p.missing(all)
+		return nil
+	}
+	return p.layer(base, plan)
+}
+
+func (p *planning) layer(base *Base, plan buildPlan) error {
+	dir := p.env.Store.Path(store.Stage, plan.key().String(), "files")
+	made, err := readWheel(dir)
+	if err != nil {
+		return fmt.Errorf("wheel %s in the store: %w", plan.recipe.Name, err)
+	}
+	p.look("layer "+plan.recipe.Name, store.Stage, layerKey(filepath.Base(made.Path), made.SHA256, base.Python.Scheme))
+	return nil
+}
+
+// Missing are the steps that a build would have to do.
+func Missing(steps []Step) []Step {
+	var out []Step
+	for _, s := range steps {
+		if !s.Hit {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,120 @@
+package recipe
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func testLock(r *Recipe) *Lock {
+	return &Lock{
+		Version: LockVersion, Recipe: r.Name, RecipeDigest: r.Digest, Platform: "linux/arm64", Python: "3.12",
+		Base: LockedBase{Reference: "tar:/b.tar", Digest: "sha256:1", Interpreter: "/usr/bin/python3"},
+		UV:   []LockedFile{{"0.13.9", "linux/arm64", "uv.whl", "u", "2", 3}},
+		Sources: []LockedSource{{
+			Name: "a", URL: "https://example.com/a.git", Ref: "main", Commit: strings.Repeat("c", 40),
+			Time: time.Date(2026, 6, 3, 9, 56, 43, 0, time.UTC), Tree: strings.Repeat("d", 40), Version: "1.0",
+			Submodules: []LockedSubmodule{{"3rdparty/x", "https://example.com/x.git", strings.Repeat("e", 40)}},
+		}},
+		Wheels: []LockedWheel{{"a", NewSet("a", []byte("lock-version = \"1.0\"\n"))}},
+	}
+}
+
+func saved(t *testing.T) (*Recipe, *Lock, string) {
+	t.Helper()
+	r, err := Parse("r", "", []byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := testLock(r)
+	path := filepath.Join(t.TempDir(), "deep", "sparkwheel.lock")
+	if err := l.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	return r, l, path
+}
+
+func TestLockRoundTrip(t *testing.T) {
+	t.Parallel()
+	r, want, path := saved(t)
+	got, err := LoadLock(path, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("lock (-saved +loaded):\n%s", diff)
+	}
+	first, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := got.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	second, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(first), string(second)); diff != "" {
+		t.Errorf("saving again changed the lock:\n%s", diff)
+	}
+}
+
+func TestLoadLockRefuses(t *testing.T) {
+	t.Parallel()
+	r, _, path := saved(t)
+	if _, err := LoadLock(path+"x", r); !errors.Is(err, ErrNoLock) {
+		t.Errorf("no file gave %v", err)
+	}
+	other, err := Parse("r", "", []byte(minimal+"# changed\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = LoadLock(path, other)
+	wantMismatch(t, err, "recipe r has changed since it was locked; run `sparkwheel lock -r r --lock ")
+	other.Name = "q"
+	_, err = LoadLock(path, other)
+	wantMismatch(t, err, "made from recipe r, not from q")
+	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "pylock.a.toml"), []byte("edited"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = LoadLock(path, r)
+	wantMismatch(t, err, "pylock.a.toml was changed by hand")
+}
+
+func wantMismatch(t *testing.T, err error, text string) {
+	t.Helper()
+	if !errors.As(err, new(*MismatchError)) || !strings.Contains(err.Error(), text) {
+		t.Errorf("error %v is no mismatch that says %q", err, text)
+	}
+}
+
+func TestCovers(t *testing.T) {
+	t.Parallel()
+	r, l, path := saved(t)
+	if err := l.Covers(path, r, Override{Refs: map[string]string{"a": "main"}, Base: "tar:/b.tar"}); err != nil {
+		t.Errorf("what the lock holds gave %v", err)
+	}
+	wantMismatch(t, l.Covers(path, r, Override{Refs: map[string]string{"a": "v2"}}), "--ref a=v2`")
+	wantMismatch(t, l.Covers(path, r, Override{Base: "tar:/c.tar"}), "--base tar:/c.tar`")
+}
+
+func TestDiff(t *testing.T) {
+	t.Parallel()
+	r, before, _ := saved(t)
+	after := testLock(r)
+	after.Sources[0].Commit = strings.Repeat("f", 40)
+	after.Base.Digest = "sha256:9"
+	want := []string{
+		"base: sha256:1 -> sha256:9",
+		"a: main " + before.Sources[0].Commit + " -> main " + after.Sources[0].Commit,
+	}
+	if diff := cmp.Diff(want, Diff(before, after)); diff != "" {
+		t.Errorf("Diff (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,150 @@
+package recipe
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sparkwheel/sparkwheel/git"
+)
+
+func TestEmbeddedRecipesLoad(t *testing.T) {
+	t.Parallel()
+	if diff := cmp.Diff([]string{"empty", "spark"}, Names()); diff != "" {
+		t.Errorf("Names (-want +got):\n%s", diff)
+	}
+	for _, name := range Names() {
+		r, err := Load(name)
+		if err != nil {
+			t.Errorf("Load(%q): %v", name, err)
+			continue
+		}
+		if r.Name != name || r.Path != "" || !strings.HasPrefix(r.Digest, "sha256:") {
+			t.Errorf("Load(%q) is named %q, %q, %q", name, r.Name, r.Path, r.Digest)
+		}
+	}
+}
+
+// The provenance page is what the recipe spark has to say.
+func TestSparkSaysThePage(t *testing.T) {
+	t.Parallel()
+	r, err := Load("spark")
+	if err != nil {
+		t.Fatal(err)
+	}
+	vllm, _ := r.Source("vllm")
+	flashinfer, _ := r.Source("flashinfer")
+	type page struct {
+		Target           Target
+		Base             string
+		VLLM, FlashInfer git.Source
+		Drop             []string
+		Torch, Arch      string
+	}
+	got := page{r.Target, r.Base, vllm.Git, flashinfer.Git, vllm.Rewrite.Drop, vllm.Rewrite.Pin["torch"], r.Wheels[0].Environment["TORCH_CUDA_ARCH_LIST"]}
+	want := page{
+		Target{"linux/arm64", "3.12", "13.2", "12.1a"}, "docker.io/nvidia/cuda:13.2.0-devel-ubuntu24.04",
+		git.Source{URL: "https://github.com/vllm-project/vllm.git", Ref: "ace95c9cf8307301fbcdffacc4ab44e4d5e6829a"},
+		git.Source{URL: "https://github.com/flashinfer-ai/flashinfer.git", Ref: "1d54c5c6c74b709a6c5e681a67d5b4466362cbd7"},
+		[]string{"flashinfer", "flashinfer-*", "triton", "fastsafetensors"}, "==2.11.0", "12.1a",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("spark (-want +got):\n%s", diff)
+	}
+	if len(r.Missing) == 0 {
+		t.Error("spark lists nothing as missing, yet nothing builds it")
+	}
+}
+
+const minimal = `
+[target]
+platform = "host"
+python = "base"
+[base]
+image = "b"
+[tools]
+uv = "0.13.9"
+[[source]]
+name = "a"
+url = "https://example.com/a.git"
+ref = "main"
+version = "tag"
+[[wheel]]
+name = "a"
+source = "a"
+`
+
+func TestParseFaults(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		text string
+		want []string
+	}{
+		"unknown key": {strings.Replace(minimal, "python =", "pyhton =", 1), []string{"r.toml:4:1: unknown key target.pyhton (nearest known key: python)"}},
+		"no TOML":     {minimal + "x = = 1\n", []string{"r.toml:17:5: ", "17| x = = 1"}},
+		"a wheel of no source": {
+			strings.Replace(minimal, `source = "a"`, `source = "b"`, 1),
+			[]string{`wheel "a": no [[source]] is named "b"; there are a`},
+		},
+		"all at once": {
+			strings.NewReplacer(`platform = "host"`, `platform = "windows"`, `uv = "0.13.9"`, ``, `ref = "main"`, ``).Replace(minimal),
+			[]string{"target.platform", "tools.uv is missing", "url and ref are both needed"},
+		},
+		"a path out of the tree": {
+			minimal + "subdirectory = \"../x\"\n",
+			[]string{`subdirectory "../x" leaves the tree`},
+		},
+		"a size that is none": {minimal + "memory-per-job = \"lots\"\n", []string{"memory-per-job is not a size"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Parse("r", "r.toml", []byte(tt.text))
+			if err == nil {
+				t.Fatal("Parse took it")
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q does not say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestWith(t *testing.T) {
+	t.Parallel()
+	r, err := Parse("r", "", []byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed, err := r.With(Override{Refs: map[string]string{"a": "v2"}, Base: "tar:x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := []string{changed.Sources[0].Git.Ref, changed.Base, r.Sources[0].Git.Ref, r.Base}; !slices.Equal(got, []string{"v2", "tar:x", "main", "b"}) {
+		t.Errorf("override gave %q", got)
+	}
+	if _, err := r.With(Override{Refs: map[string]string{"c": "v2"}}); err == nil || !strings.Contains(err.Error(), "it has a") {
+		t.Errorf("an unknown source gave %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, name := range Names() {
+		text, err := Text(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Add([]byte(minimal))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		r, err := Parse("f", "", text)
+		if err == nil && len(r.Wheels) == 0 && r.Runtime.Empty() {
+			t.Error("a recipe that makes nothing passed")
+		}
+	})
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) sourceCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "source",
+		Short: "Export or describe a fixed ref of a git repository",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddCommand(a.sourceExportCommand(), a.sourceDescribeCommand())
+	return c
+}
+
+// exported is the document of `source export --json`.
+type exported struct {
+	URL           string              `json:"url"`
+	Ref           string              `json:"ref"`
+	Commit        string              `json:"commit"`
+	Time          time.Time           `json:"time"`
+	Tree          string              `json:"tree"`
+	Files         int                 `json:"files"`
+	Bytes         int64               `json:"bytes"`
+	BytesReceived int64               `json:"bytes_received"`
+	Submodules    []exportedSubmodule `json:"submodules"`
+}
+
+type exportedSubmodule struct {
+	Path   string `json:"path"`
+	URL    string `json:"url"`
+	Commit string `json:"commit"`
+}
+
+func (a *app) sourceExportCommand() *cobra.Command {
+	var opt git.CheckoutOptions
+	c := &cobra.Command{
+		Use:   "export URL REF DIR",
+		Short: "Write the tree of a ref as plain files, submodules included",
+		Long: `Write the tree of a ref as plain files into DIR, which must be missing or empty.
+Submodules go with it at the commits that the tree records; --submodule PATH
+(repeatable) takes only those. The full SHA goes to stdout.`,
+		Args: cobra.ExactArgs(3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(opt.Submodules) == 0 {
+				opt.Submodules = []string{"*"}
+			}
+			opt.Jobs, opt.Ref = a.jobs, args[1]
+			return a.exportSource(cmd.Context(), git.Source{URL: args[0], Ref: args[1]}, args[2], opt)
+		},
+	}
+	f := c.Flags()
+	f.StringArrayVar(&opt.Submodules, "submodule", nil, "take only the submodule at `PATH` (repeatable; default all)")
+	f.BoolVar(&opt.GitDir, "git-dir", false, "add a .git in which `git rev-parse HEAD` answers")
+	f.BoolVar(&opt.Verify, "verify", false, "read back what was written and compare its tree hash")
+	return c
+}
+
+func (a *app) exportSource(ctx context.Context, src git.Source, dir string, opt git.CheckoutOptions) error {
+	m, err := a.gitMirrors()
+	if err != nil {
+		return err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	commit, err := m.Resolve(ctx, src)
+	if err != nil {
+		return refError(err)
+	}
+	tree, err := m.Checkout(ctx, src.URL, commit, dir, opt, a.Stderr)
+	if err != nil {
+		return err
+	}
+	if !a.json {
+		_, err = fmt.Fprintln(a.Stdout, commit.Hash)
+		return err
+	}
+	doc := exported{
+		URL: src.URL, Ref: src.Ref, Commit: commit.Hash, Time: commit.Time, Tree: tree.Hash,
+		Files: tree.Files, Bytes: tree.Bytes, BytesReceived: tree.Received, Submodules: []exportedSubmodule{},
+	}
+	for _, s := range tree.Submodules {
+		doc.Submodules = append(doc.Submodules, exportedSubmodule(s))
+	}
+	return json.NewEncoder(a.Stdout).Encode(doc)
+}
+
+// described is the document of `source describe --json`.
+type described struct {
+	URL      string    `json:"url"`
+	Ref      string    `json:"ref"`
+	Commit   string    `json:"commit"`
+	Time     time.Time `json:"time"`
+	Tag      string    `json:"tag"`
+	Distance int       `json:"distance"`
+	Version  string    `json:"version"`
+}
+
+func (a *app) sourceDescribeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "describe URL REF",
+		Short: "Print a ref's commit, time, nearest tag and scm version",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.describeSource(cmd.Context(), git.Source{URL: args[0], Ref: args[1]})
+		},
+	}
+}
+
+func (a *app) describeSource(ctx context.Context, src git.Source) error {
+	m, err := a.gitMirrors()
+	if err != nil {
+		return err
+	}
+	commit, err := m.Resolve(ctx, src)
+	if err != nil {
+		return refError(err)
+	}
+	d, err := m.Describe(ctx, src.URL, commit, a.Stderr)
+	if err != nil {
+		return err
+	}
+	version, err := d.Version(false, commit.Time)
+	if err != nil {
+		return fmt.Errorf("finding the version of %s: %w", commit.Hash, err)
+	}
+	doc := described{src.URL, src.Ref, commit.Hash, commit.Time, d.Tag, d.Distance, version}
+	if a.json {
+		return json.NewEncoder(a.Stdout).Encode(doc)
+	}
+	_, err = fmt.Fprintf(a.Stdout, "commit   %s\ntime     %s\ndescribe %s\nversion  %s\n",
+		doc.Commit, doc.Time.Format(time.RFC3339), d, version)
+	return err
+}
+
+// refError makes a ref that is missing or ambiguous an error of the call.
+func refError(err error) error {
+	if errors.As(err, new(*git.RefError)) || errors.As(err, new(*git.AmbiguousError)) {
+		return usageErrorf("%w", err)
+	}
+	return err
+}

@@ -1,0 +1,260 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"golang.org/x/sync/errgroup"
+)
+
+// CheckoutOptions say what of a commit is written.
+type CheckoutOptions struct {
+	// Submodules are the paths, from the root of the tree, of the submodules to
+	// write; nil is none and "*" all. The submodules of a submodule that is
+	// named go with it. A path that is a plain directory in the tree is taken
+	// as it is. A submodule that is not asked for is an empty directory.
+	Submodules []string
+	// GitDir adds a .git in which `git rev-parse HEAD` answers with the SHA,
+	// and nothing more.
+	GitDir bool
+	// Ref is where to look for the commit when the server does not give commits
+	// by SHA; it may be empty.
+	Ref string
+	// Jobs bounds the files written and the submodules fetched at once; 0 is
+	// one for each CPU.
+	Jobs int
+	// Verify reads back all that was written and compares its tree hash.
+	Verify bool
+}
+
+// Submodule is a submodule that was written: its path from the root of the
+// tree, the URL in full and the commit.
+type Submodule struct{ Path, URL, Commit string }
+
+// Tree is what was written: the hash of the commit's tree, regular files and
+// symlinks and their bytes, submodules included and sorted by path, and the
+// bytes that came over the network for it.
+type Tree struct {
+	Hash            string
+	Files           int
+	Bytes, Received int64
+	Submodules      []Submodule
+}
+
+// Checkout writes the tree of a commit to dir, which must be missing or empty,
+// fetching what the mirrors lack. It writes beside dir and renames, so dir is
+// whole or as it was. Files are as stored: modes 0644 and 0755, symlinks, no
+// filter, no line ending changed, export-ignore not heeded. Every mtime is the
+// commit's time, in submodules too, so that nothing is newer than the commit.
+//
+// A tree that could write outside dir, or pass for a repository's own files,
+// is refused before anything is written.
+func (m *Mirrors) Checkout(ctx context.Context, url string, c Commit, dir string, opt CheckoutOptions, w io.Writer) (Tree, error) {
+	var t Tree
+	err := checkTarget(dir)
+	if err == nil {
+		err = m.heal(ctx, w, func() (err error) {
+			t, err = m.checkout(ctx, url, c, dir, opt, w)
+			return err
+		})
+	}
+	if err != nil {
+		return Tree{}, fmt.Errorf("writing the tree of %s: %w", c.Hash, err)
+	}
+	return t, nil
+}
+
+func (m *Mirrors) checkout(ctx context.Context, url string, c Commit, dir string, opt CheckoutOptions, w io.Writer) (t Tree, err error) {
+	if opt.Jobs < 1 {
+		opt.Jobs = runtime.NumCPU()
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".tmp-*")
+	if err != nil {
+		return t, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
+	p := planner{mirrors: m, opt: opt, w: w, used: make([]atomic.Bool, len(opt.Submodules)), stage: newStage(temp)}
+	defer func() { err = errors.Join(err, p.close()) }()
+	root, err := p.plan(ctx, url, c, "", opt.Ref, 0)
+	if err != nil {
+		return t, err
+	}
+	if err := p.checkUsed(root); err != nil {
+		return t, err
+	}
+	tree := filepath.Join(temp, "tree")
+	if err := root.write(ctx, tree, opt, p.stage); err != nil {
+		return t, err
+	}
+	if opt.Verify {
+		if err := root.verify(ctx, tree); err != nil {
+			return t, err
+		}
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return t, err
+	}
+	if err := os.Rename(tree, dir); err != nil {
+		return t, err
+	}
+	return root.summary(p.received.Load()), nil
+}
+
+// checkTarget refuses a directory that holds something, before any request.
+func checkTarget(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("%s exists and is not empty; remove it or name another directory", dir)
+	}
+	return os.MkdirAll(filepath.Dir(dir), 0o777)
+}
+
+// planned is a tree whose every entry was read and checked.
+type planned struct {
+	repo   *repository
+	commit Commit
+	url    string
+	path   string // of the submodule, from the root of all
+	dirs   []string
+	files  []plannedFile
+	subs   []*planned
+	links  map[string]plumbing.Hash // gitlinks by path
+}
+
+type plannedFile struct {
+	path string
+	mode uint32
+	hash plumbing.Hash
+	size int64 // known once it is written
+}
+
+// walk reads the trees of one commit into p.
+func (p *planned) walk(ctx context.Context, tree plumbing.Hash, dir string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(dir) > 3000 {
+		return fmt.Errorf("the tree is nested too deeply: %.80s...", dir)
+	}
+	entries, err := p.repo.tree(tree)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := path.Join(dir, e.Name)
+		switch e.Mode {
+		case modeDir:
+			p.dirs = append(p.dirs, name)
+			if err := p.walk(ctx, e.Hash, name); err != nil {
+				return err
+			}
+		case modeSubmodule:
+			p.dirs = append(p.dirs, name)
+			p.links[name] = e.Hash
+		default:
+			p.files = append(p.files, plannedFile{path: name, mode: e.Mode, hash: e.Hash})
+		}
+	}
+	return nil
+}
+
+func (p *planned) summary(received int64) Tree {
+	t := Tree{Hash: p.commit.Tree, Received: received}
+	p.add(&t)
+	slices.SortFunc(t.Submodules, func(a, b Submodule) int { return strings.Compare(a.Path, b.Path) })
+	return t
+}
+
+func (p *planned) add(t *Tree) {
+	t.Files += len(p.files)
+	for _, f := range p.files {
+		t.Bytes += f.size
+	}
+	for _, s := range p.subs {
+		t.Submodules = append(t.Submodules, Submodule{Path: s.path, URL: redact(s.url), Commit: s.commit.Hash})
+		s.add(t)
+	}
+}
+
+// write fills dir: directories first and symlinks last, so that no file can
+// land behind a link, and times at the very end.
+func (p *planned) write(ctx context.Context, dir string, opt CheckoutOptions, from *stage) error {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	all := append([]*planned{p}, p.below()...)
+	for _, s := range all {
+		for _, d := range s.dirs {
+			if err := os.MkdirAll(filepath.Join(dir, s.path, d), 0o755); err != nil {
+				return err
+			}
+		}
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(opt.Jobs)
+	for _, s := range all {
+		for i := range s.files {
+			if f := &s.files[i]; f.mode != modeSymlink {
+				g.Go(func() error { return s.writeFile(gctx, filepath.Join(dir, s.path, f.path), f, p.commit, from) })
+			}
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, s := range all {
+		for i := range s.files {
+			if f := &s.files[i]; f.mode == modeSymlink {
+				if err := s.writeLink(filepath.Join(dir, s.path, f.path), f, p.commit); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if opt.GitDir {
+		if err := writeGitDir(dir, p.commit); err != nil {
+			return err
+		}
+	}
+	return p.settle(dir, all)
+}
+
+// settle gives every directory its mode, whatever the umask, and its time.
+func (p *planned) settle(dir string, all []*planned) error {
+	set := func(name string) error {
+		if err := os.Chmod(name, 0o755); err != nil {
+			return err
+		}
+		return os.Chtimes(name, p.commit.Time, p.commit.Time)
+	}
+	for _, s := range slices.Backward(all) {
+		for _, d := range slices.Backward(s.dirs) {
+			if err := set(filepath.Join(dir, s.path, d)); err != nil {
+				return err
+			}
+		}
+	}
+	return set(dir)
+}
+
+// below lists all submodules at any depth.
+func (p *planned) below() []*planned {
+	var all []*planned
+	for _, s := range p.subs {
+		all = append(append(all, s), s.below()...)
+	}
+	return all
+}

@@ -1,0 +1,89 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Mirrors is a directory of bare repositories, one for each URL, that any
+// number of processes may use at once. The zero value of every field but Dir
+// is fit for use.
+type Mirrors struct {
+	// Dir holds the repositories. It is made when it is missing.
+	Dir string
+	// Rewrites send URLs elsewhere; mirrors are still kept by the first URL.
+	Rewrites []Rewrite
+	// Transport carries the requests; nil is http.DefaultTransport. It brings
+	// proxies and CA certificates with it.
+	Transport http.RoundTripper
+	// Credentials answers for a host (with its port, when the URL gives one).
+	// An empty user makes the password a bearer token. Nothing is sent to a
+	// host that a redirect leads to.
+	Credentials func(host string) (user, password string, ok bool)
+	// Idle ends a request that brought no byte for so long; 0 is one minute.
+	Idle time.Duration
+	// Offline makes every need of the network an error: see ErrOffline.
+	Offline bool
+	// AllowFile lets file:// URLs be fetched, which runs the host's git.
+	AllowFile bool
+}
+
+// ErrOffline says that the mirrors lack what was asked for and may not fetch.
+var ErrOffline = errors.New("not in the store, and --offline forbids the network; run `sparkwheel fetch` first")
+
+func (m *Mirrors) transport() http.RoundTripper {
+	if m.Transport != nil {
+		return m.Transport
+	}
+	return http.DefaultTransport
+}
+
+func (m *Mirrors) idle() time.Duration {
+	if m.Idle > 0 {
+		return m.Idle
+	}
+	return time.Minute
+}
+
+// Path is the bare repository of a URL's whole commits, there or not: what is
+// copied elsewhere serves as a mirror there.
+func (m *Mirrors) Path(url string) string { return filepath.Join(m.Dir, mirrorKey(url)+".git") }
+
+// mirror opens the repository of whole commits of a URL.
+func (m *Mirrors) mirror(url string) (*repository, error) {
+	return m.open(mirrorKey(url) + ".git")
+}
+
+// history opens the repository beside the mirror that holds commits without
+// their trees.
+func (m *Mirrors) history(url string) (*repository, error) {
+	return m.open(mirrorKey(url) + ".history.git")
+}
+
+// heal runs work, and where it met a mirror that is damaged on disk, empties
+// that mirror, says so on w and runs it once more.
+func (m *Mirrors) heal(ctx context.Context, w io.Writer, work func() error) error {
+	err := work()
+	broken, ok := errors.AsType[*brokenError](err)
+	if !ok || m.Offline || ctx.Err() != nil {
+		return err
+	}
+	fmt.Fprintf(w, "%v; fetching it anew\n", err)
+	if err := broken.repo.reset(ctx); err != nil {
+		return fmt.Errorf("emptying a damaged mirror: %w", err)
+	}
+	return work()
+}
+
+func (m *Mirrors) open(name string) (*repository, error) {
+	if err := os.MkdirAll(m.Dir, 0o777); err != nil {
+		return nil, fmt.Errorf("making the directory of git mirrors: %w", err)
+	}
+	return openRepository(filepath.Join(m.Dir, name))
+}

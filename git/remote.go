@@ -1,0 +1,210 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	"github.com/go-git/go-git/v5/plumbing/transport/file"
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+)
+
+// remote is a repository on a server, with the refs that it advertised.
+type remote struct {
+	url      string
+	refs     map[string]plumbing.Hash
+	peeled   map[string]plumbing.Hash
+	head     *plumbing.Hash
+	caps     *capability.List
+	open     func(context.Context) (transport.UploadPackSession, error)
+	received *atomic.Int64
+}
+
+// errRefused says that a server knows no such object, or does not give it away
+// by its SHA.
+var errRefused = errors.New("the server refuses to send commits by SHA")
+
+// connect asks a server for its refs.
+func (m *Mirrors) connect(ctx context.Context, raw string) (*remote, error) {
+	u, err := m.dialURL(raw)
+	if err != nil {
+		return nil, err
+	}
+	if m.Offline {
+		return nil, fmt.Errorf("%s: %w", redact(raw), ErrOffline)
+	}
+	endpoint, err := transport.NewEndpoint(u.String())
+	if err != nil {
+		return nil, fmt.Errorf("the git URL %q cannot be read", redact(u.String()))
+	}
+	r := &remote{url: redact(raw), received: new(atomic.Int64)}
+	client := transport.Transport(githttp.NewClientWithOptions(&http.Client{
+		Transport: &idleTransport{base: m.transport(), idle: m.idle(), received: r.received},
+	}, nil))
+	if u.Scheme == "file" {
+		client = file.DefaultClient
+	}
+	auth := m.auth(endpoint)
+	session, err := client.NewUploadPackSession(endpoint, auth)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", r.url, err)
+	}
+	adv, err := session.AdvertisedReferencesContext(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for its refs: %w", r.url, explain(ctx, errors.Join(err, session.Close())))
+	}
+	r.refs, r.peeled, r.head, r.caps = adv.References, adv.Peeled, adv.Head, adv.Capabilities
+	r.open = func(context.Context) (transport.UploadPackSession, error) { return session, nil }
+	if u.Scheme == "file" {
+		r.open = func(ctx context.Context) (transport.UploadPackSession, error) {
+			return reopen(ctx, client, endpoint)
+		}
+		return r, session.Close()
+	}
+	return r, nil
+}
+
+// reopen starts a session of a transport whose sessions serve one request.
+func reopen(ctx context.Context, client transport.Transport, e *transport.Endpoint) (transport.UploadPackSession, error) {
+	session, err := client.NewUploadPackSession(e, nil)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := session.AdvertisedReferencesContext(ctx); err != nil {
+		return nil, errors.Join(err, session.Close())
+	}
+	return session, nil
+}
+
+// auth picks the credentials of an endpoint: its URL's own before those that
+// Mirrors.Credentials knows.
+func (m *Mirrors) auth(e *transport.Endpoint) transport.AuthMethod {
+	if e.User != "" || m.Credentials == nil || e.Protocol == "file" {
+		return nil
+	}
+	host := e.Host
+	if e.Port != 0 {
+		host = fmt.Sprintf("%s:%d", host, e.Port)
+	}
+	user, password, ok := m.Credentials(host)
+	switch {
+	case !ok:
+		return nil
+	case user == "":
+		return &githttp.TokenAuth{Token: password}
+	}
+	return &githttp.BasicAuth{Username: user, Password: password}
+}
+
+// explain turns go-git's errors, which quote a server's page, into the cause
+// and what to do.
+func explain(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, transport.ErrAuthenticationRequired):
+		return errors.New("the server wants credentials (or has no such repository); give them in ~/.netrc")
+	case errors.Is(err, transport.ErrAuthorizationFailed):
+		return errors.New("the server does not let these credentials in")
+	case errors.Is(err, transport.ErrRepositoryNotFound):
+		return errors.New("there is no such repository")
+	case errors.Is(err, transport.ErrEmptyRemoteRepository):
+		return errors.New("the repository is empty")
+	}
+	return err
+}
+
+// want is one request for a pack.
+type want struct {
+	Hashes   []plumbing.Hash
+	Haves    []plumbing.Hash
+	Shallows []plumbing.Hash
+	Depth    int
+	Filter   packp.Filter
+}
+
+func (r *remote) filters() bool { return r.caps.Supports(capability.Filter) }
+
+// advertises reports whether h is the value of some ref.
+func (r *remote) advertises(h plumbing.Hash) bool {
+	for _, v := range r.refs {
+		if v == h {
+			return true
+		}
+	}
+	return false
+}
+
+// givesBySHA reports whether the server says that it sends commits that are
+// the tip of no ref.
+func (r *remote) givesBySHA() bool {
+	return r.caps.Supports(capability.AllowReachableSHA1InWant)
+}
+
+// pack asks for a pack and hands its bytes to use.
+func (r *remote) pack(ctx context.Context, w want, use func(io.Reader) error) (err error) {
+	req := packp.NewUploadPackRequestFromCapabilities(r.caps)
+	caps := []capability.Capability{}
+	if len(w.Haves) > 0 {
+		// Every server knows thin packs. Without them, git sends a shallow
+		// commit's whole tree whatever the client has.
+		caps = append(caps, capability.ThinPack)
+	}
+	if r.caps.Supports(capability.NoProgress) {
+		caps = append(caps, capability.NoProgress)
+	}
+	if w.Depth > 0 || len(w.Shallows) > 0 {
+		caps = append(caps, capability.Shallow)
+	}
+	if w.Filter != "" {
+		caps = append(caps, capability.Filter)
+	}
+	for _, c := range caps {
+		if err := req.Capabilities.Set(c); err != nil {
+			return err
+		}
+	}
+	req.Wants, req.Haves, req.Shallows = w.Hashes, w.Haves, w.Shallows
+	req.Depth, req.Filter = packp.DepthCommits(w.Depth), w.Filter
+	session, err := r.open(ctx)
+	if err != nil {
+		return fmt.Errorf("opening %s: %w", r.url, err)
+	}
+	defer func() { err = errors.Join(err, session.Close()) }()
+	resp, err := session.UploadPack(ctx, req)
+	if err != nil {
+		return fmt.Errorf("fetching from %s: %w", r.url, refused(ctx, err))
+	}
+	body := io.Reader(resp)
+	if req.Capabilities.Supports(capability.Sideband64k) {
+		body = sideband.NewDemuxer(sideband.Sideband64k, resp)
+	} else if req.Capabilities.Supports(capability.Sideband) {
+		body = sideband.NewDemuxer(sideband.Sideband, resp)
+	}
+	err = use(body)
+	err = errors.Join(err, resp.Close())
+	if err != nil {
+		return fmt.Errorf("fetching from %s: %w", r.url, refused(ctx, err))
+	}
+	return nil
+}
+
+// refused finds a server's "not our ref" in go-git's error, which keeps only
+// its text.
+func refused(ctx context.Context, err error) error {
+	for _, words := range []string{"not our ref", "unadvertised object"} {
+		if strings.Contains(err.Error(), words) {
+			return fmt.Errorf("%w: %w", errRefused, err)
+		}
+	}
+	return explain(ctx, err)
+}

@@ -1,0 +1,183 @@
+package git
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/go-git/go-git/v5/config"
+	"github.com/go-git/go-git/v5/plumbing"
+	"golang.org/x/sync/errgroup"
+)
+
+// maxSubmoduleDepth ends chains of submodules that never end.
+const maxSubmoduleDepth = 10
+
+// planner reads a commit and the submodules asked for, fetching what is missing.
+type planner struct {
+	mirrors  *Mirrors
+	opt      CheckoutOptions
+	w        io.Writer
+	mu       sync.Mutex // guards w and repos
+	repos    []*repository
+	used     []atomic.Bool
+	stage    *stage
+	received atomic.Int64
+}
+
+// Write lets several fetches report on one writer.
+func (p *planner) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.w.Write(b)
+}
+
+// opened remembers a repository to close.
+func (p *planner) opened(r *repository) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.repos = append(p.repos, r)
+}
+
+func (p *planner) close() error {
+	var errs []error
+	for _, r := range p.repos {
+		errs = append(errs, r.close())
+	}
+	return errors.Join(errs...)
+}
+
+func (p *planner) plan(ctx context.Context, url string, c Commit, at, ref string, depth int) (*planned, error) {
+	n, err := p.mirrors.fetch(ctx, url, c, ref, p, p.stage.sink(url))
+	p.received.Add(n)
+	if err != nil {
+		return nil, err
+	}
+	repo, err := p.mirrors.mirror(url)
+	if err != nil {
+		return nil, err
+	}
+	p.opened(repo)
+	object, err := repo.commit(plumbing.NewHash(c.Hash))
+	if err != nil {
+		return nil, err
+	}
+	t := &planned{repo: repo, commit: commitValue(object), url: url, path: at, links: make(map[string]plumbing.Hash)}
+	if err := t.walk(ctx, object.TreeHash, ""); err != nil {
+		return nil, err
+	}
+	if len(p.opt.Submodules) == 0 || len(t.links) == 0 {
+		return t, nil
+	}
+	if depth == maxSubmoduleDepth {
+		return nil, fmt.Errorf("the submodules at %s are nested more than %d deep", at, maxSubmoduleDepth)
+	}
+	return t, p.submodules(ctx, t, depth)
+}
+
+// submodules plans the gitlinks of t that are asked for, in parallel.
+func (p *planner) submodules(ctx context.Context, t *planned, depth int) error {
+	var taken []string
+	for link := range t.links {
+		if p.takes(path.Join(t.path, link)) {
+			taken = append(taken, link)
+		}
+	}
+	slices.Sort(taken)
+	if len(taken) == 0 {
+		return nil
+	}
+	urls, err := t.submoduleURLs()
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(p.opt.Jobs)
+	t.subs = make([]*planned, len(taken))
+	for i, link := range taken {
+		at := path.Join(t.path, link)
+		raw, ok := urls[link]
+		if !ok {
+			return fmt.Errorf("the submodule %s has no URL in .gitmodules", at)
+		}
+		g.Go(func() error {
+			url, err := relativeURL(t.url, raw)
+			if err == nil {
+				t.subs[i], err = p.plan(ctx, url, Commit{Hash: t.links[link].String()}, at, "", depth+1)
+			}
+			if err != nil {
+				return fmt.Errorf("submodule %s: %w", at, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// takes reports whether the submodule at a path is asked for: by its own path,
+// by that of a submodule above it, or because one below it is.
+func (p *planner) takes(at string) bool {
+	taken := false
+	for i, want := range p.opt.Submodules {
+		want = path.Clean(want)
+		if want == "*" || want == at || strings.HasPrefix(at, want+"/") || strings.HasPrefix(want, at+"/") {
+			taken = true
+			if want == at || want == "*" {
+				p.used[i].Store(true)
+			}
+		}
+	}
+	return taken
+}
+
+// checkUsed reports a named path that is neither a submodule nor a directory.
+func (p *planner) checkUsed(root *planned) error {
+	for i, want := range p.opt.Submodules {
+		if want == "*" || p.used[i].Load() || slices.Contains(root.dirs, path.Clean(want)) {
+			continue
+		}
+		var have []string
+		for _, t := range append([]*planned{root}, root.below()...) {
+			for link := range t.links {
+				have = append(have, path.Join(t.path, link))
+			}
+		}
+		slices.Sort(have)
+		return fmt.Errorf("the tree has no submodule %s; it has %s", want, cmp.Or(strings.Join(have, ", "), "none"))
+	}
+	return nil
+}
+
+// submoduleURLs reads the URL of each path in .gitmodules.
+func (p *planned) submoduleURLs() (map[string]string, error) {
+	urls := make(map[string]string)
+	i := slices.IndexFunc(p.files, func(f plannedFile) bool { return f.path == ".gitmodules" })
+	if i < 0 {
+		return urls, nil
+	}
+	raw, err := p.repo.object(plumbing.BlobObject, p.files[i].hash)
+	if err != nil {
+		return nil, err
+	}
+	modules := config.NewModules()
+	if err := modules.Unmarshal(raw); err != nil {
+		return nil, fmt.Errorf("reading .gitmodules: %w", err)
+	}
+	for _, s := range modules.Submodules {
+		if err := s.Validate(); err != nil {
+			return nil, fmt.Errorf("reading .gitmodules: submodule %q: %w", s.Name, err)
+		}
+		if strings.HasPrefix(s.Path, "-") || strings.HasPrefix(s.Name, "-") {
+			return nil, fmt.Errorf("reading .gitmodules: submodule %q at %q begins with a dash", s.Name, s.Path)
+		}
+		urls[path.Clean(s.Path)] = s.URL
+	}
+	return urls, nil
+}

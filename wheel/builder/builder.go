@@ -1,0 +1,230 @@
+// Package builder turns a source tree into wheels by the tree's own PEP 517
+// backend, at fixed paths, in an environment made only of what a [Spec] lists.
+// Start reading at [Wheels].
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sparkwheel/sparkwheel/wheel/builder/launcher"
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
+)
+
+// Where things stand inside the sandbox, in every build alike: compilers write
+// paths into what they make.
+const (
+	dirSource = "/build/src"
+	dirVenv   = "/build/venv"
+	dirHome   = "/build/home"
+	dirBin    = "/build/bin"
+	dirWheels = "/build/wheels"
+	dirOut    = "/build/out"
+	dirCache  = "/build/cache" // on one file system with the venv: uv links instead of copying
+	venvBin   = dirVenv + "/bin"
+
+	dirCCache    = "/build/ccache"
+	fileLauncher = dirBin + "/" + launcher.Name
+	fileCommands = "/build/commands"
+)
+
+// Spec is all that a build depends on: a cache key covers every field.
+type Spec struct {
+	Source string // prepared tree on the host; it is copied, never changed
+	Subdir string // of Source where the project stands, slash-separated; empty for its top
+	// Files are written into the copy: path from its top, slash-separated -> text.
+	Files map[string]string
+	// Distribution is the name that the wheel must carry.
+	Distribution string
+	Python       string // absolute path of the interpreter inside the root
+	UV           string // host path of the uv binary
+	// Wheels are the locked build requirements: file name -> host path.
+	Wheels map[string]string
+	Shims  []Shim
+	Env    []string          // "K=V", after the builder's own and so above them
+	Config map[string]string // PEP 517 config settings
+	Mounts []sandbox.Mount   // further read-only inputs
+	Epoch  time.Time         // becomes SOURCE_DATE_EPOCH and the tree's file times
+	// Frontend is "uv" (or empty), or "pip", which Wheels must then hold.
+	Frontend string
+	// Jobs is the most that compile at once; 0 means 1. MemoryPerJob in bytes
+	// lowers it to what the host's free memory bears.
+	Jobs         int
+	MemoryPerJob int64
+	// Memory in bytes that the build may use at once; 0 means nearly all that is
+	// free on the host when it starts.
+	Memory int64
+	// Launcher is the host path of a static program that is a compiler launcher
+	// under the name launcher.Name; empty for none.
+	Launcher string
+	// CCache is the host directory of the compiler cache, which needs Launcher
+	// and a ccache in the root; empty for none.
+	CCache string
+	// RequireArch are GPU architectures that every CUDA compilation must name;
+	// the first that does not ends the build. It needs Launcher.
+	RequireArch []string
+	// NoRepack leaves the wheel as the backend packed it.
+	NoRepack bool
+	// Vary is nil but in a build that checks another.
+	Vary *Variation
+}
+
+// Runner runs one command; *sandbox.Sandbox is one.
+type Runner interface {
+	Run(ctx context.Context, cmd sandbox.Command) error
+}
+
+var _ Runner = (*sandbox.Sandbox)(nil)
+
+// Wheels builds spec's wheel and puts it into dir, an existing directory, by
+// rename: a wheel there is whole. It returns the paths of what it put there,
+// one today, beside which [CommandsFile] lists what the compilers were asked when
+// Spec has a launcher. The log of the build goes to w. A failed build is a
+// *FailedError around the *sandbox.ExitError of the command; nothing is left in
+// dir then. A build that ran out of memory is tried once more with half the
+// jobs.
+func Wheels(ctx context.Context, r Runner, spec Spec, dir string, w io.Writer) (_ []string, err error) {
+	if err := spec.check(); err != nil {
+		return nil, fmt.Errorf("building %s: %w", spec.Distribution, err)
+	}
+	work, err := os.MkdirTemp(dir, ".build-*")
+	if err != nil {
+		return nil, fmt.Errorf("building %s: %w", spec.Distribution, err)
+	}
+	defer func() { err = errors.Join(err, removeAll(work)) }()
+	b := &build{spec: spec, run: r, work: work, log: w}
+	b.limit()
+	if err := b.prepare(ctx); err != nil {
+		return nil, fmt.Errorf("preparing the build of %s: %w", spec.Distribution, err)
+	}
+	if err := b.steps(ctx); err != nil {
+		return nil, err
+	}
+	file, err := b.collect(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("collecting the wheel of %s: %w", spec.Distribution, err)
+	}
+	return []string{file}, nil
+}
+
+func (s *Spec) check() error {
+	switch {
+	case s.Distribution == "":
+		return errors.New("no distribution is named")
+	case !path.IsAbs(s.Python):
+		return fmt.Errorf("the interpreter %q is no absolute path inside the root", s.Python)
+	case s.Subdir != "" && !filepath.IsLocal(s.Subdir):
+		return fmt.Errorf("the subdirectory %q leaves the tree", s.Subdir)
+	case s.Epoch.Unix() <= 0:
+		return errors.New("no date is given for SOURCE_DATE_EPOCH")
+	case s.Launcher == "" && (s.CCache != "" || len(s.RequireArch) > 0):
+		return errors.New("a compiler cache and required architectures need a launcher")
+	case s.Frontend != "" && s.Frontend != "uv" && s.Frontend != "pip":
+		return fmt.Errorf("the frontend %q is neither uv nor pip", s.Frontend)
+	}
+	for name := range s.Wheels {
+		if !strings.HasSuffix(name, ".whl") || name != filepath.Base(name) {
+			return fmt.Errorf("build requirement %q: it is no wheel's file name", name)
+		}
+	}
+	return nil
+}
+
+// build is one run of Wheels.
+type build struct {
+	spec  Spec
+	run   Runner
+	work  string // host directory that is /build
+	log   io.Writer
+	shims []string // file names in dirWheels
+}
+
+func (b *build) host(inside string) string {
+	return filepath.Join(b.work, strings.TrimPrefix(inside, "/build"))
+}
+
+// prepare lays out /build.
+func (b *build) prepare(ctx context.Context) error {
+	if err := os.Chmod(b.work, 0o700); err != nil {
+		return err
+	}
+	for _, d := range []string{b.spec.home(), dirBin, dirWheels, dirOut} {
+		if err := os.Mkdir(b.host(d), 0o755); err != nil {
+			return err
+		}
+	}
+	copier := copier{at: b.spec.Epoch, reverse: b.spec.Vary != nil && b.spec.Vary.Reverse}
+	if err := copier.tree(ctx, b.spec.Source, b.host(dirSource)); err != nil {
+		return fmt.Errorf("copying the source: %w", err)
+	}
+	if err := writeFiles(b.host(dirSource), b.spec.Files, b.spec.Epoch); err != nil {
+		return fmt.Errorf("adding the recipe's files to the source: %w", err)
+	}
+	for _, s := range b.spec.Shims {
+		name, err := s.write(b.host(dirWheels))
+		if err != nil {
+			return fmt.Errorf("making the shim of %s: %w", s.Name, err)
+		}
+		b.shims = append(b.shims, name)
+	}
+	return nil
+}
+
+// collect checks what the backend made, and moves the wheel into dir.
+func (b *build) collect(ctx context.Context, dir string) (string, error) {
+	entries, err := os.ReadDir(b.host(dirOut))
+	if err != nil {
+		return "", err
+	}
+	var made []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".whl") {
+			made = append(made, e.Name())
+		}
+	}
+	if len(made) != 1 {
+		return "", fmt.Errorf("the backend made %d wheels %q; exactly one is expected", len(made), made)
+	}
+	name := made[0]
+	if got, _, _ := strings.Cut(name, "-"); normalize(got) != normalize(b.spec.Distribution) {
+		return "", fmt.Errorf("the backend made %s; a wheel of %s is expected", name, b.spec.Distribution)
+	}
+	info, err := os.Lstat(filepath.Join(b.host(dirOut), name))
+	if err != nil {
+		return "", err
+	}
+	if info.Mode()&fs.ModeType != 0 {
+		return "", fmt.Errorf("%s is no regular file", name)
+	}
+	packed := filepath.Join(b.host(dirOut), name)
+	if !b.spec.NoRepack {
+		packed = b.host("/build/" + name)
+		if err := Repack(ctx, filepath.Join(b.host(dirOut), name), packed); err != nil {
+			return "", err
+		}
+	}
+	if err := keepCommands(b.host(fileCommands), filepath.Join(dir, CommandsFile)); err != nil {
+		return "", err
+	}
+	final := filepath.Join(dir, name)
+	if err := os.Rename(packed, final); err != nil {
+		return "", err
+	}
+	return final, syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

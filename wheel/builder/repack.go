@@ -1,0 +1,144 @@
+package builder
+
+import (
+	"archive/zip"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/flate"
+)
+
+// The level, and the library rather than Go's own, are part of the bytes of
+// every repacked wheel.
+const repackLevel = 6
+
+// Repack writes the wheel from anew as to, with the same members and contents
+// and in a form that depends on nothing else: members sorted, .dist-info last
+// and RECORD at its end, times 1980-01-01, modes 0644 or 0755, one compressor.
+// It streams, and leaves nothing at to when it fails.
+func Repack(ctx context.Context, from, to string) (err error) {
+	r, err := zip.OpenReader(from)
+	if err != nil {
+		return fmt.Errorf("repacking %s: %w", filepath.Base(from), err)
+	}
+	defer r.Close()
+	members, err := canonicalOrder(r.File)
+	if err != nil {
+		return fmt.Errorf("repacking %s: %w", filepath.Base(from), err)
+	}
+	out, err := os.CreateTemp(filepath.Dir(to), ".repack-*")
+	if err != nil {
+		return err
+	}
+	spool, err := os.CreateTemp(filepath.Dir(to), ".spool-*")
+	if err != nil {
+		return errors.Join(err, out.Close(), os.Remove(out.Name()))
+	}
+	defer func() {
+		err = errors.Join(err, spool.Close(), os.Remove(spool.Name()))
+		if err != nil {
+			out.Close()
+			os.Remove(out.Name())
+		}
+	}()
+	zw := zip.NewWriter(out)
+	for _, m := range members {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := repackMember(zw, spool, m); err != nil {
+			return fmt.Errorf("repacking %s: %s: %w", filepath.Base(from), m.Name, err)
+		}
+	}
+	if err := errors.Join(zw.Close(), out.Chmod(0o644), out.Sync(), out.Close()); err != nil {
+		return fmt.Errorf("repacking %s: %w", filepath.Base(from), err)
+	}
+	return os.Rename(out.Name(), to)
+}
+
+// canonicalOrder sorts members and leaves directories out.
+func canonicalOrder(all []*zip.File) ([]*zip.File, error) {
+	var members []*zip.File
+	seen := map[string]bool{}
+	for _, m := range all {
+		if strings.HasSuffix(m.Name, "/") {
+			continue
+		}
+		if seen[m.Name] {
+			return nil, fmt.Errorf("%s stands there twice", m.Name)
+		}
+		seen[m.Name] = true
+		members = append(members, m)
+	}
+	slices.SortFunc(members, func(a, b *zip.File) int {
+		return cmp.Or(cmp.Compare(rank(a.Name), rank(b.Name)), cmp.Compare(a.Name, b.Name))
+	})
+	return members, nil
+}
+
+// rank puts .dist-info behind all else, as PEP 427 asks, and RECORD behind that.
+func rank(name string) int {
+	dir, rest, _ := strings.Cut(name, "/")
+	switch {
+	case !strings.HasSuffix(dir, ".dist-info"):
+		return 0
+	case !strings.HasPrefix(rest, "RECORD"):
+		return 1
+	}
+	return 2
+}
+
+// repackMember compresses m into spool first: sizes known beforehand need no
+// data descriptor, which some readers cannot take.
+func repackMember(zw *zip.Writer, spool *os.File, m *zip.File) error {
+	if err := errors.Join(spool.Truncate(0), seekStart(spool)); err != nil {
+		return err
+	}
+	rc, err := m.Open()
+	if err != nil {
+		return err
+	}
+	defer rc.Close()
+	deflate, err := flate.NewWriter(spool, repackLevel)
+	if err != nil {
+		return err
+	}
+	sum := crc32.NewIEEE()
+	n, err := io.Copy(io.MultiWriter(deflate, sum), rc)
+	if err := errors.Join(err, deflate.Close()); err != nil {
+		return err
+	}
+	size, err := spool.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	h := &zip.FileHeader{Name: m.Name, Method: zip.Deflate, NonUTF8: m.NonUTF8, ModifiedDate: 1<<5 | 1,
+		CRC32: sum.Sum32(), UncompressedSize64: uint64(n), CompressedSize64: uint64(size)}
+	mode := os.FileMode(0o644)
+	if m.Mode()&0o111 != 0 {
+		mode = 0o755
+	}
+	h.SetMode(mode)
+	w, err := zw.CreateRaw(h)
+	if err != nil {
+		return err
+	}
+	if err := seekStart(spool); err != nil {
+		return err
+	}
+	_, err = io.Copy(w, spool)
+	return err
+}
+
+func seekStart(f *os.File) error {
+	_, err := f.Seek(0, io.SeekStart)
+	return err
+}

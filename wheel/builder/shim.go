@@ -1,0 +1,96 @@
+package builder
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Shim stands for a distribution that a build asks for and hardly uses: a
+// wheel of that name and version with the files given, and no requirements.
+type Shim struct {
+	Name, Version string
+	Files         map[string]string // path in site-packages -> content
+}
+
+var (
+	shimName    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+	shimVersion = regexp.MustCompile(`^[A-Za-z0-9.!+_]+$`)
+)
+
+// write makes the shim's wheel in dir and returns its file name. The same shim
+// gives the same bytes.
+func (s Shim) write(dir string) (_ string, err error) {
+	if !shimName.MatchString(s.Name) || !shimVersion.MatchString(s.Version) {
+		return "", fmt.Errorf("%q %q is no name and version of a distribution", s.Name, s.Version)
+	}
+	stem := strings.ReplaceAll(normalize(s.Name), "-", "_") + "-" + s.Version
+	info := stem + ".dist-info/"
+	files := map[string]string{
+		info + "METADATA": fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\nSummary: sparkwheel build shim\n", s.Name, s.Version),
+		info + "WHEEL":    "Wheel-Version: 1.0\nGenerator: sparkwheel\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+	}
+	for p, text := range s.Files {
+		if !filepath.IsLocal(p) || p != filepath.ToSlash(filepath.Clean(p)) || strings.Contains(p, ".dist-info/") {
+			return "", fmt.Errorf("file %q: no clean path in site-packages", p)
+		}
+		files[p] = text
+	}
+	name := stem + "-py3-none-any.whl"
+	return name, writeShim(filepath.Join(dir, name), files, info+"RECORD")
+}
+
+func writeShim(file string, files map[string]string, record string) (err error) {
+	var names []string
+	for name := range files {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var lines bytes.Buffer
+	for _, name := range names {
+		sum := sha256.Sum256([]byte(files[name]))
+		fmt.Fprintf(&lines, "%s,sha256=%s,%d\n", recordField(name), base64.RawURLEncoding.EncodeToString(sum[:]), len(files[name]))
+	}
+	fmt.Fprintf(&lines, "%s,,\n", record)
+	files[record] = lines.String()
+
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	zw := zip.NewWriter(f)
+	for _, name := range append(names, record) {
+		h := &zip.FileHeader{Name: name, Method: zip.Store}
+		h.SetMode(0o644)
+		m, err := zw.CreateHeader(h)
+		if err != nil {
+			return err
+		}
+		if _, err := m.Write([]byte(files[name])); err != nil {
+			return err
+		}
+	}
+	return zw.Close()
+}
+
+// recordField quotes a path for RECORD's comma-separated lines.
+func recordField(s string) string {
+	if strings.ContainsAny(s, "\",\r\n") {
+		return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
+	}
+	return s
+}
+
+var runs = regexp.MustCompile(`[-_.]+`)
+
+// normalize folds a distribution name as PEP 503 does.
+func normalize(name string) string { return strings.ToLower(runs.ReplaceAllString(name, "-")) }

@@ -1,0 +1,112 @@
+// Package install shows wheels as the tree of files that uv would install, as
+// an fs.FS that reads the wheels' own bytes lazily.
+//
+// Choose a Scheme (Debian, UsrLocal, Venv) and call Tree.
+package install
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// Scheme says where the parts of a wheel go (sysconfig's installation scheme)
+// and which interpreter scripts start with. Directories are slash paths without
+// a leading slash, below the root of the file system.
+type Scheme struct {
+	Prefix  string // usr/local; where nothing else says so
+	Purelib string
+	Platlib string
+	Scripts string
+	// Headers has one directory below it for each distribution.
+	Headers string
+	Data    string
+	// Python is the interpreter of scripts, an absolute path.
+	Python string
+	// PythonVersion is major and minor: 3.12.
+	PythonVersion string
+	// URL is what direct_url.json puts before the wheel's file name; "" leaves
+	// that file out, as for wheels that came from an index.
+	URL string
+}
+
+// wheelsURL is where an image keeps, or would keep, the wheels it was made of.
+const wheelsURL = "file:///workspace/wheels/"
+
+// Debian is the scheme of the system Python of Debian and Ubuntu:
+// dist-packages below usr/local, the headers in usr/include. Version is 3.12.
+func Debian(version string) Scheme {
+	lib := "usr/local/lib/python" + version + "/dist-packages"
+	return Scheme{
+		Prefix: "usr/local", Purelib: lib, Platlib: lib, Scripts: "usr/local/bin",
+		Headers: "usr/include/python" + version, Data: "usr/local",
+		Python: "/usr/bin/python3", PythonVersion: version, URL: wheelsURL,
+	}
+}
+
+// UsrLocal is the scheme of a Python built into usr/local, as in the official
+// python images.
+func UsrLocal(version string) Scheme {
+	lib := "usr/local/lib/python" + version + "/site-packages"
+	return Scheme{
+		Prefix: "usr/local", Purelib: lib, Platlib: lib, Scripts: "usr/local/bin",
+		Headers: "usr/local/include/python" + version, Data: "usr/local",
+		Python: "/usr/local/bin/python3", PythonVersion: version, URL: wheelsURL,
+	}
+}
+
+// Venv is the scheme of a virtual environment at dir, as uv makes it.
+func Venv(dir, version string) Scheme {
+	dir = strings.Trim(path.Clean("/"+dir), "/")
+	lib := dir + "/lib/python" + version + "/site-packages"
+	return Scheme{
+		Prefix: dir, Purelib: lib, Platlib: lib, Scripts: dir + "/bin",
+		Headers: dir + "/include/site/python" + version, Data: dir,
+		Python: "/" + dir + "/bin/python", PythonVersion: version, URL: wheelsURL,
+	}
+}
+
+// Target is the scheme of `uv pip install --target`: everything below dir.
+func Target(dir, python, version string) Scheme {
+	dir = strings.Trim(path.Clean("/"+dir), "/")
+	return Scheme{
+		Prefix: dir, Purelib: dir, Platlib: dir, Scripts: dir + "/bin",
+		Headers: dir + "/include", Data: dir,
+		Python: python, PythonVersion: version, URL: wheelsURL,
+	}
+}
+
+func (s Scheme) check() error {
+	for _, d := range []struct{ key, dir string }{
+		{"purelib", s.Purelib}, {"platlib", s.Platlib}, {"scripts", s.Scripts}, {"headers", s.Headers}, {"data", s.Data},
+	} {
+		if !fs.ValidPath(d.dir) {
+			return fmt.Errorf("installation scheme: %s is %q, not a slash path below the root", d.key, d.dir)
+		}
+	}
+	if !path.IsAbs(s.Python) || strings.ContainsAny(s.Python, "\n\x00") {
+		return fmt.Errorf("installation scheme: the interpreter %q is no absolute path", s.Python)
+	}
+	major, minor, ok := strings.Cut(s.PythonVersion, ".")
+	if !ok || major != "3" || minor == "" || strings.Trim(minor, "0123456789") != "" {
+		return fmt.Errorf("installation scheme: Python version %q is not of the form 3.12", s.PythonVersion)
+	}
+	return nil
+}
+
+// dir is where a key of the wheel's .data directory goes.
+func (s Scheme) dir(key, distribution string) string {
+	switch key {
+	case "purelib":
+		return s.Purelib
+	case "platlib":
+		return s.Platlib
+	case "headers":
+		return s.Headers + "/" + distribution
+	case "scripts":
+		return s.Scripts
+	default:
+		return s.Data
+	}
+}

@@ -1,0 +1,89 @@
+package sandbox
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+const addrNoRandomize = 0x0040000
+
+// confine takes from the calling thread, and so from the command it will
+// start, all that a build has no need of.
+func confine(o *order) *setupError {
+	unix.Umask(o.Umask)
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return &setupError{"forbidding core files", err}
+	}
+	if o.MaxProcesses > 0 {
+		n := uint64(o.MaxProcesses)
+		if err := unix.Setrlimit(unix.RLIMIT_NPROC, &unix.Rlimit{Cur: n, Max: n}); err != nil {
+			return &setupError{"limiting processes", err}
+		}
+	}
+	if o.Nice > 0 {
+		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, o.Nice); err != nil {
+			return &setupError{"setting the priority", err}
+		}
+	}
+	if o.CPUs > 0 {
+		if err := limitCPUs(o.CPUs); err != nil {
+			return &setupError{"choosing processors", err}
+		}
+	}
+	// Addresses in a compiler's hash tables decide the order of its output.
+	if _, _, errno := unix.Syscall(unix.SYS_PERSONALITY, addrNoRandomize, 0, 0); errno != 0 {
+		return &setupError{"fixing addresses", errno}
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return &setupError{"giving up new privileges", err}
+	}
+	if err := dropCapabilities(); err != nil {
+		return &setupError{"dropping capabilities", err}
+	}
+	if err := filterSyscalls(); err != nil {
+		return &setupError{"filtering system calls", err}
+	}
+	return nil
+}
+
+// limitCPUs leaves this thread the first n of its processors.
+func limitCPUs(n int) error {
+	var have, want unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &have); err != nil {
+		return err
+	}
+	for cpu := 0; cpu < len(have)*64 && want.Count() < n; cpu++ {
+		if have.IsSet(cpu) {
+			want.Set(cpu)
+		}
+	}
+	return unix.SchedSetaffinity(0, &want)
+}
+
+// dropCapabilities leaves nothing to what this thread starts: uid 0 gets at
+// exec what the bounding set holds. The thread itself keeps the right to say
+// which process id comes next.
+func dropCapabilities() error {
+	for c := uintptr(0); ; c++ {
+		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0); err != nil {
+			break
+		}
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {
+			return fmt.Errorf("capability %d: %w", c, err)
+		}
+	}
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return err
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	keep := [2]unix.CapUserData{}
+	bit := uint32(1) << (unix.CAP_CHECKPOINT_RESTORE - 32)
+	keep[1] = unix.CapUserData{Permitted: bit, Effective: bit}
+	if err := unix.Capset(&header, &keep[0]); err == nil {
+		return nil
+	}
+	// A container's root may lack it.
+	keep[1] = unix.CapUserData{}
+	return unix.Capset(&header, &keep[0])
+}

@@ -1,0 +1,72 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// NamespaceError says that this host lets the caller make no namespaces, or
+// not use them. Its text names three remedies.
+type NamespaceError struct {
+	Step string // what was refused
+	Err  error
+	// AppArmor is set where Ubuntu's restriction of user namespaces is on.
+	AppArmor bool
+	Program  string // path of this program, as an AppArmor profile names it
+}
+
+func (e *NamespaceError) Unwrap() error { return e.Err }
+
+func (e *NamespaceError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "making a sandbox: %s: %v\n", e.Step, e.Err)
+	if e.AppArmor {
+		b.WriteString("AppArmor keeps user namespaces from programs without a profile (kernel.apparmor_restrict_unprivileged_userns = 1). ")
+	}
+	b.WriteString("Three ways on:\n")
+	b.WriteString("  1. run it as root: sudo sparkwheel ...\n")
+	if e.AppArmor {
+		fmt.Fprintf(&b, "  2. install this profile as /etc/apparmor.d/sparkwheel, then: sudo apparmor_parser -r /etc/apparmor.d/sparkwheel\n%s", indent(Profile(e.Program)))
+	} else {
+		b.WriteString("  2. allow user namespaces: sudo sysctl user.max_user_namespaces=65536 (and kernel.unprivileged_userns_clone=1 where it exists)\n")
+	}
+	b.WriteString("  3. build without isolation, which the build's record will say: --sandbox none")
+	return b.String()
+}
+
+// Profile is the AppArmor profile that lets program make user namespaces on
+// Ubuntu 24.04, modelled on those that it ships for crun and podman.
+func Profile(program string) string {
+	return fmt.Sprintf(`abi <abi/4.0>,
+include <tunables/global>
+
+profile sparkwheel %s flags=(unconfined) {
+  userns,
+  include if exists <local/sparkwheel>
+}
+`, program)
+}
+
+func indent(s string) string {
+	return "     " + strings.ReplaceAll(strings.TrimSuffix(s, "\n"), "\n", "\n     ") + "\n"
+}
+
+// refused makes a NamespaceError of an error that says "not allowed", and
+// leaves others as they are.
+func refused(step string, err error) error {
+	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EINVAL) &&
+		!errors.Is(err, syscall.EUSERS) && !errors.Is(err, syscall.ENOSYS) {
+		return fmt.Errorf("making a sandbox: %s: %w", step, err)
+	}
+	program, _ := os.Executable()
+	return &NamespaceError{Step: step, Err: err, AppArmor: apparmorRestricts(), Program: program}
+}
+
+func apparmorRestricts() bool {
+	b, err := os.ReadFile("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+	return err == nil && strings.TrimSpace(string(b)) == "1"
+}

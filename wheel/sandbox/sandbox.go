@@ -1,0 +1,117 @@
+// Package sandbox runs a command in Linux namespaces of its own, with the
+// unpacked root file system of an image, fixed paths, and no network.
+//
+// It keeps accidents and build scripts away from the host and from each
+// other's traces; it is no wall against an exploit of the kernel. The program
+// that uses it calls [Init] first thing in main, since the sandbox starts as a
+// copy of that program.
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Version stands in cache keys for how the sandbox and the builder shape what a
+// build makes. It is raised by hand when that changes.
+const Version = "1"
+
+// Sandbox says where commands run. Its zero Mode isolates; many commands may
+// run at once in one Sandbox.
+type Sandbox struct {
+	// Root is the unpacked root file system (a host path), bound read-only.
+	// "/" means the host's own: of it only /usr and what links into it is seen.
+	Root string
+	// Scratch is a host directory on the file system that keeps the Changes of
+	// commands; others need none.
+	Scratch string
+	// Mode is Namespaces (or empty), or None.
+	Mode Mode
+	// Hostname inside; empty means "sparkwheel".
+	Hostname string
+
+	grace time.Duration // between SIGTERM and SIGKILL; 0 means ten seconds
+}
+
+// Mode is how a command is kept apart.
+type Mode string
+
+const (
+	// Namespaces isolates by user (unless root), mount, pid, network, ipc, uts
+	// and cgroup namespaces.
+	Namespaces Mode = "namespaces"
+	// None runs the command on the host as it is; the targets of its mounts
+	// become symbolic links for as long as it runs.
+	None Mode = "none"
+)
+
+// Mount shows a file or directory of the host inside the sandbox.
+type Mount struct {
+	Source   string // host path; a symbolic link is followed
+	Target   string // absolute path inside; a missing mount point is made
+	Writable bool
+}
+
+// Command is all that a command may see and use. What is not listed here is
+// not there: no variable, file or network of the host.
+type Command struct {
+	Args   []string // Args[0] without a slash is searched in Env's PATH
+	Env    []string // the whole environment, "K=V"
+	Dir    string   // absolute, inside; empty means "/"
+	Mounts []Mount
+	// Network shares the host's network, for the fetch phase alone.
+	Network bool
+	// Output gets stdout and stderr as they come; nil discards them.
+	Output io.Writer
+	// OutputLimit in bytes ends the command when passed; 0 means 4 GiB.
+	OutputLimit int64
+	// Memory in bytes that all its processes may use together; 0 means no limit.
+	Memory int64
+	// Processes that may live at once; 0 means 16384.
+	Processes int
+	// CPUs that the command sees; 0 means all of the host's.
+	CPUs int
+	// Nice is added to the priority value, 0 to 19.
+	Nice int
+	// Umask of the command; 0 means 022.
+	Umask int
+}
+
+func (c *Command) processes() int {
+	if c.Processes > 0 {
+		return c.Processes
+	}
+	return defaultProcesses
+}
+
+const (
+	defaultOutputLimit = 4 << 30
+	defaultProcesses   = 16384
+	defaultGrace       = 10 * time.Second
+)
+
+// Run runs cmd and waits for its end, and that of every process it left
+// behind. A command that ran and failed gives *ExitError; a host that refuses
+// namespaces gives *NamespaceError. When ctx ends, the command gets SIGTERM,
+// ten seconds later SIGKILL, and the error wraps ctx's cause.
+func (s *Sandbox) Run(ctx context.Context, cmd Command) error {
+	if len(cmd.Args) == 0 {
+		return errors.New("running a command in the sandbox: no arguments")
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("running %s: %w", cmd.Args[0], context.Cause(ctx))
+	}
+	if s.grace == 0 {
+		s = &Sandbox{Root: s.Root, Scratch: s.Scratch, Mode: s.Mode, Hostname: s.Hostname, grace: defaultGrace}
+	}
+	switch s.Mode {
+	case Namespaces, "":
+		return s.runIsolated(ctx, cmd)
+	case None:
+		return s.runPlain(ctx, cmd)
+	}
+	return fmt.Errorf("running %s: sandbox mode %q is neither %q nor %q", cmd.Args[0], s.Mode, Namespaces, None)
+}
