@@ -84,6 +84,7 @@ func (a *app) runCopy(ctx context.Context, f *copyFlags, to []string) error {
 		}
 		platform = *p
 	}
+	f.reg.loginAt(f.image)
 	env, err := a.openEnv(&f.reg)
 	if err != nil {
 		return err

@@ -64,6 +64,7 @@ func (a *app) runServe(ctx context.Context, f *serveFlags, images []string) erro
 	if len(images) == 0 {
 		images = []string{"oci:out/image"}
 	}
+	f.reg.loginAt(images...)
 	env, err := a.openEnv(&f.reg)
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"strings"
@@ -107,7 +106,6 @@ func (t *transfer) pull(ctx context.Context) error {
 	srv := &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { server.ServeHTTP(&meter{w, t}, r) }),
 		ReadHeaderTimeout: 30 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0), // a client that goes away is no news
 	}
 	done := make(chan struct{})
 	go func() {
