@@ -13,6 +13,8 @@ func (a *app) commands() []*cobra.Command {
 		a.rewriteCommand(),
 		a.sourceCommand(),
 		a.cacheCommand(),
+		a.copyCommand(),
+		a.serveCommand(),
 		a.doctorCommand(),
 		a.verifyCommand(),
 		a.versionCommand(),
