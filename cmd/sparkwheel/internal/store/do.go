@@ -32,7 +32,6 @@ func (s Store) Do(ctx context.Context, kind string, key Key, fill func(dir strin
 		return "", false, fmt.Errorf("looking for %s %q in the store: no such entry can be", kind, key.sum)
 	}
 	if s.lookup(ctx, kind, key) == nil {
-		s.used(kind, key)
 		return s.files(kind, key), true, nil
 	}
 	if ctx.Err() != nil {
@@ -107,13 +106,6 @@ func (s Store) remove(kind string, key Key) error {
 		return err
 	}
 	return removeAll(trash)
-}
-
-// used marks an entry as used now: its directory's time is what cleaning asks.
-// A store that cannot be written is not cleaned either.
-func (s Store) used(kind string, key Key) {
-	now := time.Now()
-	_ = os.Chtimes(s.Path(kind, key.sum), now, now)
 }
 
 func (s Store) temp(kind string, key Key) string {
