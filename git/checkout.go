@@ -60,7 +60,14 @@ type Tree struct {
 // A tree that could write outside dir, or pass for a repository's own files,
 // is refused before anything is written.
 func (m *Mirrors) Checkout(ctx context.Context, url string, c Commit, dir string, opt CheckoutOptions, w io.Writer) (Tree, error) {
-	t, err := m.checkout(ctx, url, c, dir, opt, w)
+	var t Tree
+	err := checkTarget(dir)
+	if err == nil {
+		err = m.heal(ctx, w, func() (err error) {
+			t, err = m.checkout(ctx, url, c, dir, opt, w)
+			return err
+		})
+	}
 	if err != nil {
 		return Tree{}, fmt.Errorf("writing the tree of %s: %w", c.Hash, err)
 	}
@@ -68,13 +75,16 @@ func (m *Mirrors) Checkout(ctx context.Context, url string, c Commit, dir string
 }
 
 func (m *Mirrors) checkout(ctx context.Context, url string, c Commit, dir string, opt CheckoutOptions, w io.Writer) (t Tree, err error) {
-	if err := checkTarget(dir); err != nil {
-		return t, err
-	}
 	if opt.Jobs < 1 {
 		opt.Jobs = runtime.NumCPU()
 	}
-	p := planner{mirrors: m, opt: opt, w: w, used: make([]atomic.Bool, len(opt.Submodules))}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".tmp-*")
+	if err != nil {
+		return t, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
+	p := planner{mirrors: m, opt: opt, w: w, used: make([]atomic.Bool, len(opt.Submodules)), stage: newStage(temp)}
+	defer func() { err = errors.Join(err, p.close()) }()
 	root, err := p.plan(ctx, url, c, "", opt.Ref, 0)
 	if err != nil {
 		return t, err
@@ -82,27 +92,19 @@ func (m *Mirrors) checkout(ctx context.Context, url string, c Commit, dir string
 	if err := p.checkUsed(root); err != nil {
 		return t, err
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".tmp-*")
-	if err != nil {
-		return t, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(temp))
-		}
-	}()
-	if err := root.write(ctx, temp, opt); err != nil {
+	tree := filepath.Join(temp, "tree")
+	if err := root.write(ctx, tree, opt, p.stage); err != nil {
 		return t, err
 	}
 	if opt.Verify {
-		if err := root.verify(ctx, temp); err != nil {
+		if err := root.verify(ctx, tree); err != nil {
 			return t, err
 		}
 	}
 	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return t, err
 	}
-	if err := os.Rename(temp, dir); err != nil {
+	if err := os.Rename(tree, dir); err != nil {
 		return t, err
 	}
 	return root.summary(p.received.Load()), nil
@@ -189,7 +191,10 @@ func (p *planned) add(t *Tree) {
 
 // write fills dir: directories first and symlinks last, so that no file can
 // land behind a link, and times at the very end.
-func (p *planned) write(ctx context.Context, dir string, opt CheckoutOptions) error {
+func (p *planned) write(ctx context.Context, dir string, opt CheckoutOptions, from *stage) error {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
 	all := append([]*planned{p}, p.below()...)
 	for _, s := range all {
 		for _, d := range s.dirs {
@@ -203,7 +208,7 @@ func (p *planned) write(ctx context.Context, dir string, opt CheckoutOptions) er
 	for _, s := range all {
 		for i := range s.files {
 			if f := &s.files[i]; f.mode != modeSymlink {
-				g.Go(func() error { return s.writeFile(gctx, filepath.Join(dir, s.path, f.path), f, p.commit) })
+				g.Go(func() error { return s.writeFile(gctx, filepath.Join(dir, s.path, f.path), f, p.commit, from) })
 			}
 		}
 	}

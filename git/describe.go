@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"errors"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/sparkwheel/sparkwheel/git/pack"
 )
 
 // Description says where a commit stands from the nearest tag before it: as
@@ -34,14 +36,18 @@ var ErrNoTag = errors.New("no tag with a digit in its name stands on the commit 
 // no trees where the server can filter, and says on w where it cannot. The
 // error wraps ErrNoTag when there is no such tag.
 func (m *Mirrors) Describe(ctx context.Context, url string, c Commit, w io.Writer) (Description, error) {
-	d, err := m.describe(ctx, url, c, w)
+	var d Description
+	err := m.heal(ctx, w, func() (err error) {
+		d, err = m.describe(ctx, url, c, w)
+		return err
+	})
 	if err != nil {
 		return Description{}, fmt.Errorf("describing %s: %w", c.Hash, err)
 	}
 	return d, nil
 }
 
-func (m *Mirrors) describe(ctx context.Context, url string, c Commit, w io.Writer) (Description, error) {
+func (m *Mirrors) describe(ctx context.Context, url string, c Commit, w io.Writer) (_ Description, err error) {
 	if !isSHA(c.Hash) {
 		return Description{}, fmt.Errorf("%q is no full commit SHA", c.Hash)
 	}
@@ -50,6 +56,16 @@ func (m *Mirrors) describe(ctx context.Context, url string, c Commit, w io.Write
 	if err != nil {
 		return Description{}, err
 	}
+	repo, err := m.history(url)
+	if err != nil {
+		return Description{}, err
+	}
+	defer func() { err = errors.Join(err, repo.close()) }()
+	// What is there may do: an ancestor of a commit described before.
+	d, err := m.walk(ctx, r, url, repo, h)
+	if !errors.Is(err, pack.ErrNotFound) {
+		return d, err
+	}
 	if !r.filters() {
 		fmt.Fprintf(w, "%s cannot leave trees out: fetching the whole history of %s\n", r.url, h)
 	}
@@ -57,12 +73,15 @@ func (m *Mirrors) describe(ctx context.Context, url string, c Commit, w io.Write
 	if errors.Is(err, errRefused) {
 		err = m.fetchHistory(ctx, r, url, want{Hashes: r.tips(true)})
 	}
-	if err != nil {
+	if err := errors.Join(err, repo.close()); err != nil {
 		return Description{}, err
 	}
-	repo, err := m.history(url)
-	if err != nil {
-		return Description{}, err
+	return m.walk(ctx, r, url, repo, h)
+}
+
+func (m *Mirrors) walk(ctx context.Context, r *remote, url string, repo *repository, h plumbing.Hash) (Description, error) {
+	if there, err := repo.has(h); !there || err != nil {
+		return Description{}, cmp.Or(err, pack.ErrNotFound)
 	}
 	tags, err := m.tagNames(ctx, r, url, repo)
 	if err != nil {
@@ -102,7 +121,11 @@ func (m *Mirrors) tagNames(ctx context.Context, r *remote, url string, repo *rep
 			names = annotated
 		}
 		chosen[h] = names[0]
-		if len(names) > 1 && names[0].annotated && repo.has(h) {
+		reached, err := repo.has(h)
+		if err != nil {
+			return nil, err
+		}
+		if len(names) > 1 && names[0].annotated && reached {
 			tied[h] = names
 			for _, t := range names {
 				missing = append(missing, t.object)
@@ -115,7 +138,9 @@ func (m *Mirrors) tagNames(ctx context.Context, r *remote, url string, repo *rep
 	if err := m.fetchHistory(ctx, r, url, want{Hashes: missing}); err != nil {
 		return nil, err
 	}
-	repo.reload()
+	if err := repo.close(); err != nil {
+		return nil, err
+	}
 	return chosen, youngest(repo, tied, chosen)
 }
 
@@ -125,9 +150,13 @@ func youngest(repo *repository, tied map[plumbing.Hash][]tagName, chosen map[plu
 	for h, names := range tied {
 		var best int64
 		for i, t := range names {
-			tag, err := object.GetTag(repo.store, t.object)
+			content, err := repo.object(plumbing.TagObject, t.object)
 			if err != nil {
-				return fmt.Errorf("reading tag %s: %w", t.name, err)
+				return err
+			}
+			tag, err := parseTag(t.object, content)
+			if err != nil {
+				return err
 			}
 			if date := tag.Tagger.When.Unix(); i == 0 || date > best {
 				best, chosen[h] = date, t

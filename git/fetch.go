@@ -8,7 +8,11 @@ import (
 	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/sparkwheel/sparkwheel/git/pack"
 )
+
+// blobSink is given the blobs of a pack as they arrive: see pack.Options.
+type blobSink func(h plumbing.Hash, content []byte) error
 
 // maxHaves bounds what a request tells the server of what is there already.
 const maxHaves = 64
@@ -23,12 +27,15 @@ const maxHaves = 64
 // may be called by many processes at once: one fetches and the others find it
 // done. The error wraps ErrOffline when the commit is missing and Offline set.
 func (m *Mirrors) Fetch(ctx context.Context, url string, c Commit, ref string, w io.Writer) error {
-	_, err := m.fetch(ctx, url, c, ref, w)
-	return err
+	return m.heal(ctx, w, func() error {
+		_, err := m.fetch(ctx, url, c, ref, w, nil)
+		return err
+	})
 }
 
-// fetch is Fetch, and tells how many bytes came over the network.
-func (m *Mirrors) fetch(ctx context.Context, url string, c Commit, ref string, w io.Writer) (int64, error) {
+// fetch is Fetch without heal. It gives the blobs of a pack that brings one
+// commit to blob, and tells how many bytes came over the network.
+func (m *Mirrors) fetch(ctx context.Context, url string, c Commit, ref string, w io.Writer, blob blobSink) (_ int64, err error) {
 	if !isSHA(c.Hash) {
 		return 0, fmt.Errorf("fetching from %s: %q is no full commit SHA", redact(url), c.Hash)
 	}
@@ -37,6 +44,7 @@ func (m *Mirrors) fetch(ctx context.Context, url string, c Commit, ref string, w
 	if err != nil {
 		return 0, err
 	}
+	defer func() { err = errors.Join(err, repo.close()) }()
 	if there, err := repo.whole(h); there || err != nil {
 		return 0, err
 	}
@@ -44,12 +52,14 @@ func (m *Mirrors) fetch(ctx context.Context, url string, c Commit, ref string, w
 	if err != nil {
 		return 0, err
 	}
-	received, err := m.fetchLocked(ctx, url, repo, h, ref, w)
+	if err := repo.close(); err != nil {
+		return 0, errors.Join(err, unlock())
+	}
+	received, err := m.fetchLocked(ctx, url, repo, h, ref, w, blob)
 	return received, errors.Join(err, unlock())
 }
 
-func (m *Mirrors) fetchLocked(ctx context.Context, url string, repo *repository, h plumbing.Hash, ref string, w io.Writer) (int64, error) {
-	repo.reload()
+func (m *Mirrors) fetchLocked(ctx context.Context, url string, repo *repository, h plumbing.Hash, ref string, w io.Writer, blob blobSink) (int64, error) {
 	if there, err := repo.whole(h); there || err != nil {
 		return 0, err
 	}
@@ -57,7 +67,7 @@ func (m *Mirrors) fetchLocked(ctx context.Context, url string, repo *repository,
 	if err != nil {
 		return 0, err
 	}
-	f := fetcher{remote: r, repo: repo, w: w}
+	f := fetcher{remote: r, repo: repo, w: w, blob: blob}
 	err = f.one(ctx, h, ref)
 	return r.received.Load(), err
 }
@@ -67,6 +77,7 @@ type fetcher struct {
 	remote *remote
 	repo   *repository
 	w      io.Writer
+	blob   blobSink // for what shallow brings; may be nil
 }
 
 func (f *fetcher) one(ctx context.Context, h plumbing.Hash, ref string) error {
@@ -124,7 +135,7 @@ func (f *fetcher) shallow(ctx context.Context, h plumbing.Hash) error {
 		}
 	}
 	w.Shallows = slices.Clone(w.Haves)
-	return f.twice(ctx, w, func() error {
+	return f.twice(ctx, w, f.blob, func() error {
 		if err := f.repo.checkWhole(ctx, h); err != nil {
 			return err
 		}
@@ -137,9 +148,9 @@ func (f *fetcher) shallow(ctx context.Context, h plumbing.Hash) error {
 
 // deep fetches tips with all their ancestors, and reports whether h is there.
 func (f *fetcher) deep(ctx context.Context, h plumbing.Hash, tips []plumbing.Hash) (found bool, err error) {
-	err = f.twice(ctx, want{Hashes: tips}, func() error {
-		if found = f.repo.has(h); !found {
-			return nil
+	err = f.twice(ctx, want{Hashes: tips}, nil, func() error {
+		if found, err = f.repo.has(h); !found || err != nil {
+			return err
 		}
 		if err := f.repo.checkWhole(ctx, h); err != nil {
 			return err
@@ -151,22 +162,33 @@ func (f *fetcher) deep(ctx context.Context, h plumbing.Hash, tips []plumbing.Has
 
 // twice asks for a pack, stores it and lets check look at it; what fails for
 // any other reason than a refusal is tried once more, from nothing.
-func (f *fetcher) twice(ctx context.Context, w want, check func() error) error {
-	err := f.once(ctx, w, check)
-	if err == nil || errors.Is(err, errRefused) || ctx.Err() != nil {
+func (f *fetcher) twice(ctx context.Context, w want, blob blobSink, check func() error) error {
+	err := f.once(ctx, w, blob, check)
+	if err == nil || errors.Is(err, errRefused) || errors.As(err, new(*refusedTree)) || ctx.Err() != nil {
 		return err
 	}
 	fmt.Fprintf(f.w, "%v; trying once more\n", err)
 	w.Haves, w.Shallows = nil, nil
-	return f.once(ctx, w, check)
+	return f.once(ctx, w, blob, check)
 }
 
-func (f *fetcher) once(ctx context.Context, w want, check func() error) error {
-	err := f.remote.pack(ctx, w, func(pack io.Reader) error {
-		return f.repo.addPack(ctx, pack)
+func (f *fetcher) once(ctx context.Context, w want, blob blobSink, check func() error) error {
+	err := f.remote.pack(ctx, w, func(in io.Reader) error {
+		return f.repo.addPack(ctx, in, pack.Options{Progress: f.progress(), Blob: blob, Base: f.repo.read})
 	})
 	if err != nil {
 		return err
 	}
 	return check()
+}
+
+// progress says on w how far a pack has come, at every tenth of its objects.
+func (f *fetcher) progress() func(objects, count int, bytes int64) {
+	said := 0
+	return func(objects, count int, bytes int64) {
+		if tenth := objects * 10 / count; tenth > said && count >= 100 || objects == count {
+			said = tenth
+			fmt.Fprintf(f.w, "received %d of %d objects, %.1f MB\n", objects, count, float64(bytes)/1e6)
+		}
+	}
 }

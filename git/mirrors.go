@@ -1,8 +1,10 @@
 package git
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -62,6 +64,21 @@ func (m *Mirrors) mirror(url string) (*repository, error) {
 // their trees.
 func (m *Mirrors) history(url string) (*repository, error) {
 	return m.open(mirrorKey(url) + ".history.git")
+}
+
+// heal runs work, and where it met a mirror that is damaged on disk, empties
+// that mirror, says so on w and runs it once more.
+func (m *Mirrors) heal(ctx context.Context, w io.Writer, work func() error) error {
+	err := work()
+	broken, ok := errors.AsType[*brokenError](err)
+	if !ok || m.Offline || ctx.Err() != nil {
+		return err
+	}
+	fmt.Fprintf(w, "%v; fetching it anew\n", err)
+	if err := broken.repo.reset(ctx); err != nil {
+		return fmt.Errorf("emptying a damaged mirror: %w", err)
+	}
+	return work()
 }
 
 func (m *Mirrors) open(name string) (*repository, error) {

@@ -3,6 +3,7 @@ package git
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -134,7 +135,7 @@ func (m *Mirrors) abbreviated(ctx context.Context, r *remote, src Source) (plumb
 			return plumbing.ZeroHash, err
 		}
 		commits, err := repo.commitsWithPrefix(prefix)
-		if err != nil {
+		if err := errors.Join(err, repo.close()); err != nil {
 			return plumbing.ZeroHash, err
 		}
 		for _, h := range commits {

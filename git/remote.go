@@ -154,6 +154,11 @@ func (r *remote) givesBySHA() bool {
 func (r *remote) pack(ctx context.Context, w want, use func(io.Reader) error) (err error) {
 	req := packp.NewUploadPackRequestFromCapabilities(r.caps)
 	caps := []capability.Capability{}
+	if len(w.Haves) > 0 {
+		// Every server knows thin packs. Without them, git sends a shallow
+		// commit's whole tree whatever the client has.
+		caps = append(caps, capability.ThinPack)
+	}
 	if r.caps.Supports(capability.NoProgress) {
 		caps = append(caps, capability.NoProgress)
 	}

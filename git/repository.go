@@ -1,29 +1,25 @@
 package git
 
 import (
-	"context"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
-	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/storage/filesystem"
+	"github.com/sparkwheel/sparkwheel/git/pack"
 )
 
 // repository is a bare repository that git itself can read. Every commit that
 // is there whole (in a history: with all its ancestors) has a packed ref under
 // refs/whole, written last, so a process that dies leaves only an unused pack.
 type repository struct {
-	dir   string
-	store *filesystem.Storage
+	dir string
+
+	mu    sync.Mutex
+	packs *pack.Store // nil until something is read
 }
 
 const repositoryConfig = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
@@ -43,8 +39,7 @@ func openRepository(dir string) (*repository, error) {
 			}
 		}
 	}
-	st := filesystem.NewStorage(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(16*cache.MiByte))
-	return &repository{dir: dir, store: st}, nil
+	return &repository{dir: dir}, nil
 }
 
 // writeFile replaces path in one step.
@@ -92,7 +87,10 @@ func (r *repository) wholes() (map[plumbing.Hash]bool, error) {
 // whole reports whether h is one of wholes, and still there.
 func (r *repository) whole(h plumbing.Hash) (bool, error) {
 	set, err := r.wholes()
-	return err == nil && set[h] && r.store.HasEncodedObject(h) == nil, err
+	if err != nil || !set[h] {
+		return false, err
+	}
+	return r.has(h)
 }
 
 // markWhole adds to wholes. The caller holds the repository's lock.
@@ -145,123 +143,4 @@ func (r *repository) shallows() ([]plumbing.Hash, error) {
 		}
 	}
 	return hashes, nil
-}
-
-// addPack stores a pack and its index; a bad pack leaves nothing.
-func (r *repository) addPack(ctx context.Context, pack io.Reader) error {
-	w, err := r.store.PackfileWriter()
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, pack)
-	err = errors.Join(err, w.Close(), ctx.Err())
-	r.store.Reindex()
-	return err
-}
-
-// object returns the content of an object of the wanted type.
-func (r *repository) object(want plumbing.ObjectType, h plumbing.Hash) ([]byte, error) {
-	o, err := r.store.EncodedObject(want, h)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s %s: %w", want, h, err)
-	}
-	rc, err := o.Reader()
-	if err != nil {
-		return nil, fmt.Errorf("reading %s %s: %w", want, h, err)
-	}
-	data, err := io.ReadAll(rc)
-	if err := errors.Join(err, rc.Close()); err != nil {
-		return nil, fmt.Errorf("reading %s %s: %w", want, h, err)
-	}
-	return data, nil
-}
-
-// commit reads a commit; a tag is followed to the commit it names.
-func (r *repository) commit(h plumbing.Hash) (*object.Commit, error) {
-	o, err := r.store.EncodedObject(plumbing.AnyObject, h)
-	if err != nil {
-		return nil, fmt.Errorf("reading commit %s: %w", h, err)
-	}
-	if o.Type() == plumbing.TagObject {
-		tag, err := object.DecodeTag(r.store, o)
-		if err != nil {
-			return nil, fmt.Errorf("reading tag %s: %w", h, err)
-		}
-		return r.commit(tag.Target)
-	}
-	c, err := object.DecodeCommit(r.store, o)
-	if err != nil {
-		return nil, fmt.Errorf("reading commit %s: %w", h, err)
-	}
-	return c, nil
-}
-
-func (r *repository) tree(h plumbing.Hash) ([]treeEntry, error) {
-	raw, err := r.object(plumbing.TreeObject, h)
-	if err != nil {
-		return nil, err
-	}
-	entries, err := parseTree(raw)
-	if err != nil {
-		return nil, fmt.Errorf("refusing tree %s: %w", h, err)
-	}
-	return entries, nil
-}
-
-func (r *repository) has(h plumbing.Hash) bool { return r.store.HasEncodedObject(h) == nil }
-
-// reload forgets what other processes may have changed.
-func (r *repository) reload() { r.store.Reindex() }
-
-// commitsWithPrefix lists the commits whose SHA begins with the hex digits.
-func (r *repository) commitsWithPrefix(prefix string) ([]plumbing.Hash, error) {
-	half, err := hex.DecodeString(prefix[:len(prefix)&^1])
-	if err != nil {
-		return nil, err
-	}
-	hashes, err := r.store.HashesWithPrefix(half)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(hashes, func(h plumbing.Hash) bool {
-		if !strings.HasPrefix(h.String(), prefix) {
-			return true
-		}
-		_, err := r.store.EncodedObject(plumbing.CommitObject, h)
-		return err != nil
-	}), nil
-}
-
-// checkWhole reads the commit and all its trees and looks for every blob.
-func (r *repository) checkWhole(ctx context.Context, h plumbing.Hash) error {
-	c, err := r.commit(h)
-	if err != nil {
-		return err
-	}
-	seen := make(map[plumbing.Hash]bool)
-	trees := []plumbing.Hash{c.TreeHash}
-	for len(trees) > 0 {
-		t := trees[len(trees)-1]
-		trees = trees[:len(trees)-1]
-		if seen[t] {
-			continue
-		}
-		seen[t] = true
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		entries, err := r.tree(t)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			switch {
-			case e.Mode == modeDir:
-				trees = append(trees, e.Hash)
-			case e.Mode != modeSubmodule && !r.has(e.Hash):
-				return fmt.Errorf("the pack lacks %s, which the commit %s needs", e.Hash, h)
-			}
-		}
-	}
-	return nil
 }

@@ -31,6 +31,15 @@ func (m *Mirrors) Resolve(ctx context.Context, src Source) (Commit, error) {
 	if err := checkRef(src.Ref); err != nil {
 		return Commit{}, fmt.Errorf("resolving a ref of %s: %w", redact(src.URL), err)
 	}
+	var c Commit
+	err := m.heal(ctx, io.Discard, func() (err error) {
+		c, err = m.resolve(ctx, src)
+		return err
+	})
+	return c, err
+}
+
+func (m *Mirrors) resolve(ctx context.Context, src Source) (Commit, error) {
 	if isSHA(src.Ref) {
 		h := plumbing.NewHash(strings.ToLower(src.Ref))
 		if c, err := m.local(src.URL, h); c != nil || err != nil {
@@ -81,11 +90,20 @@ func (m *Mirrors) local(url string, h plumbing.Hash) (*object.Commit, error) {
 		if err != nil {
 			return nil, err
 		}
-		if repo.has(h) {
-			return repo.commit(h)
+		c, err := repo.find(h)
+		if err := errors.Join(err, repo.close()); c != nil || err != nil {
+			return c, err
 		}
 	}
 	return nil, nil
+}
+
+// find is commit, but nil when the repository has no such object.
+func (r *repository) find(h plumbing.Hash) (*object.Commit, error) {
+	if there, err := r.has(h); !there || err != nil {
+		return nil, err
+	}
+	return r.commit(h)
 }
 
 // commit brings the commit object of h, alone when the server can filter.
@@ -97,7 +115,7 @@ func (m *Mirrors) commit(ctx context.Context, r *remote, src Source, h plumbing.
 	if r.filters() {
 		err = m.commitAlone(ctx, r, src.URL, h)
 	} else {
-		_, err = m.fetch(ctx, src.URL, Commit{Hash: h.String()}, src.Ref, io.Discard)
+		_, err = m.fetch(ctx, src.URL, Commit{Hash: h.String()}, src.Ref, io.Discard, nil)
 	}
 	if err != nil && !errors.Is(err, errRefused) {
 		return nil, err
@@ -133,9 +151,8 @@ func (m *Mirrors) fetchHistory(ctx context.Context, r *remote, url string, w wan
 	if err != nil {
 		return err
 	}
-	repo.reload()
 	f := fetcher{remote: r, repo: repo, w: io.Discard}
-	return errors.Join(f.history(ctx, w), unlock())
+	return errors.Join(f.history(ctx, w), repo.close(), unlock())
 }
 
 func (f *fetcher) history(ctx context.Context, w want) error {
@@ -147,7 +164,7 @@ func (f *fetcher) history(ctx context.Context, w want) error {
 		w.Filter = commitsOnly
 	}
 	if w.Depth > 0 {
-		return f.twice(ctx, w, func() error { return nil })
+		return f.twice(ctx, w, nil, func() error { return nil })
 	}
 	var missing []plumbing.Hash
 	for _, h := range w.Hashes {
@@ -162,5 +179,5 @@ func (f *fetcher) history(ctx context.Context, w want) error {
 	for h := range set {
 		w.Haves = append(w.Haves, h)
 	}
-	return f.twice(ctx, w, func() error { return f.repo.markWhole(missing...) })
+	return f.twice(ctx, w, nil, func() error { return f.repo.markWhole(missing...) })
 }

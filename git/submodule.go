@@ -3,6 +3,7 @@ package git
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -24,8 +25,10 @@ type planner struct {
 	mirrors  *Mirrors
 	opt      CheckoutOptions
 	w        io.Writer
-	mu       sync.Mutex // guards w
+	mu       sync.Mutex // guards w and repos
+	repos    []*repository
 	used     []atomic.Bool
+	stage    *stage
 	received atomic.Int64
 }
 
@@ -36,8 +39,23 @@ func (p *planner) Write(b []byte) (int, error) {
 	return p.w.Write(b)
 }
 
+// opened remembers a repository to close.
+func (p *planner) opened(r *repository) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.repos = append(p.repos, r)
+}
+
+func (p *planner) close() error {
+	var errs []error
+	for _, r := range p.repos {
+		errs = append(errs, r.close())
+	}
+	return errors.Join(errs...)
+}
+
 func (p *planner) plan(ctx context.Context, url string, c Commit, at, ref string, depth int) (*planned, error) {
-	n, err := p.mirrors.fetch(ctx, url, c, ref, p)
+	n, err := p.mirrors.fetch(ctx, url, c, ref, p, p.stage.sink(url))
 	p.received.Add(n)
 	if err != nil {
 		return nil, err
@@ -46,6 +64,7 @@ func (p *planner) plan(ctx context.Context, url string, c Commit, at, ref string
 	if err != nil {
 		return nil, err
 	}
+	p.opened(repo)
 	object, err := repo.commit(plumbing.NewHash(c.Hash))
 	if err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +14,7 @@ import (
 )
 
 // writeFile writes one blob. The file is new in a directory of our own.
-func (p *planned) writeFile(ctx context.Context, name string, f *plannedFile, top Commit) (err error) {
+func (p *planned) writeFile(ctx context.Context, name string, f *plannedFile, top Commit, from *stage) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -23,18 +22,25 @@ func (p *planned) writeFile(ctx context.Context, name string, f *plannedFile, to
 	if f.mode == modeExec {
 		mode = 0o755
 	}
-	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if staged, size, ok := from.claim(p.url, f.hash); ok {
+		f.size = size
+		err = os.Rename(staged, name)
+	} else {
+		f.size, err = p.writeBlob(name, f.hash)
+	}
 	if err != nil {
-		return err
-	}
-	f.size, err = p.repo.copyBlob(out, f.hash)
-	if err == nil {
-		err = out.Chmod(mode)
-	}
-	if err = errors.Join(err, out.Close()); err != nil {
 		return fmt.Errorf("writing %s: %w", f.path, err)
 	}
-	return os.Chtimes(name, top.Time, top.Time)
+	return settleOne(name, mode, top)
+}
+
+func (p *planned) writeBlob(name string, h plumbing.Hash) (size int64, err error) {
+	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return 0, err
+	}
+	size, err = p.repo.copyBlob(out, h)
+	return size, errors.Join(err, out.Close())
 }
 
 // writeLink writes one symlink with its target as stored.
@@ -56,16 +62,6 @@ func (p *planned) writeLink(name string, f *plannedFile, top Commit) error {
 		return err
 	}
 	return unix.UtimesNanoAt(unix.AT_FDCWD, name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
-}
-
-// copyBlob writes a blob's content to w.
-func (r *repository) copyBlob(w io.Writer, h plumbing.Hash) (int64, error) {
-	data, err := r.object(plumbing.BlobObject, h)
-	if err != nil {
-		return 0, err
-	}
-	n, err := w.Write(data)
-	return int64(n), err
 }
 
 // writeGitDir makes the least that git takes for a repository, with a detached

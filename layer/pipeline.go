@@ -33,7 +33,7 @@ type pipeline struct {
 }
 
 func newPipeline(tree fs.FS, out io.Writer, opt Options) *pipeline {
-	window := 2*opt.Jobs + 2
+	window := opt.Jobs + 4
 	return &pipeline{
 		tree: tree, opt: opt, bufs: newBuffers(), out: out,
 		work:     make(chan *segment),
@@ -100,6 +100,9 @@ func (p *pipeline) pack(ctx context.Context, comp compressor, s *segment) error 
 	for _, a := range s.parts {
 		if a.path == "" {
 			*plain = append(*plain, a.bytes...)
+			if a.lent != nil {
+				p.bufs.put(a.lent)
+			}
 			continue
 		}
 		b, err := readFull(*plain, p.tree, a)

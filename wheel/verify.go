@@ -45,6 +45,9 @@ func (r *Reader) verify(ctx context.Context, f *faults) error {
 		if groupCtx.Err() != nil {
 			break
 		}
+		if !file.member().Readable() {
+			continue // has its fault already
+		}
 		g.Go(func() error { return file.verify(groupCtx, f) })
 	}
 	if err := g.Wait(); err != nil {

@@ -70,6 +70,9 @@ func (a *app) runBuild(ctx context.Context, f *buildFlags, targets []string) err
 	if env.Sandbox, err = sandboxMode(f.sandbox); err != nil {
 		return err
 	}
+	if err := env.Buildable(r); err != nil {
+		return classify(ctx, err)
+	}
 	l, err := a.loadOrMakeLock(ctx, env, r, o, f.out)
 	if err != nil {
 		return classify(ctx, err)

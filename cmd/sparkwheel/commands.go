@@ -15,5 +15,6 @@ func (a *app) commands() []*cobra.Command {
 		a.cacheCommand(),
 		a.doctorCommand(),
 		a.versionCommand(),
+		a.wheelCommand(),
 	}
 }

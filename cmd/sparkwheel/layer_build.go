@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -136,6 +137,7 @@ type layerDocument struct {
 	MediaType string   `json:"media_type"`
 	Wheels    []string `json:"wheels"`
 	New       bool     `json:"new"`
+	Files     int      `json:"files,omitempty"` // entries of the tar, where the image says it
 }
 
 // layersOf describes an image that was made here: its last layers are new.
@@ -162,13 +164,17 @@ func describeImage(image string, img v1.Image, made []pipeline.Layer) (imageDocu
 		return doc, fmt.Errorf("image %s has %d layers and %d diff IDs", image, len(manifest.Layers), len(config.RootFS.DiffIDs))
 	}
 	first := len(manifest.Layers) - len(made)
+	comments := layer.Comments(manifest, config)
 	for i, d := range manifest.Layers {
 		l := layerDocument{
 			Digest: d.Digest.String(), DiffID: config.RootFS.DiffIDs[i].String(), Size: d.Size,
 			MediaType: string(d.MediaType), Wheels: []string{}, New: i >= first,
 		}
-		if w := d.Annotations[layer.CommentAnnotation]; w != "" {
-			l.Wheels = strings.Fields(w)
+		if comments[i] != "" {
+			l.Wheels = strings.Fields(comments[i])
+		}
+		if n, err := strconv.Atoi(d.Annotations[layer.FilesAnnotation]); err == nil {
+			l.Files = n
 		}
 		doc.Layers = append(doc.Layers, l)
 	}

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -65,12 +66,17 @@ func (u *upload) run(ctx context.Context) (string, error) {
 		if u.offset > before {
 			back.progressed()
 		}
-		u.unsure = true
+		// A refused token took none of the body with it.
+		renewed := errors.Is(err, errRenewed)
+		u.unsure = !renewed
 		if u.adapt(err) {
 			continue
 		}
 		if err := back.wait(ctx, err); err != nil {
 			return Sent, err
+		}
+		if renewed {
+			continue
 		}
 		// The answer may have been lost, or another push may have brought it.
 		if here, err := u.exists(ctx); err == nil && here {
@@ -163,29 +169,29 @@ func (u *upload) post(ctx context.Context, target string) (mounted bool, err err
 }
 
 // status asks how much the registry has. A session it no longer knows is
-// dropped; where it cannot say, what it acknowledged last is believed.
+// dropped; where a registry cannot say, what it acknowledged last is believed:
+// it refuses the next chunk, or the digest at the end, when that is wrong.
 func (u *upload) status(ctx context.Context) error {
+	u.unsure = false
 	resp, err := u.to.do(ctx, call{method: http.MethodGet, url: u.location}, http.StatusNoContent, http.StatusOK, http.StatusAccepted)
 	switch {
 	case err == nil:
-	case hasStatus(err, http.StatusMethodNotAllowed, http.StatusNotImplemented, http.StatusBadRequest) && !u.resumed:
-		// Unless a request was cut off the registry stands where it said.
-		u.abandon()
+	case hasStatus(err, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotImplemented):
 		return nil
-	case hasStatus(err, 400, 404, 405, 410, 416, 501):
+	case hasStatus(err, http.StatusNotFound, http.StatusGone, http.StatusRequestedRangeNotSatisfiable):
 		u.abandon()
 		return nil
 	default:
+		u.unsure = true
 		return err
 	}
 	defer resp.Body.Close()
-	if got, ok := received(resp.Header); ok && got <= u.source.size {
-		u.offset = got
-	} else {
+	got, ok := received(resp.Header)
+	if !ok || got > u.source.size {
 		u.abandon()
 		return nil
 	}
-	u.unsure = false
+	u.offset = got
 	return u.follow(resp)
 }
 
@@ -251,7 +257,7 @@ func (u *upload) commit(ctx context.Context, all bool) error {
 		defer body.Close()
 		c.body, c.length = u.moving(u.push.sent.reader(io.LimitReader(body, u.source.size))), u.source.size
 	}
-	resp, err := u.to.do(withPatience(ctx, 10), c, http.StatusCreated, http.StatusNoContent, http.StatusOK, http.StatusAccepted)
+	resp, err := u.to.do(withPatience(ctx, u.push.c.opt.Commit), c, http.StatusCreated, http.StatusNoContent, http.StatusOK, http.StatusAccepted)
 	if err != nil {
 		return err
 	}
@@ -323,9 +329,9 @@ func checkDigest(resp *http.Response, want v1.Hash) error {
 	}
 	got, err := v1.NewHash(v)
 	if err != nil {
-		got = v1.Hash{Algorithm: "unreadable", Hex: printable(v)}
+		got = v1.Hash{Algorithm: "no digest", Hex: printable(v)}
 	}
-	if got.Algorithm == want.Algorithm && got != want || err != nil {
+	if err != nil || got.Algorithm == want.Algorithm && got != want {
 		return &DigestError{fmt.Sprintf("the blob that %s stored", resp.Request.URL.Host), want, got}
 	}
 	return nil

@@ -12,11 +12,13 @@ const addrNoRandomize = 0x0040000
 // start, all that a build has no need of.
 func confine(o *order) *setupError {
 	unix.Umask(o.Umask)
-	for res, lim := range map[int]unix.Rlimit{
-		unix.RLIMIT_CORE: {},
-	} {
-		if err := unix.Setrlimit(res, &lim); err != nil {
-			return &setupError{"setting limits", err}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return &setupError{"forbidding core files", err}
+	}
+	if o.MaxProcesses > 0 {
+		n := uint64(o.MaxProcesses)
+		if err := unix.Setrlimit(unix.RLIMIT_NPROC, &unix.Rlimit{Cur: n, Max: n}); err != nil {
+			return &setupError{"limiting processes", err}
 		}
 	}
 	if o.Nice > 0 {
@@ -59,8 +61,9 @@ func limitCPUs(n int) error {
 	return unix.SchedSetaffinity(0, &want)
 }
 
-// dropCapabilities empties every set of this thread. The bounding set goes
-// first: it is what uid 0 would get back at exec.
+// dropCapabilities leaves nothing to what this thread starts: uid 0 gets at
+// exec what the bounding set holds. The thread itself keeps the right to say
+// which process id comes next.
 func dropCapabilities() error {
 	for c := uintptr(0); ; c++ {
 		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0); err != nil {
@@ -74,6 +77,13 @@ func dropCapabilities() error {
 		return err
 	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	return unix.Capset(&header, &none[0])
+	keep := [2]unix.CapUserData{}
+	bit := uint32(1) << (unix.CAP_CHECKPOINT_RESTORE - 32)
+	keep[1] = unix.CapUserData{Permitted: bit, Effective: bit}
+	if err := unix.Capset(&header, &keep[0]); err == nil {
+		return nil
+	}
+	// A container's root may lack it.
+	keep[1] = unix.CapUserData{}
+	return unix.Capset(&header, &keep[0])
 }

@@ -31,7 +31,7 @@ func (s *Sandbox) runPlain(ctx context.Context, cmd Command) (err error) {
 	c.Stdout, c.Stderr = out, out
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGTERM) }
-	c.WaitDelay = grace
+	c.WaitDelay = s.grace
 	out.over = func() { syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 	err = c.Run()
 	if c.Process != nil {
@@ -50,7 +50,7 @@ func (s *Sandbox) runPlain(ctx context.Context, cmd Command) (err error) {
 			rep = report{Code: 128 + int(ws.Signal()), Signal: ws.Signal()}
 		}
 	}
-	return verdict(ctx, cmd, rep, nil, out)
+	return verdict(ctx, cmd, rep, nil, out, usage{})
 }
 
 // linkMounts makes each mount's target a link to its source. The returned func

@@ -32,6 +32,8 @@ type Sandbox struct {
 	Mode Mode
 	// Hostname inside; empty means "sparkwheel".
 	Hostname string
+
+	grace time.Duration // between SIGTERM and SIGKILL; 0 means ten seconds
 }
 
 // Mode is how a command is kept apart.
@@ -78,10 +80,17 @@ type Command struct {
 	Umask int
 }
 
+func (c *Command) processes() int {
+	if c.Processes > 0 {
+		return c.Processes
+	}
+	return defaultProcesses
+}
+
 const (
 	defaultOutputLimit = 4 << 30
 	defaultProcesses   = 16384
-	grace              = 10 * time.Second
+	defaultGrace       = 10 * time.Second
 )
 
 // Run runs cmd and waits for its end, and that of every process it left
@@ -94,6 +103,9 @@ func (s *Sandbox) Run(ctx context.Context, cmd Command) error {
 	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("running %s: %w", cmd.Args[0], context.Cause(ctx))
+	}
+	if s.grace == 0 {
+		s = &Sandbox{Root: s.Root, Scratch: s.Scratch, Mode: s.Mode, Hostname: s.Hostname, grace: defaultGrace}
 	}
 	switch s.Mode {
 	case Namespaces, "":

@@ -48,7 +48,12 @@ type Member struct {
 	mode       uint16 // of Unix: type and permissions
 	header     int64  // offset of the local header
 	content    int64  // offset of the content
+	unreadable bool
 }
+
+// Readable says whether there is content to read: no fault was reported that
+// leaves its place or its method open.
+func (m *Member) Readable() bool { return !m.unreadable }
 
 // IsDir says whether the member is a directory: its name ends in a slash.
 func (m *Member) IsDir() bool { return m.Name != "" && m.Name[len(m.Name)-1] == '/' }

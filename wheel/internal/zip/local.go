@@ -37,7 +37,7 @@ func (a *Archive) checkLocals(offset int64, report Report) {
 		end, err := a.checkLocal(m, next, buf, report)
 		if err != nil {
 			report("local-header", m.Name, err.Error())
-			m.Compressed, end = 0, next // nothing of it can be read
+			m.unreadable, end = true, next
 		}
 		at = max(at, end)
 	}
@@ -97,7 +97,7 @@ func (m *Member) compareLocal(b []byte, x extra, report Report) {
 	const compared = flagEncrypted | flagDescriptor | flagPatched | flagStrong | flagUTF8 | flagMasked
 	flags, method, crc := le.Uint16(b[6:]), le.Uint16(b[8:]), le.Uint32(b[14:])
 	compressed, size := int64(le.Uint32(b[18:])), int64(le.Uint32(b[22:]))
-	if err := x.widen(&size, &compressed, nil, nil); err != nil {
+	if err := x.widen(&size, &compressed); err != nil {
 		report("zip64", m.Name, err.Error())
 	}
 	if flags&compared != m.flags&compared || method != m.Method {

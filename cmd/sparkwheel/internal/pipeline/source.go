@@ -46,18 +46,6 @@ type Patch struct {
 
 func (p Prepared) dirty() bool { return len(p.Changes)+len(p.Patches) > 0 }
 
-// rules are the recipe's rewrite rules as the requirements room takes them.
-func rules(r recipe.Rewrite) (rewrite.Rules, error) {
-	out := rewrite.Rules{Files: r.Files, MustMatch: r.MustMatch}
-	for _, d := range r.Drop {
-		out.Rules = append(out.Rules, requirements.Rule{Drop: d})
-	}
-	for _, name := range sortedKeys(r.Pin) {
-		out.Rules = append(out.Rules, requirements.Rule{Pin: requirements.Normalize(name), To: r.Pin[name]})
-	}
-	return out, nil
-}
-
 // prepare makes a commit's tree as the recipe wants it, once for each commit
 // and set of instructions.
 func prepare(ctx context.Context, env Env, src recipe.Source, dir string, c git.Commit, r *stage.Run) (*Tree, error) {
@@ -139,9 +127,9 @@ func fillTree(ctx context.Context, env Env, src recipe.Source, c git.Commit, pat
 }
 
 func (p *Prepared) rewrite(root *os.Root, rw recipe.Rewrite) error {
-	rs, err := rules(rw)
-	if err != nil || len(rs.Rules) == 0 {
-		return err
+	rs := rw.Rules()
+	if len(rs.Rules) == 0 {
+		return nil
 	}
 	result, err := rewrite.Tree(root, rs)
 	if err != nil {

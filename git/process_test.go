@@ -1,0 +1,200 @@
+package git_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/git/gittest"
+)
+
+// The test binary is also a process that checks a commit out: STORE URL COMMIT DIR.
+const childVariable = "SPARKWHEEL_GIT_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) == "" {
+		os.Exit(m.Run())
+	}
+	mirrors := &git.Mirrors{Dir: os.Args[1]}
+	_, err := mirrors.Checkout(context.Background(), os.Args[2], git.Commit{Hash: os.Args[3]}, os.Args[4], git.CheckoutOptions{Verify: true}, os.Stderr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func startChild(t *testing.T, args ...string) (*exec.Cmd, *strings.Builder) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), childVariable+"=1")
+	said := new(strings.Builder)
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, said
+}
+
+// Many processes that want one commit get it with one fetch.
+func TestProcessesShareAMirror(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.repo("up")
+	r.write("f", noise(300_000))
+	commit := r.commit("one")
+	out := t.TempDir()
+	type child struct {
+		cmd  *exec.Cmd
+		said *strings.Builder
+	}
+	var children []child
+	for i := range 4 {
+		cmd, said := startChild(t, w.m.Dir, r.url, commit, filepath.Join(out, fmt.Sprint(i)))
+		children = append(children, child{cmd, said})
+	}
+	for i, c := range children {
+		if err := c.cmd.Wait(); err != nil {
+			t.Errorf("process %d: %v\n%s", i, err, c.said)
+		}
+		if _, err := os.Stat(filepath.Join(out, fmt.Sprint(i), "f")); err != nil {
+			t.Error(err)
+		}
+	}
+	packs := 0
+	for _, request := range w.take() {
+		if strings.HasPrefix(request, http.MethodPost) {
+			packs++
+		}
+	}
+	if packs != 1 {
+		t.Errorf("%d packs were asked for", packs)
+	}
+}
+
+// slowly lets through so many bytes of each pack, then holds the rest back
+// until hold is closed, having told on reached.
+func slowly(t *testing.T, h http.Handler, bytes int) (s *httptest.Server, reached, hold chan struct{}) {
+	t.Helper()
+	reached, hold = make(chan struct{}, 16), make(chan struct{})
+	s = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			h.ServeHTTP(rw, r)
+			return
+		}
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		body := rec.Body.Bytes()
+		part := min(bytes, len(body))
+		if _, err := rw.Write(body[:part]); err != nil {
+			return
+		}
+		rw.(http.Flusher).Flush()
+		reached <- struct{}{}
+		select {
+		case <-hold:
+		case <-r.Context().Done():
+			return
+		}
+		if _, err := rw.Write(body[part:]); err != nil {
+			t.Log(err)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s, reached, hold
+}
+
+// A process that is killed in the middle of a pack leaves no lock, nothing
+// corrupt, and nothing that the next one does not clear away.
+func TestKilledProcessLeavesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.repo("up")
+	r.write("f", noise(600_000))
+	commit := r.commit("one")
+	h, err := gittest.Handler(w.root)
+	if err != nil {
+		t.Skip(err)
+	}
+	s, reached, hold := slowly(t, h, 400_000)
+	store, out := filepath.Join(t.TempDir(), "store"), t.TempDir()
+	cmd, _ := startChild(t, store, s.URL+"/up", commit, filepath.Join(out, "tree"))
+	<-reached
+	temps := func() []string {
+		files, err := filepath.Glob(filepath.Join(store, "*.git/objects/pack/tmp_pack_*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files
+	}
+	for len(temps()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Fatal("the process had done its work already")
+	}
+	if _, err := os.Stat(filepath.Join(out, "tree")); !os.IsNotExist(err) {
+		t.Errorf("half a tree is there: %v", err)
+	}
+	close(hold)
+	m := &git.Mirrors{Dir: store}
+	dir := filepath.Join(out, "tree")
+	if _, err := m.Checkout(t.Context(), s.URL+"/up", git.Commit{Hash: commit}, dir, git.CheckoutOptions{Verify: true}, t.Output()); err != nil {
+		t.Error(err)
+	}
+	if left := temps(); len(left) > 0 {
+		t.Errorf("left over: %q", left)
+	}
+}
+
+// Whoever reads a commit that is there does not wait for one who fetches.
+func TestReaderDoesNotWaitForFetch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.repo("up")
+	r.write("f", "1")
+	first := git.Commit{Hash: r.commit("one")}
+	r.write("f", noise(300_000))
+	second := git.Commit{Hash: r.commit("two")}
+	h, err := gittest.Handler(w.root)
+	if err != nil {
+		t.Skip(err)
+	}
+	s, reached, hold := slowly(t, h, 1000)
+	m := &git.Mirrors{Dir: filepath.Join(t.TempDir(), "store")}
+	fetched := make(chan error, 1)
+	release := new(atomic.Bool)
+	go func() {
+		<-reached // the first commit's pack
+		hold <- struct{}{}
+		<-reached // the second's, which stays half way
+		dir := filepath.Join(t.TempDir(), "tree")
+		_, err := m.Checkout(t.Context(), s.URL+"/up", first, dir, git.CheckoutOptions{Verify: true}, t.Output())
+		release.Store(true)
+		hold <- struct{}{}
+		fetched <- err
+	}()
+	for _, c := range []git.Commit{first, second} {
+		if err := m.Fetch(t.Context(), s.URL+"/up", c, "", t.Output()); err != nil {
+			t.Error(err)
+		}
+	}
+	if !release.Load() {
+		t.Error("the fetch ended before the reader")
+	}
+	if err := <-fetched; err != nil {
+		t.Error(err)
+	}
+}
