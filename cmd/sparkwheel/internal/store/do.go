@@ -58,9 +58,10 @@ func (s Store) Do(ctx context.Context, kind string, key Key, fill func(dir strin
 // make fills the entry and puts it in its place. The caller holds its lock.
 func (s Store) make(ctx context.Context, kind string, key Key, fill func(dir string) error) (err error) {
 	tmp := s.temp(kind, key)
+	before, _ := space(s.Dir)
 	defer func() {
 		if err != nil {
-			err = errors.Join(s.explain(tmp, err), removeAll(tmp))
+			err = errors.Join(s.explain(tmp, before, err), removeAll(tmp))
 		}
 	}()
 	// What is there was left by a process that died with the lock.
