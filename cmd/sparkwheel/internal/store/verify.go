@@ -15,8 +15,8 @@ type Fault struct {
 	Message string `json:"message"`
 }
 
-// Verify reads every byte of the blobs and of the entries whose files were
-// recorded, and gives what is damaged. It changes nothing; progress, when not
+// Verify reads every byte of the blobs and of the entries, and gives what is
+// damaged. It changes nothing; progress, when not
 // nil, hears of the bytes read.
 func (s Store) Verify(ctx context.Context, progress func(done, total int64)) ([]Fault, error) {
 	entries, err := s.Entries(ctx)
