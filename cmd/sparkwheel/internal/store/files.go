@@ -61,8 +61,8 @@ func syncTree(root string, files []file) error {
 		return syncDisk(root)
 	}
 	for _, f := range files {
-		if f.Type == "link" || f.Type == "other" {
-			continue
+		if f.Type != "dir" && f.SHA256 == "" {
+			continue // what cannot be opened
 		}
 		if err := syncDir(filepath.Join(root, filepath.FromSlash(f.Path))); err != nil {
 			return err
