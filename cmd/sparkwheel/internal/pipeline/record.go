@@ -10,6 +10,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/requirements"
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
 // Record is build.json: only what the inputs determine, so that it can lie in
@@ -57,6 +58,8 @@ type RecordWheel struct {
 	Environment []string      `json:"environment,omitempty"`
 	Shims       []recipe.Shim `json:"shims,omitempty"`
 	Requires    []RecordPin   `json:"build_requirements"`
+	// Sandbox is "none" for a wheel that was built unconfined; else it is left out.
+	Sandbox string `json:"sandbox,omitempty"`
 }
 
 // RecordPin is a distribution of a build environment.
@@ -106,6 +109,9 @@ func recordWheel(b buildPlan, w *Wheel) RecordWheel {
 	out := RecordWheel{
 		Name: w.Name, File: w.File, Version: w.Version, SHA256: w.SHA256, Size: w.Size,
 		Environment: b.environment(), Shims: b.recipe.Shims, Requires: []RecordPin{},
+	}
+	if b.isolation == sandbox.None {
+		out.Sandbox = string(b.isolation)
 	}
 	for _, p := range w.Requires {
 		out.Requires = append(out.Requires, RecordPin{p.File, p.SHA256})
