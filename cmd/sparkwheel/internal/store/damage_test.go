@@ -148,7 +148,7 @@ func TestDoTakesAnyBase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if faults, err := s.Verify(t.Context(), nil); len(faults) > 0 || err != nil {
+	if faults, err := s.Verify(t.Context(), noFault, nil); len(faults) > 0 || err != nil {
 		t.Errorf("Verify: %v, %v", faults, err)
 	}
 	if err := os.WriteFile(filepath.Join(path, "sh"), []byte("ELF"), 0o755); err != nil {
@@ -157,7 +157,7 @@ func TestDoTakesAnyBase(t *testing.T) {
 	if _, hit, err := s.Do(t.Context(), store.Rootfs, key, notCalled); !hit || err != nil {
 		t.Errorf("hit %v, %v", hit, err)
 	}
-	faults, err := s.Verify(t.Context(), nil)
+	faults, err := s.Verify(t.Context(), noFault, nil)
 	if len(faults) != 1 || !strings.Contains(faults[0].Message, "sh has the sha256") || err != nil {
 		t.Errorf("Verify after the damage: %v, %v", faults, err)
 	}
