@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"testing/fstest"
@@ -17,8 +18,11 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/requirements"
+	"github.com/sparkwheel/sparkwheel/requirements/version"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/install"
+	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
 // Result is what a build made.
@@ -26,8 +30,12 @@ type Result struct {
 	Wheels  []*Wheel
 	Record  *Record
 	Commits map[string]string // marker file -> text
-	Image   v1.Image          // nil when only wheels were asked for
-	Layers  []Layer
+	// Constraints holds every distribution of the image, and what a shim stands
+	// in for, at its version.
+	Constraints string
+	Allowed     []truth.Fault // faults accepted by name, of an image without a record
+	Image       v1.Image      // nil when only wheels were asked for
+	Layers      []Layer
 }
 
 // Layer is a layer of the image that this build made.
@@ -37,8 +45,8 @@ type Layer struct {
 }
 
 // Build adds the stages that make the lock's wheels and, with image, the image.
-// names are the recipe's wheels to make; nil means all.
-func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool) (*stage.Stage[*Result], error) {
+// names are the recipe's wheels to make; nil means all. strict judges the image.
+func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool, strict Strictness) (*stage.Stage[*Result], error) {
 	platform, err := env.hostPlatform(r)
 	if err != nil {
 		return nil, err
@@ -65,6 +73,9 @@ func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []st
 		res := b.result()
 		if !image {
 			return res, nil
+		}
+		if err := b.judge(strict, res, run); err != nil {
+			return nil, err
 		}
 		return res, assemble(ctx, env, r, l, base.Value(), res, run)
 	}, needs...), nil
@@ -148,6 +159,33 @@ func (b *building) result() *Result {
 	return res
 }
 
+// judge looks at the whole image before any of its layers is written.
+func (b *building) judge(strict Strictness, res *Result, run *stage.Run) error {
+	strict.Complete = strict.Complete || b.recipe.Runtime.Complete
+	var wheels, held []truth.Distribution
+	for _, w := range res.Wheels {
+		d, err := readDistribution(w.Path)
+		if err != nil {
+			return err
+		}
+		wheels = append(wheels, d)
+	}
+	held = append(held, wheels...)
+	for _, s := range b.wheels {
+		for _, shim := range s.Value().plan.recipe.Shims {
+			v, err := version.Parse(shim.Version)
+			if err != nil {
+				return fmt.Errorf("shim %s: %w", shim.Name, err)
+			}
+			held = append(held, truth.Distribution{Name: requirements.Normalize(shim.Name), Version: v})
+		}
+	}
+	res.Constraints = truth.Constraints(held)
+	j, err := strict.judge(b.base.Value(), wheels, run)
+	res.Record.Allowed, res.Record.Missing = j.Allowed, names(j.Warnings)
+	return err
+}
+
 // assemble writes a layer for each wheel and one for the record, and puts them
 // on the base.
 func assemble(ctx context.Context, env Env, r *recipe.Recipe, l *recipe.Lock, base *Base, res *Result, run *stage.Run) error {
@@ -205,13 +243,20 @@ func layerKey(name, sum string, s install.Scheme) store.Key {
 	return store.NewHash("layer "+name).Field("form", "1").Field("wheel", sum).Field("scheme", jsonText(s)).Key()
 }
 
+// constraintsPath is where the image holds its distributions' versions: pip and
+// uv read it, so that a later installation cannot replace what was built.
+const constraintsPath = "workspace/constraints.txt"
+
 // recordLayer is the small layer that says what the image is made of.
 func recordLayer(ctx context.Context, env Env, res *Result) (*layer.Blob, error) {
 	record, err := res.Record.JSON()
 	if err != nil {
 		return nil, err
 	}
-	files := fstest.MapFS{"workspace/build.json": {Data: record, Mode: 0o644}}
+	files := fstest.MapFS{
+		"workspace/build.json": {Data: record, Mode: 0o644},
+		constraintsPath:        {Data: []byte(res.Constraints), Mode: 0o644},
+	}
 	for name, text := range res.Commits {
 		files["workspace/wheels/"+name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	}
@@ -239,8 +284,10 @@ func imageConfig(r *recipe.Recipe, l *recipe.Lock) layer.Config {
 		WorkDir: r.Image.WorkDir, Entrypoint: r.Image.Entrypoint, Cmd: r.Image.Cmd,
 		Labels: map[string]string{}, Created: newest(l),
 	}
-	for _, k := range sortedKeys(r.Image.Environment) {
-		c.Env = append(c.Env, k+"="+r.Image.Environment[k])
+	environment := map[string]string{"PIP_CONSTRAINT": "/" + constraintsPath, "UV_CONSTRAINT": "/" + constraintsPath}
+	maps.Copy(environment, r.Image.Environment)
+	for _, k := range sortedKeys(environment) {
+		c.Env = append(c.Env, k+"="+environment[k])
 	}
 	for k, v := range r.Image.Labels {
 		c.Labels[k] = v
