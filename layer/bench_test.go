@@ -74,7 +74,7 @@ func measure(b *testing.B, bytes int64, work func(dir string) error) {
 }
 
 // peak is the most memory this process held since it was last cleared.
-func peak(b *testing.B) float64 {
+func peak(b testing.TB) float64 {
 	src, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		b.Skip(err)

@@ -44,6 +44,7 @@ func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
 		Mirrors:  mirrors,
 		Index:    &index.Client{HTTP: http.DefaultClient, Index: indexURL, Offline: a.offline},
 		Host:     hostPlatform(),
+		Sandbox:  sandbox.Namespaces,
 		Network:  a.fetchNetwork(indexURL),
 		Launcher: program,
 		Offline:  a.offline,

@@ -58,6 +58,7 @@ func (a *app) runLayerBuild(ctx context.Context, f *wheelFlags, out string) erro
 	if err != nil {
 		return err
 	}
+	f.reg.loginAt(f.base)
 	env, err := a.openEnv(&f.reg)
 	if err != nil {
 		return err

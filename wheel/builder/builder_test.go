@@ -16,8 +16,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sparkwheel/sparkwheel/wheel/builder/launcher"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
+
+func TestMain(m *testing.M) {
+	sandbox.Init()
+	if launcher.Called(os.Args) {
+		os.Exit(launcher.Run(os.Args, os.Environ(), os.Stderr))
+	}
+	os.Exit(m.Run())
+}
 
 var epoch = time.Unix(1700000000, 0)
 

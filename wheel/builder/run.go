@@ -15,7 +15,7 @@ import (
 )
 
 // niceness lets whoever uses the machine come first.
-const niceness = 10
+const niceness = 5
 
 // limit fixes what the build may use of this host now.
 func (b *build) limit() {

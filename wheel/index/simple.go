@@ -19,7 +19,7 @@ import (
 
 // An answer is cut off here: the largest simple page known, of an index of
 // nightly builds, has 20 MB.
-const longestAnswer = 128 << 20
+const longestAnswer = 64 << 20
 
 // File is one file of a distribution on an index.
 type File struct {

@@ -18,8 +18,6 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer"
-	"github.com/sparkwheel/sparkwheel/requirements"
-	"github.com/sparkwheel/sparkwheel/requirements/version"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/install"
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
@@ -47,27 +45,13 @@ type Layer struct {
 // Build adds the stages that make the lock's wheels and, with image, the image.
 // names are the recipe's wheels to make; nil means all. strict judges the image.
 func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool, strict Strictness) (*stage.Stage[*Result], error) {
-	platform, err := env.hostPlatform(r)
+	b, err := newBuilding(g, env, r, l)
 	if err != nil {
 		return nil, err
 	}
-	base := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
-		return unpackedBase(ctx, env, l.Base.Reference, l.Base.Digest, platform, run)
-	})
-	uv := stage.Add(g, "uv", func(ctx context.Context, run *stage.Run) (Tool, error) {
-		return fetchUV(ctx, env, l.UV, platform, run)
-	})
-	b := &building{env: env, recipe: r, lock: l, base: base, uv: uv, trees: map[string]*stage.Stage[*Tree]{}}
-	needs := []stage.Need{base}
-	for _, w := range r.Wheels {
-		if names != nil && !slices.Contains(names, w.Name) {
-			continue
-		}
-		s, err := b.add(g, w)
-		if err != nil {
-			return nil, err
-		}
-		needs = append(needs, s)
+	needs, err := b.addWheels(g, names)
+	if err != nil {
+		return nil, err
 	}
 	return stage.Add(g, "image", func(ctx context.Context, run *stage.Run) (*Result, error) {
 		res := b.result()
@@ -77,7 +61,7 @@ func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []st
 		if err := b.judge(strict, res, run); err != nil {
 			return nil, err
 		}
-		return res, assemble(ctx, env, r, l, base.Value(), res, run)
+		return res, assemble(ctx, env, r, l, b.base.Value(), res, run)
 	}, needs...), nil
 }
 
@@ -89,7 +73,44 @@ type building struct {
 	base   *stage.Stage[*Base]
 	uv     *stage.Stage[Tool]
 	trees  map[string]*stage.Stage[*Tree]
-	wheels []*stage.Stage[madeWheel]
+	wheels []namedWheel
+}
+
+// namedWheel is the stage that makes a wheel.
+type namedWheel struct {
+	name  string
+	stage *stage.Stage[madeWheel]
+}
+
+func newBuilding(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*building, error) {
+	platform, err := env.hostPlatform(r)
+	if err != nil {
+		return nil, err
+	}
+	b := &building{env: env, recipe: r, lock: l, trees: map[string]*stage.Stage[*Tree]{}}
+	b.base = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
+		return unpackedBase(ctx, env, l.Base.Reference, l.Base.Digest, platform, run)
+	})
+	b.uv = stage.Add(g, "uv", func(ctx context.Context, run *stage.Run) (Tool, error) {
+		return fetchUV(ctx, env, l.UV, platform, run)
+	})
+	return b, nil
+}
+
+// addWheels adds the stages of the wheels named; nil means every one.
+func (b *building) addWheels(g *stage.Graph, names []string) ([]stage.Need, error) {
+	needs := []stage.Need{b.base}
+	for _, w := range b.recipe.Wheels {
+		if names != nil && !slices.Contains(names, w.Name) {
+			continue
+		}
+		s, err := b.add(g, w)
+		if err != nil {
+			return nil, err
+		}
+		needs = append(needs, s)
+	}
+	return needs, nil
 }
 
 type madeWheel struct {
@@ -135,11 +156,11 @@ func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
 		if err != nil {
 			return madeWheel{}, err
 		}
-		plan := buildPlan{w, *src, *locked, tree.Value(), b.base.Value(), b.uv.Value(), all}
+		plan := buildPlan{w, *src, *locked, tree.Value(), b.base.Value(), b.uv.Value(), all, b.env.Sandbox}
 		made, err := plan.build(ctx, b.env, run)
 		return madeWheel{plan, made}, err
 	}, tree, b.base, b.uv)
-	b.wheels = append(b.wheels, s)
+	b.wheels = append(b.wheels, namedWheel{w.Name, s})
 	return s, nil
 }
 
@@ -152,38 +173,11 @@ func (b *building) result() *Result {
 		}
 	}
 	for _, s := range b.wheels {
-		made := s.Value()
+		made := s.stage.Value()
 		res.Wheels = append(res.Wheels, made.wheel)
 		res.Record.Wheels = append(res.Record.Wheels, recordWheel(made.plan, made.wheel))
 	}
 	return res
-}
-
-// judge looks at the whole image before any of its layers is written.
-func (b *building) judge(strict Strictness, res *Result, run *stage.Run) error {
-	strict.Complete = strict.Complete || b.recipe.Runtime.Complete
-	var wheels, held []truth.Distribution
-	for _, w := range res.Wheels {
-		d, err := readDistribution(w.Path)
-		if err != nil {
-			return err
-		}
-		wheels = append(wheels, d)
-	}
-	held = append(held, wheels...)
-	for _, s := range b.wheels {
-		for _, shim := range s.Value().plan.recipe.Shims {
-			v, err := version.Parse(shim.Version)
-			if err != nil {
-				return fmt.Errorf("shim %s: %w", shim.Name, err)
-			}
-			held = append(held, truth.Distribution{Name: requirements.Normalize(shim.Name), Version: v})
-		}
-	}
-	res.Constraints = truth.Constraints(held)
-	j, err := strict.judge(b.base.Value(), wheels, run)
-	res.Record.Allowed, res.Record.Missing = j.Allowed, names(j.Warnings)
-	return err
 }
 
 // assemble writes a layer for each wheel and one for the record, and puts them

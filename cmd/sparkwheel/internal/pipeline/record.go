@@ -10,6 +10,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/requirements"
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
@@ -64,6 +65,8 @@ type RecordWheel struct {
 	Requires    []RecordPin   `json:"build_requirements"`
 	// Repairs are the changes of a METADATA that contradicted the build.
 	Repairs []requirements.Change `json:"repairs,omitempty"`
+	// Sandbox is "none" for a wheel that was built unconfined; else it is left out.
+	Sandbox string `json:"sandbox,omitempty"`
 }
 
 // RecordPin is a distribution of a build environment.
@@ -113,6 +116,9 @@ func recordWheel(b buildPlan, w *Wheel) RecordWheel {
 	out := RecordWheel{
 		Name: w.Name, File: w.File, Version: w.Version, SHA256: w.SHA256, Size: w.Size,
 		Environment: b.environment(), Shims: b.recipe.Shims, Requires: []RecordPin{}, Repairs: w.Repairs,
+	}
+	if b.isolation == sandbox.None {
+		out.Sandbox = string(b.isolation)
 	}
 	for _, p := range w.Requires {
 		out.Requires = append(out.Requires, RecordPin{p.File, p.SHA256})

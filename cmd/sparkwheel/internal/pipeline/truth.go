@@ -121,10 +121,10 @@ func readDistribution(path string) (truth.Distribution, error) {
 		return truth.Distribution{}, err
 	}
 	defer w.Close()
-	return distribution(w.Metadata, filepath.Base(path)), nil
+	return described(w.Metadata, filepath.Base(path)), nil
 }
 
-func distribution(m wheel.Metadata, origin string) truth.Distribution {
+func described(m wheel.Metadata, origin string) truth.Distribution {
 	return truth.Distribution{
 		Name: m.Name, Version: m.Version, Requires: m.RequiresDist, RequiresPython: m.RequiresPython,
 		Extras: m.ProvidesExtra, Origin: origin,
@@ -168,6 +168,33 @@ func (s Strictness) judge(base *Base, wheels []truth.Distribution, r *stage.Run)
 		r.Note("--allow %s accepted nothing", name)
 	}
 	return j, j.Err("the image")
+}
+
+// judge looks at the whole image before any of its layers is written.
+func (b *building) judge(strict Strictness, res *Result, run *stage.Run) error {
+	strict.Complete = strict.Complete || b.recipe.Runtime.Complete
+	var wheels, held []truth.Distribution
+	for _, w := range res.Wheels {
+		d, err := readDistribution(w.Path)
+		if err != nil {
+			return err
+		}
+		wheels = append(wheels, d)
+	}
+	held = append(held, wheels...)
+	for _, s := range b.wheels {
+		for _, shim := range s.stage.Value().plan.recipe.Shims {
+			v, err := version.Parse(shim.Version)
+			if err != nil {
+				return fmt.Errorf("shim %s: %w", shim.Name, err)
+			}
+			held = append(held, truth.Distribution{Name: requirements.Normalize(shim.Name), Version: v})
+		}
+	}
+	res.Constraints = truth.Constraints(held)
+	j, err := strict.judge(b.base.Value(), wheels, run)
+	res.Record.Allowed, res.Record.Missing = j.Allowed, names(j.Warnings)
+	return err
 }
 
 func without(faults, known []truth.Fault) []truth.Fault {
@@ -225,5 +252,5 @@ func readInstalled(root *os.Root, path string) (truth.Distribution, bool) {
 	}
 	defer f.Close()
 	m, errs := wheel.ParseMetadata(f)
-	return distribution(m, "of the base"), len(errs) == 0
+	return described(m, "of the base"), len(errs) == 0
 }

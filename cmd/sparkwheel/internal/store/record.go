@@ -66,17 +66,21 @@ func writeRecord(ctx context.Context, dir, kind string, key Key, took time.Durat
 	} else {
 		rec.Size = treeSize(root)
 	}
+	if err := syncTree(root, rec.Files, rec.Listed); err != nil {
+		return fmt.Errorf("writing the entry out to the disk: %w", err)
+	}
+	if err := rec.write(dir); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func (rec *record) write(dir string) error {
 	text, err := json.MarshalIndent(rec, "", " ")
 	if err != nil {
 		return fmt.Errorf("recording the entry: %w", err)
 	}
-	if err := syncTree(root, rec.Files, rec.Listed); err != nil {
-		return fmt.Errorf("writing the entry out to the disk: %w", err)
-	}
-	if err := writeFile(filepath.Join(dir, "entry.json"), append(text, '\n')); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return writeFile(filepath.Join(dir, "entry.json"), append(text, '\n'))
 }
 
 // parseRecord reads entry.json and refuses what this version does not write: a
@@ -135,31 +139,42 @@ func (f file) check() error {
 }
 
 // lookup is nil when the entry is there and whole, fs.ErrNotExist when it is
-// not there, and else says what is wrong with it.
+// not there, and else says what is wrong with it. It marks the entry as used;
+// a store that was copied or moved gets the stamps of its new files, so that
+// they are read this once. A store that cannot be written stays as it is.
 func (s Store) lookup(ctx context.Context, kind string, key Key) error {
-	_, err := s.check(ctx, kind, key, false)
-	return err
+	rec, restamped, err := s.check(ctx, kind, key, false)
+	if err != nil {
+		return err
+	}
+	dir := s.Path(kind, key.sum)
+	if restamped {
+		_ = rec.write(dir)
+	}
+	now := time.Now()
+	_ = os.Chtimes(dir, now, now)
+	return nil
 }
 
 // check reads the record of an entry and compares the files; deep reads every byte.
-func (s Store) check(ctx context.Context, kind string, key Key, deep bool) (*record, error) {
+func (s Store) check(ctx context.Context, kind string, key Key, deep bool) (rec *record, restamped bool, err error) {
 	dir := s.Path(kind, key.sum)
 	text, err := os.ReadFile(filepath.Join(dir, "entry.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(dir); err == nil {
-			return nil, errors.New("entry.json is missing")
+			return nil, false, errors.New("entry.json is missing")
 		}
-		return nil, fs.ErrNotExist
+		return nil, false, fs.ErrNotExist
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	rec, err := parseRecord(text)
+	rec, err = parseRecord(text)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if rec.Kind != kind || rec.Key != key.sum {
-		return rec, fmt.Errorf("entry.json is that of %s %.12s", rec.Kind, rec.Key)
+		return rec, false, fmt.Errorf("entry.json is that of %s %.12s", rec.Kind, rec.Key)
 	}
 	root := filepath.Join(dir, "files")
 	if !rec.Listed {
@@ -167,9 +182,10 @@ func (s Store) check(ctx context.Context, kind string, key Key, deep bool) (*rec
 		if err == nil && !info.IsDir() {
 			err = errors.New("files is no directory")
 		}
-		return rec, present(err)
+		return rec, false, present(err)
 	}
-	return rec, present(compare(ctx, root, rec.Files, deep))
+	restamped, err = compare(ctx, root, rec.Files, deep)
+	return rec, restamped, present(err)
 }
 
 // present hides that a part of an entry does not exist: the entry does, and is

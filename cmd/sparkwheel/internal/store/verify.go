@@ -44,7 +44,7 @@ func (s Store) Verify(ctx context.Context, progress func(done, total int64)) ([]
 
 func (s Store) verify(ctx context.Context, id string) error {
 	if kind, key, ok := parseID(id); ok {
-		_, err := s.check(ctx, kind, key, true)
+		_, _, err := s.check(ctx, kind, key, true)
 		return err
 	}
 	want, ok := strings.CutPrefix(id, "blobs/sha256/")
