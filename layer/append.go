@@ -68,7 +68,7 @@ func appendTo(base v1.Image, cfg Config, blobs []*Blob) (*image, error) {
 		m.Layers = append(m.Layers, *desc)
 		img.config.RootFS.DiffIDs = append(img.config.RootFS.DiffIDs, b.meta.DiffID)
 		img.config.History = append(img.config.History, v1.History{
-			Created: v1.Time{Time: cfg.Created.UTC()}, CreatedBy: "sparkwheel", Comment: b.meta.Comment,
+			Created: v1.Time{Time: cfg.Created.UTC()}, CreatedBy: createdBy, Comment: b.meta.Comment,
 		})
 	}
 	if img.rawConfig, err = json.Marshal(img.config); err != nil {

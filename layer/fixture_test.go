@@ -6,7 +6,6 @@ import (
 	"compress/flate"
 	"crypto/sha256"
 	"errors"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"maps"
@@ -66,7 +65,7 @@ func newZipTree(t testing.TB, files map[string][]byte, stored ...string) *zipTre
 	var buf bytes.Buffer
 	w := zip.NewWriter(&buf)
 	w.RegisterCompressor(zip.Deflate, func(out io.Writer) (io.WriteCloser, error) {
-		return flate.NewWriter(out, 9)
+		return flate.NewWriter(out, 6)
 	})
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		h := &zip.FileHeader{Name: name, Method: zip.Deflate}
@@ -116,22 +115,20 @@ func parents(files map[string][]byte) []string {
 // text is content that compresses about as code does, the same for a seed.
 func text(seed uint64, size int) []byte {
 	r := rand.New(rand.NewPCG(seed, 1))
-	words := []string{"def ", "return ", "self.", "import ", "torch", "(", ")", ":\n    ", "kernel", "0x", "attention_", " = "}
-	var b bytes.Buffer
-	for b.Len() < size {
-		b.WriteString(words[r.IntN(len(words))])
-		b.WriteByte(byte('a' + r.IntN(26)))
+	line := noise(seed, 32<<10)
+	b := make([]byte, 0, size+64)
+	for len(b) < size {
+		i, n := r.IntN(len(line)-64), 3+r.IntN(40)
+		b = append(b, "    self."...)
+		b = append(b, line[i:i+n]...)
 	}
-	return b.Bytes()[:size]
+	return b[:size]
 }
 
 // noise is content that does not compress.
 func noise(seed uint64, size int) []byte {
-	r := rand.New(rand.NewPCG(seed, 2))
 	b := make([]byte, size)
-	for i := range b {
-		b[i] = byte(r.Uint32())
-	}
+	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(b)
 	return b
 }
 
@@ -139,8 +136,6 @@ func sum(b []byte) []byte {
 	s := sha256.Sum256(b)
 	return s[:]
 }
-
-func crc(b []byte) uint32 { return crc32.ChecksumIEEE(b) }
 
 func mapTree(files map[string]string) fstest.MapFS {
 	m := fstest.MapFS{}

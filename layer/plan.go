@@ -127,12 +127,13 @@ func (p *planner) stream(f io.Reader, size int64) error {
 				return err
 			}
 		}
-		b := make([]byte, min(left, packSize-p.size))
+		lent := p.bufs.getPack()
+		b := (*lent)[:min(left, packSize-p.size)]
 		if n, err := fill(f, b); err != nil && (err != io.EOF || n < len(b)) {
 			return shortError(err, size-left+int64(n), size)
 		}
 		left -= int64(len(b))
-		if err := p.add(part{bytes: b, size: int64(len(b))}); err != nil {
+		if err := p.add(part{bytes: b, lent: lent, size: int64(len(b))}); err != nil {
 			return err
 		}
 	}

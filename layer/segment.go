@@ -11,15 +11,15 @@ import (
 
 const (
 	// packSize is how much tar is compressed as one piece: part of every digest.
-	packSize = 1 << 20
+	packSize = 512 << 10
 	// spliceMin is the least content worth a gzip member of its own: below it
 	// the member's frame and the header standing alone cost more than a second
 	// compression. Part of every digest.
-	spliceMin = 32 << 10
+	spliceMin = 16 << 10
 	// chunkSize is the unit in which a spliced file travels, chunkQueue how many
 	// of them may wait for a consumer: they bound memory, and change no byte.
 	chunkSize  = 64 << 10
-	chunkQueue = 16
+	chunkQueue = 8
 )
 
 // segment is a run of the tar that becomes a piece of the blob by itself:
@@ -35,6 +35,7 @@ type segment struct {
 // part is bytes at hand, or a small file to read.
 type part struct {
 	bytes []byte
+	lent  *[]byte // what bytes lie in, to give back
 	path  string
 	size  int64
 }

@@ -37,7 +37,7 @@ func Write(ctx context.Context, dir string, tree fs.FS, opt Options) (*Blob, err
 			p.total += blockSize + e.header.Size + int64(len(padding(e.header.Size)))
 		}
 		err := p.run(ctx, func(ctx context.Context, emit func(*segment) error) error {
-			pl := &planner{tree: tree, splice: opt.Compression == Gzip, emit: emit}
+			pl := &planner{tree: tree, splice: opt.Compression == Gzip, bufs: p.bufs, emit: emit}
 			return pl.run(ctx, list)
 		})
 		return p.meta(len(list)), err
@@ -55,23 +55,23 @@ func WriteTar(ctx context.Context, dir string, tar io.Reader, opt Options) (*Blo
 	return writeBlob(dir, opt, func(out io.Writer) (meta, error) {
 		p := newPipeline(nil, out, opt)
 		err := p.run(ctx, func(ctx context.Context, emit func(*segment) error) error {
-			return cut(ctx, tar, emit)
+			return cut(ctx, tar, p.bufs, emit)
 		})
 		return p.meta(0), err
 	})
 }
 
 // cut makes segments of a stream.
-func cut(ctx context.Context, r io.Reader, emit func(*segment) error) error {
+func cut(ctx context.Context, r io.Reader, bufs *buffers, emit func(*segment) error) error {
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b := make([]byte, packSize)
-		n, err := fill(r, b)
+		lent := bufs.getPack()
+		n, err := fill(r, (*lent)[:packSize])
 		if n > 0 {
 			seg := newSegment()
-			seg.parts = []part{{bytes: b[:n], size: int64(n)}}
+			seg.parts = []part{{bytes: (*lent)[:n], lent: lent, size: int64(n)}}
 			if err := emit(seg); err != nil {
 				return err
 			}

@@ -60,24 +60,28 @@ func detect(name string, src []byte) (codec, error) {
 // declared knows the names Python gives to UTF-8, ASCII and the one-byte
 // encodings; a nil Encoding is UTF-8.
 func declared(name string) (encoding.Encoding, bool) {
-	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	name = plain(name)
 	switch name {
-	case "utf-8", "utf8", "u8", "ascii", "us-ascii", "utf-8-sig":
+	case "utf8", "u8", "ascii", "usascii", "utf8sig":
 		return nil, true
-	case "latin-1", "latin1", "l1", "iso8859-1":
-		name = "iso-8859-1"
+	case "latin1", "l1":
+		name = "iso88591"
 	}
 	for _, e := range charmap.All {
 		c, ok := e.(*charmap.Charmap)
 		if !ok {
 			continue
 		}
-		known := strings.ReplaceAll(strings.ToLower(c.String()), " ", "-")
-		if known == name || strings.Replace(known, "windows-", "cp", 1) == name {
+		if known := plain(c.String()); known == name || strings.Replace(known, "windows", "cp", 1) == name {
 			return c, true
 		}
 	}
 	return nil, false
+}
+
+// plain drops what spellings of one encoding differ in.
+func plain(name string) string {
+	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(name))
 }
 
 // decode refuses bytes that the encoding does not give back.

@@ -127,13 +127,19 @@ func (f *File) Entries() iter.Seq[Entry] {
 
 func readEntry(l logicalLine) (Entry, error) {
 	e := Entry{Line: l.lines[0].number, Text: l.text, logical: l}
-	spec, options := splitOptions(l.text)
+	spec, rest := splitOptions(l.text)
+	options, err := parseOptions(rest)
+	if err != nil {
+		col := utf8.RuneCountInString(l.text[:len(l.text)-len(rest)]) + 1
+		return e, &SyntaxError{Text: l.text, Line: 1, Col: col, Msg: err.Error()}
+	}
 	if spec == "" {
-		return readOption(e, options)
+		e.readOptions(options)
+		return e, nil
 	}
 	e.spec = spec
-	for _, o := range strings.Fields(options) {
-		e.Hashed = e.Hashed || o == "--hash" || strings.HasPrefix(o, "--hash=")
+	for _, o := range options {
+		e.Hashed = e.Hashed || o.name == "hash"
 	}
 	return e, e.readSpec()
 }
@@ -153,42 +159,28 @@ func splitOptions(text string) (spec, options string) {
 	}
 }
 
-var optionKinds = []struct {
-	short, long string
-	kind        Kind
-}{
-	{"-r", "--requirement", Include},
-	{"-c", "--constraint", Constraint},
-	{"-e", "--editable", Editable},
-}
-
-func readOption(e Entry, text string) (Entry, error) {
+// readOptions finds what a line of options is to pip: an editable requirement
+// goes before a file to include, and that before a constraint.
+func (e *Entry) readOptions(options []option) {
 	e.Kind = Option
-	for _, o := range optionKinds {
-		value, ok := strings.CutPrefix(text, o.long)
-		if ok && value != "" && !strings.ContainsAny(value[:1], "= \t") {
-			continue
-		}
-		if !ok {
-			if value, ok = strings.CutPrefix(text, o.short); !ok || strings.HasPrefix(text, "--") {
+	for _, kind := range []struct {
+		name string
+		kind Kind
+	}{{"editable", Editable}, {"requirement", Include}, {"constraint", Constraint}} {
+		for _, o := range options {
+			if o.name != kind.name {
 				continue
 			}
+			e.Kind = kind.kind
+			value := strings.TrimFunc(o.value, isSpace)
+			if kind.kind == Editable {
+				e.spec, e.Name = value, nameOf(value)
+			} else {
+				e.Path = value
+			}
+			return
 		}
-		value = strings.TrimFunc(strings.TrimPrefix(value, "="), isSpace)
-		value = strings.Trim(value, `"'`)
-		if value == "" {
-			return e, &SyntaxError{Text: e.Text, Line: 1, Col: 1, Msg: o.long + " names nothing"}
-		}
-		e.Kind = o.kind
-		if o.kind != Editable {
-			e.Path = value
-			return e, nil
-		}
-		e.spec = value
-		e.Name = nameOf(value)
-		return e, nil
 	}
-	return e, nil
 }
 
 // variable is the only form that pip expands.

@@ -155,6 +155,24 @@ func (r Rule) pin(text string) Verdict {
 	return Verdict{Start: at.start, End: at.end, Text: respace(text[at.start:at.end], to, r.To)}
 }
 
+// Pin replaces the specifiers of the requirement in text by to, local versions
+// too; name, extras and marker stay as they are written. A requirement by URL
+// has none, and is an error, as is text that is no requirement.
+func Pin(text, to string) (string, error) {
+	r, at, err := parseRequirement(text)
+	if err != nil {
+		return "", err
+	}
+	if r.URL != "" {
+		return "", fmt.Errorf("pinning %s: it is required by URL", r.Name)
+	}
+	set, err := version.ParseSpecifiers(to)
+	if err != nil {
+		return "", fmt.Errorf("pinning %s: %w", r.Name, err)
+	}
+	return text[:at.start] + respace(text[at.start:at.end], set, to) + text[at.end:], nil
+}
+
 // respace keeps the space of "torch == 2.10.0" where one clause replaces one.
 func respace(old string, to version.Specifiers, text string) string {
 	was, err := version.ParseSpecifiers(old)

@@ -2,7 +2,6 @@ package wheel
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -26,6 +25,7 @@ func (r *Reader) check(f *faults) {
 	order := r.sorted(f)
 	r.checkMembers(f)
 	r.checkTree(order, f)
+	r.warnCase()
 	if !r.findDistInfo(f) {
 		return
 	}
@@ -94,6 +94,7 @@ func (r *Reader) checkMembers(f *faults) {
 		}
 	}
 	if total > bombSize && total/bombRatio > r.Size {
+		r.bomb = true
 		f.addf("bomb", "", "%d bytes inflate to %d", r.Size, total)
 	}
 }
@@ -268,24 +269,9 @@ func (r *Reader) readInfo(f *faults) {
 	for _, err := range errs {
 		f.add("wheel-metadata", path, err.Error())
 	}
-	if w := r.compareTags(); w != "" && r.Filename.base != "" {
-		r.warnings = append(r.warnings, Fault{"tag-mismatch", path, w})
+	if r.Filename.base != "" {
+		r.compareTags(path, f)
 	}
-}
-
-// compareTags says how the tags of WHEEL and file name differ, or "".
-func (r *Reader) compareTags() string {
-	for _, t := range r.Filename.Tags {
-		if !slices.Contains(r.Info.Tags, t) {
-			return fmt.Sprintf("the file name says %s, which is no Tag of WHEEL", t)
-		}
-	}
-	for _, t := range r.Info.Tags {
-		if !slices.Contains(r.Filename.Tags, t) {
-			return fmt.Sprintf("Tag %s is not in the file name", t)
-		}
-	}
-	return ""
 }
 
 func (r *Reader) readEntryPoints(f *faults) {

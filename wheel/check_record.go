@@ -13,7 +13,7 @@ func (r *Reader) readRecord(f *faults) {
 		return
 	}
 	defer c.Close()
-	record, err := ParseRecord(c)
+	record, err := parseRecord(c, make(Record, 0, len(r.archive.Members)))
 	if err != nil {
 		f.add("record", r.distInfo+".dist-info/RECORD", err.Error())
 		return
@@ -48,6 +48,9 @@ func (r *Reader) matchRecord(f *faults) {
 			r.rows[i] = row
 			r.checkRow(i, r.Record[row], f)
 			members, rows = members[1:], rows[1:]
+			for len(members) > 0 && r.archive.Members[members[0]].Name == r.Record[row].Path {
+				members = members[1:] // a duplicate member has its fault already
+			}
 			for len(rows) > 0 && r.Record[rows[0]].Path == r.Record[row].Path {
 				f.add("record-duplicate", r.Record[row].Path, "RECORD lists the file twice")
 				rows = rows[1:]

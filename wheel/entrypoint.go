@@ -1,7 +1,6 @@
 package wheel
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -22,9 +21,10 @@ type EntryPoint struct {
 }
 
 // ParseEntryPoints reads console_scripts and gui_scripts of entry_points.txt
-// as uv does: an INI file whose only delimiter is "=", keys case-sensitive,
-// the last of two equal keys counts. Scripts come sorted by name. Extras
-// ("[x]") are ignored, as the specification asks.
+// as uv does, with the rules of Python's configparser: the only delimiter is
+// "=", keys are case-sensitive, deeper indented lines continue a value, and no
+// section or key stands twice. Scripts come sorted by name. Extras ("[x]") are
+// ignored, as the specification asks.
 func ParseEntryPoints(r io.Reader) ([]EntryPoint, []error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxEntryPoints+1))
 	if err != nil {
@@ -33,57 +33,41 @@ func ParseEntryPoints(r io.Reader) ([]EntryPoint, []error) {
 	if len(text) > maxEntryPoints {
 		return nil, []error{fmt.Errorf("entry_points.txt is larger than %d bytes", maxEntryPoints)}
 	}
-	var errs []error
-	values := map[EntryPoint]string{} // by name and kind
-	section := ""
-	for n, line := range strings.Split(string(text), "\n") {
-		wrong := func(what string) {
-			errs = append(errs, fmt.Errorf("line %d: %s: %q", n+1, what, strings.TrimSpace(line)))
-		}
-		trimmed := strings.TrimSpace(line)
-		if trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';' {
-			continue
-		}
-		if trimmed[0] == '[' && trimmed[len(trimmed)-1] == ']' {
-			section = strings.TrimSpace(trimmed[1 : len(trimmed)-1])
-			continue
-		}
-		gui := section == "gui_scripts"
-		if !gui && section != "console_scripts" {
-			continue
-		}
-		key, value, ok := strings.Cut(trimmed, "=")
-		if !ok {
-			wrong("a script without a value")
-			continue
-		}
-		values[EntryPoint{Name: strings.TrimSpace(key), GUI: gui}] = strings.TrimSpace(value)
-	}
-	return entryPoints(values, errs)
-}
-
-func entryPoints(values map[EntryPoint]string, errs []error) ([]EntryPoint, []error) {
+	f, errs := parseINI(string(text))
 	var points []EntryPoint
-	for e, value := range values {
-		reference, _, _ := strings.Cut(value, "[")
-		module, function, ok := strings.Cut(reference, ":")
-		e.Module, e.Function = strings.TrimSpace(module), strings.TrimSpace(function)
-		if !ok || !isReference(e.Module) || !isReference(e.Function) || strings.Contains(value, "[") && !strings.HasSuffix(value, "]") {
-			errs = append(errs, fmt.Errorf("script %q is %q, which is not module:function", e.Name, value))
+	for _, o := range f {
+		if o.section != "console_scripts" && o.section != "gui_scripts" {
+			continue
+		}
+		e := EntryPoint{Name: o.key, GUI: o.section == "gui_scripts"}
+		if e.Module, e.Function, err = parseReference(o.value); err != nil {
+			errs = append(errs, fmt.Errorf("script %q is %q, %w", o.key, o.value, err))
 			continue
 		}
 		points = append(points, e)
 	}
-	slices.SortFunc(points, func(a, b EntryPoint) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Module, b.Module))
-	})
-	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	slices.SortStableFunc(points, func(a, b EntryPoint) int { return strings.Compare(a.Name, b.Name) })
 	for i := 1; i < len(points); i++ {
 		if points[i].Name == points[i-1].Name {
 			errs = append(errs, fmt.Errorf("script %q is both a console and a GUI script", points[i].Name))
 		}
 	}
 	return points, errs
+}
+
+// parseReference takes module:function [extras] apart.
+func parseReference(value string) (module, function string, err error) {
+	reference, extras, bracket := strings.Cut(value, "[")
+	module, function, ok := strings.Cut(reference, ":")
+	module, function = strings.TrimSpace(module), strings.TrimSpace(function)
+	if !ok || !isReference(module) || !isReference(function) {
+		return "", "", fmt.Errorf("which is not module:function")
+	}
+	extras, closed := strings.CutSuffix(extras, "]")
+	if bracket && (!closed || extras == "" || extras[0] == ',' || strings.Contains(extras, ",,")) {
+		return "", "", fmt.Errorf("whose extras are not [name,name]")
+	}
+	return module, function, nil
 }
 
 // isReference admits what uv does: anything else could put code of its own

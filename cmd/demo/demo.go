@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 
@@ -49,8 +51,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		title string
 		do    func() error
 	}{
-		{"Sources: real vLLM and FlashInfer releases as git repositories", func() (err error) { commits, err = d.sources(ctx); return err }},
-		{"Base: a small root file system with Python", func() error { return d.makeBase(ctx) }},
+		{"Sources and base: real vLLM and FlashInfer releases as git repositories, a small root with Python", func() (err error) { commits, err = d.inputs(ctx); return err }},
 		{"Servers: git and a registry on loopback", d.start},
 		{"Build: fixed refs to wheels to an image, pushed", func() (err error) { digest, err = d.build(ctx); return err }},
 		{"Proof: the image, pulled back, answers for itself", func() error { return d.prove(ctx, digest, commits) }},
@@ -72,12 +73,23 @@ func (d *demo) run(ctx context.Context) (err error) {
 
 func (d *demo) in(parts ...string) string { return filepath.Join(append([]string{d.dir}, parts...)...) }
 
-// sources makes the repositories and returns which commit each marker file of
-// the image must hold.
-func (d *demo) sources(ctx context.Context) (map[string]string, error) {
+// inputs makes the repositories and the base side by side, and returns which
+// commit each marker file of the image must hold.
+func (d *demo) inputs(ctx context.Context) (commits map[string]string, err error) {
 	if err := prepare(ctx, d.base == "", d.say); err != nil {
 		return nil, err
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.makeBase(ctx) })
+	g.Go(func() (err error) {
+		commits, err = d.sources(ctx)
+		return err
+	})
+	err = g.Wait()
+	return commits, err
+}
+
+func (d *demo) sources(ctx context.Context) (map[string]string, error) {
 	c, err := indexClient()
 	if err != nil {
 		return nil, err
@@ -115,17 +127,21 @@ func indexClient() (*index.Client, error) {
 
 func (d *demo) makeBase(ctx context.Context) error {
 	if d.base != "" {
-		d.say("  %s, as given", d.base)
+		d.say("  base %s, as given", d.base)
 		return nil
 	}
 	file := d.in("base.tar")
 	d.base = "tar:" + file
 	if _, err := os.Stat(file); err == nil {
-		d.say("  %s is there", file)
+		d.say("  base %s is there", d.short(file))
 		return nil
 	}
-	d.say("  mmdebstrap --include=python3 … %s", file)
-	return makeBase(ctx, file)
+	start := time.Now()
+	if err := makeBase(ctx, file); err != nil {
+		return err
+	}
+	d.say("  base %s by mmdebstrap in %.1f s", d.short(file), time.Since(start).Seconds())
+	return nil
 }
 
 func (d *demo) start() error {

@@ -8,7 +8,9 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -59,6 +61,10 @@ func gitHandler(dir string) (http.Handler, error) {
 			return
 		}
 		parts[1] = strings.TrimSuffix(parts[1], ".git") + ".git"
+		if _, err := os.Stat(filepath.Join(dir, parts[0], parts[1])); err != nil {
+			http.NotFound(w, r)
+			return
+		}
 		// CGI needs a length, which git does not send for long requests.
 		if r.ContentLength < 0 {
 			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<20))

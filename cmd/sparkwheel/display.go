@@ -32,7 +32,7 @@ func (a *app) display() progress.Display {
 				width = w
 			}
 		}
-		return progress.Terminal(a.Stderr, width)
+		return progress.Terminal(a.Stderr, width, a.verbose)
 	}
-	return progress.Lines(a.Stderr)
+	return progress.Lines(a.Stderr, a.verbose)
 }

@@ -9,6 +9,6 @@ func (a *app) layerCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.layerBuildCommand(), a.layerPushCommand())
+	cmd.AddCommand(a.layerBuildCommand(), a.layerPushCommand(), a.layerLsCommand(), a.layerDiffCommand())
 	return cmd
 }

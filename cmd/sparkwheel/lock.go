@@ -58,6 +58,7 @@ func (a *app) runLock(ctx context.Context, out string, flags *overrideFlags, reg
 	if a.lock == "" && r.Path != "" {
 		path = r.Path[:len(r.Path)-len(filepath.Ext(r.Path))] + ".lock"
 	}
+	reg.loginAt(flags.base)
 	env, err := a.openEnv(reg)
 	if err != nil {
 		return err
@@ -144,4 +145,4 @@ func (a *app) runGraph(ctx context.Context, g *stage.Graph) error {
 }
 
 // logs is where this run's stage logs are kept.
-func (a *app) logs(env pipeline.Env) string { return env.Store.Path("logs") }
+func (a *app) logs(env pipeline.Env) string { return env.Store.RunLogs(time.Now()) }

@@ -8,11 +8,15 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/sparkwheel/sparkwheel/wheel/builder/launcher"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
 func main() {
 	sandbox.Init()
+	if launcher.Called(os.Args) {
+		os.Exit(launcher.Run(os.Args, os.Environ(), os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second interrupt finds the default handler again and kills at once.
 	context.AfterFunc(ctx, stop)

@@ -7,8 +7,11 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 )
 
 // environment is all that a run takes from the process it runs in.
@@ -49,6 +52,9 @@ func run(ctx context.Context, args []string, env environment) int {
 	}
 	if msg := err.Error(); msg != "" {
 		fmt.Fprintf(env.Stderr, "sparkwheel: %s\n", msg)
+	}
+	if errors.Is(err, syscall.ENOSPC) && !isError[*store.FullError](err) {
+		fmt.Fprintln(env.Stderr, "the disk is full: free some with `sparkwheel cache gc`, or give --store or -o a directory on a larger disk")
 	}
 	return code
 }

@@ -24,6 +24,9 @@ func TestScript(t *testing.T) {
 		UpdateScripts:       *update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"gitserver": gitServer,
+			"exits":     exits,
+			"mkwheel":   makeWheel,
+			"image":     writeImage,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir+"/home")

@@ -34,6 +34,8 @@ type Options struct {
 	Mirrors map[string]string
 	// PlainHTTP speaks http to every registry; without it only to loopback.
 	PlainHTTP bool
+	// HTTPS speaks https to loopback too.
+	HTTPS bool
 	// Sessions is a directory where unfinished uploads are remembered, so that
 	// a later Client goes on with them; empty remembers nothing.
 	Sessions string
@@ -43,6 +45,9 @@ type Options struct {
 	Chunk int64
 	// Idle ends a request on which no byte moved for so long (default 60 s).
 	Idle time.Duration
+	// Commit is Idle for the request that ends an upload, on which a registry
+	// may read gigabytes again before it answers (default ten times Idle).
+	Commit time.Duration
 	// Attempts is how often in a row something may fail without any progress
 	// before the error is returned (default 6).
 	Attempts int
@@ -87,6 +92,9 @@ func New(opt Options) *Client {
 	}
 	if opt.Idle <= 0 {
 		opt.Idle = time.Minute
+	}
+	if opt.Commit <= 0 {
+		opt.Commit = 10 * opt.Idle
 	}
 	if opt.Attempts < 1 {
 		opt.Attempts = 6
@@ -150,7 +158,7 @@ func (anonymous) Resolve(authn.Resource) (authn.Authenticator, error) { return a
 
 // scheme is https unless the host is this machine or plain http was asked for.
 func (c *Client) scheme(reg name.Registry) string {
-	if c.opt.PlainHTTP || isLoopback(reg.RegistryStr()) {
+	if !c.opt.HTTPS && (c.opt.PlainHTTP || isLoopback(reg.RegistryStr())) {
 		return "http"
 	}
 	return "https"

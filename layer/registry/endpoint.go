@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -96,6 +97,9 @@ func (e *endpoint) url(format string, args ...any) string {
 	return e.scheme + "://" + e.authHost + "/v2/" + e.repo + "/" + fmt.Sprintf(format, args...)
 }
 
+// base is the address that relative Locations are read against.
+func (e *endpoint) base() (*url.URL, error) { return url.Parse(e.scheme + "://" + e.authHost + "/") }
+
 // call is one request. Body is opened for each sending; nil for none.
 type call struct {
 	method, url string
@@ -153,7 +157,7 @@ func (e *endpoint) send(ctx context.Context, c call) (*http.Response, error) {
 	req.ContentLength = c.length
 	resp, err := e.http.Do(req)
 	if err != nil {
-		return nil, plainError(err)
+		return nil, remedied(plainError(err))
 	}
 	return resp, nil
 }

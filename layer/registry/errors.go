@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -167,6 +168,17 @@ func plainError(err error) error {
 			return &url.Error{Op: e.Op, URL: redact(u), Err: e.Err}
 		}
 		return e.Err
+	}
+	return err
+}
+
+// remedied adds to an error of the transport what to type next.
+func remedied(err error) error {
+	switch {
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return fmt.Errorf("%w; give its authority with --ca-cert FILE", err)
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return fmt.Errorf("%w; if that is meant, give --plain-http", err)
 	}
 	return err
 }

@@ -19,16 +19,15 @@ type idleTransport struct {
 
 type patienceKey struct{}
 
-// withPatience lets the request wait n times the idle time: to commit an
-// upload a registry may read gigabytes again before it answers.
-func withPatience(ctx context.Context, n int) context.Context {
-	return context.WithValue(ctx, patienceKey{}, n)
+// withPatience gives the requests of ctx another idle time.
+func withPatience(ctx context.Context, idle time.Duration) context.Context {
+	return context.WithValue(ctx, patienceKey{}, idle)
 }
 
 func (t idleTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	idle := t.idle
-	if n, ok := req.Context().Value(patienceKey{}).(int); ok {
-		idle *= time.Duration(n)
+	if d, ok := req.Context().Value(patienceKey{}).(time.Duration); ok {
+		idle = d
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
 	w := &watch{idle: idle}

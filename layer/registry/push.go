@@ -50,16 +50,20 @@ type Pushed struct {
 // killed one stood, if the registry still knows. progress may be nil; it is
 // called from several goroutines. The result is filled also beside an error.
 func (c *Client) Push(ctx context.Context, tag name.Tag, img v1.Image, progress func(BlobProgress)) (Pushed, error) {
-	p := &push{c: c, to: c.endpoint(tag.Context(), pullPush), repo: tag.Context(), progress: progress}
-	if progress == nil {
-		p.progress = func(BlobProgress) {}
-	}
+	p := c.push(tag.Context(), progress)
 	out, err := p.image(ctx, tag, img)
 	out.BytesSent = p.sent.Load()
 	if err != nil {
 		return out, fmt.Errorf("pushing %s: %w", tag, err)
 	}
 	return out, nil
+}
+
+func (c *Client) push(repo name.Repository, progress func(BlobProgress)) *push {
+	if progress == nil {
+		progress = func(BlobProgress) {}
+	}
+	return &push{c: c, to: c.endpoint(repo, pullPush), repo: repo, progress: progress}
 }
 
 type push struct {
@@ -88,11 +92,11 @@ func (p *push) image(ctx context.Context, tag name.Tag, img v1.Image) (Pushed, e
 	if err != nil {
 		return out, err
 	}
-	digest, err := p.manifest(ctx, raw, media, "")
+	digest, _, err := p.manifest(ctx, raw, media, "")
 	if err != nil {
 		return out, err
 	}
-	if _, err := p.manifest(ctx, raw, media, tag.TagStr()); err != nil {
+	if _, _, err := p.manifest(ctx, raw, media, tag.TagStr()); err != nil {
 		return out, err
 	}
 	out.Digest = p.repo.Digest(digest.String())
@@ -162,16 +166,18 @@ func (p *push) blob(ctx context.Context, s source) (BlobProgress, error) {
 }
 
 // manifest puts the manifest under its digest, or under tag when that is
-// given, reads it back and compares.
-func (p *push) manifest(ctx context.Context, raw []byte, media types.MediaType, tag string) (v1.Hash, error) {
+// given, reads it back and compares. It returns the header of the registry's
+// answer too.
+func (p *push) manifest(ctx context.Context, raw []byte, media types.MediaType, tag string) (v1.Hash, http.Header, error) {
 	digest, _, err := v1.SHA256(bytes.NewReader(raw))
 	if err != nil {
-		return digest, err
+		return digest, nil, err
 	}
 	id := tag
 	if id == "" {
 		id = digest.String()
 	}
+	var header http.Header
 	err = p.c.retry(ctx, func() error {
 		resp, err := p.to.do(ctx, call{
 			method: http.MethodPut, url: p.to.url("manifests/%s", id),
@@ -181,26 +187,27 @@ func (p *push) manifest(ctx context.Context, raw []byte, media types.MediaType, 
 		if err != nil {
 			return err
 		}
+		header = resp.Header
 		return resp.Body.Close()
 	})
 	if err != nil {
-		return digest, fmt.Errorf("putting the manifest: %w", err)
+		return digest, nil, fmt.Errorf("putting the manifest: %w", err)
 	}
 	back, err := p.to.manifest(ctx, id)
 	if err != nil {
-		return digest, fmt.Errorf("reading the manifest back: %w", err)
+		return digest, nil, fmt.Errorf("reading the manifest back: %w", err)
 	}
 	if back.digest != digest {
-		return digest, &DigestError{fmt.Sprintf("the manifest read back as %s:%s", p.repo, id), digest, back.digest}
+		return digest, nil, &DigestError{fmt.Sprintf("the manifest read back as %s of %s", id, p.repo), digest, back.digest}
 	}
-	return digest, nil
+	return digest, header, nil
 }
 
 // source is a blob that can be read from any offset.
 type source struct {
 	digest v1.Hash
 	size   int64
-	// mount is a repository on the same registry that has it, if any is known.
+	// from is where it was pulled from: on the same registry it can be mounted.
 	from *origin
 	open func(ctx context.Context, offset int64) (io.ReadCloser, error)
 }

@@ -1,24 +1,30 @@
 package registry_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
@@ -74,12 +80,31 @@ func distribution(t *testing.T) string {
 
 var servers = map[string]func(*testing.T) string{"in-process": inProcess, "docker-registry": distribution}
 
+// image has layers of these sizes, each with bytes of its own: not gzip, since
+// making that would be most of the time these tests take.
 func image(t *testing.T, sizes ...int64) v1.Image {
 	t.Helper()
-	img, err := random.Image(0, 0)
-	if err != nil {
-		t.Fatal(err)
+	img := empty.Image
+	for _, n := range sizes {
+		var seed [32]byte
+		binary.LittleEndian.PutUint64(seed[:], layers.Add(1))
+		var b bytes.Buffer
+		io.CopyN(&b, rand.NewChaCha8(seed), n)
+		var err error
+		if img, err = mutate.AppendLayers(img, static.NewLayer(b.Bytes(), types.OCIUncompressedLayer)); err != nil {
+			t.Fatal(err)
+		}
 	}
+	return img
+}
+
+// layers counts the layers made, so that no two are the same.
+var layers atomic.Uint64
+
+// gzipped is an image that validate takes.
+func gzipped(t *testing.T, sizes ...int64) v1.Image {
+	t.Helper()
+	img := empty.Image
 	for _, n := range sizes {
 		l, err := random.Layer(n, types.DockerLayer)
 		if err != nil {
@@ -118,7 +143,7 @@ func digestOf(t *testing.T, img v1.Image) v1.Hash {
 	return h
 }
 
-// samePulled pulls ref and checks every byte of it against its digests.
+// samePulled pulls ref and reads all of it, which checks every digest.
 func samePulled(t *testing.T, ref name.Reference, want v1.Image) {
 	t.Helper()
 	got, err := client(t, registry.Options{}).Pull(t.Context(), ref, amd64)
@@ -128,8 +153,19 @@ func samePulled(t *testing.T, ref name.Reference, want v1.Image) {
 	if g, w := digestOf(t, got), digestOf(t, want); g != w {
 		t.Fatalf("%s is %s, pushed was %s", ref, g, w)
 	}
-	if err := validate.Image(got); err != nil {
-		t.Error(err)
+	pulled, err := got.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range pulled {
+		rc, err := l.Compressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, rc); err != nil {
+			t.Error(err)
+		}
+		rc.Close()
 	}
 }
 
@@ -139,7 +175,7 @@ func TestPushPull(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			host := start(t)
-			img := image(t, 100, 5<<20, 3<<20)
+			img := gzipped(t, 100, 2<<20, 3<<20)
 			to := tag(t, host+"/team/app:v1")
 			c := client(t, registry.Options{Chunk: 1 << 20})
 			got, err := c.Push(t.Context(), to, img, nil)
@@ -155,6 +191,13 @@ func TestPushPull(t *testing.T) {
 				}
 			}
 			samePulled(t, to, img)
+			pulled, err := c.Pull(t.Context(), to, amd64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := validate.Image(pulled); err != nil {
+				t.Error(err)
+			}
 			resolved, err := c.Resolve(t.Context(), to, amd64)
 			if err != nil {
 				t.Fatal(err)
@@ -205,12 +248,8 @@ func TestPushStreamsAndMounts(t *testing.T) {
 			}
 			samePulled(t, one, img)
 
-			again, err := client(t, registry.Options{}).Pull(t.Context(), one, amd64)
-			if err != nil {
-				t.Fatal(err)
-			}
 			other := client(t, registry.Options{})
-			again, err = other.Pull(t.Context(), one, amd64)
+			again, err := other.Pull(t.Context(), one, amd64)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -189,7 +189,7 @@ func (c *Client) sources(repo name.Repository) []*endpoint {
 	}
 	m = strings.Trim(strings.TrimPrefix(m, "https://"), "/")
 	host, prefix, _ := strings.Cut(m, "/")
-	if isLoopback(host) || c.opt.PlainHTTP {
+	if !c.opt.HTTPS && (isLoopback(host) || c.opt.PlainHTTP) {
 		scheme = "http"
 	}
 	path := repo.RepositoryStr()

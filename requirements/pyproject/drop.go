@@ -140,6 +140,8 @@ func tidyLine(line []token) {
 			line[end].gone = true
 		case spaceBefore && (end == len(line) || line[end].kind == newline):
 			line[i-1].gone = true
+		case spaceBefore && i > 1 && line[end].kind == mark && !line[end].comma:
+			line[i-1].gone = true
 		}
 		i = end
 	}

@@ -32,7 +32,8 @@ type Dynamic struct {
 // valid TOML whatever their layout. The error is a *requirements.SyntaxError, or
 // several joined: TOML that cannot be read, or an element that is no requirement.
 func Rewrite(name string, src []byte, rules []requirements.Rule) (Result, error) {
-	var doc document
+	// Into any, so that values which are not looked at are read and checked too.
+	var doc map[string]any
 	if err := toml.Unmarshal(src, &doc); err != nil {
 		return Result{}, syntaxError(name, src, err)
 	}
@@ -40,7 +41,7 @@ func Rewrite(name string, src []byte, rules []requirements.Rule) (Result, error)
 	if err != nil {
 		return Result{}, fmt.Errorf("parsing %s: %w", name, err)
 	}
-	r := Result{Bytes: src, Dynamic: doc.dynamic()}
+	r := Result{Bytes: src, Dynamic: dynamic(doc)}
 	r.Matched = make([]bool, len(rules))
 	var edits []edit
 	var faults []error
@@ -59,26 +60,23 @@ func Rewrite(name string, src []byte, rules []requirements.Rule) (Result, error)
 	return r, nil
 }
 
-// document is what is read beyond the arrays themselves.
-type document struct {
-	Project struct {
-		Dynamic []string `toml:"dynamic"`
-	} `toml:"project"`
-	Tool struct {
-		Setuptools struct {
-			Dynamic map[string]any `toml:"dynamic"`
-		} `toml:"setuptools"`
-	} `toml:"tool"`
-}
-
-func (d document) dynamic() []Dynamic {
+func dynamic(doc map[string]any) []Dynamic {
+	fields, _ := lookup(doc, "project", "dynamic").([]any)
 	var found []Dynamic
-	for _, field := range d.Project.Dynamic {
+	for _, field := range fields {
 		if field == "dependencies" || field == "optional-dependencies" {
-			found = append(found, Dynamic{field, files(d.Tool.Setuptools.Dynamic[field])})
+			name := field.(string)
+			found = append(found, Dynamic{name, files(lookup(doc, "tool", "setuptools", "dynamic", name))})
 		}
 	}
 	return found
+}
+
+func lookup(table map[string]any, path ...string) any {
+	for _, key := range path[:len(path)-1] {
+		table, _ = table[key].(map[string]any)
+	}
+	return table[path[len(path)-1]]
 }
 
 // files reads {file = "a"} and {file = ["a", "b"]}, and tables of these.

@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/sparkwheel/sparkwheel/requirements"
 )
 
 // find lists the files below root that globs name, sorted. Symbolic links are
@@ -81,4 +83,18 @@ func mayContain(glob, dir string) bool {
 		glob, dir = globs, rest
 	}
 	return true
+}
+
+// Asked lists the places, as "requirements/cuda.txt:5", where the files that
+// globs name (see Rules.Files) and those they include ask for a distribution.
+func Asked(root *os.Root, globs []string, name requirements.Name) ([]string, error) {
+	result, err := Tree(root, Rules{Files: globs, Rules: []requirements.Rule{{Drop: string(name)}}})
+	if err != nil {
+		return nil, err
+	}
+	var places []string
+	for _, c := range result.Changes {
+		places = append(places, fmt.Sprintf("%s:%d", c.File, c.Line))
+	}
+	return places, nil
 }

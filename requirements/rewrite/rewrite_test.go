@@ -77,14 +77,14 @@ func TestTree(t *testing.T) {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 	changes := []requirements.Change{
-		{"extra/more.list", 1, "flashinfer", "", "drop flashinfer"},
-		{"pyproject.toml", 3, "torch==2.10.0", "torch==2.12.0", "pin torch==2.12.0"},
-		{"pyproject.toml", 4, "triton", "", "drop triton"},
-		{"requirements/cuda.txt", 3, "torch == 2.10.0  # as PyTorch says", "torch == 2.12.0  # as PyTorch says", "pin torch==2.12.0"},
-		{"requirements/cuda.txt", 5, "Triton \\\n  --hash=sha256:00 \\\n  --hash=sha256:11", "", "drop triton"},
-		{"requirements/cuda.txt", 9, "flashinfer_python==0.6.4 # gone", "", "drop flashinfer-*"},
-		{"requirements/sub/test.in", 1, "fastsafetensors>=0.2", "", "drop fastsafetensors"},
-		{"requirements/sub/test.in", 2, "torchvision", "torchvision==0.27.0", "pin torchvision==0.27.0"},
+		{File: "extra/more.list", Line: 1, Before: "flashinfer", After: "", Rule: "drop flashinfer"},
+		{File: "pyproject.toml", Line: 3, Before: "torch==2.10.0", After: "torch==2.12.0", Rule: "pin torch==2.12.0"},
+		{File: "pyproject.toml", Line: 4, Before: "triton", After: "", Rule: "drop triton"},
+		{File: "requirements/cuda.txt", Line: 3, Before: "torch == 2.10.0  # as PyTorch says", After: "torch == 2.12.0  # as PyTorch says", Rule: "pin torch==2.12.0"},
+		{File: "requirements/cuda.txt", Line: 5, Before: "Triton \\\n  --hash=sha256:00 \\\n  --hash=sha256:11", After: "", Rule: "drop triton"},
+		{File: "requirements/cuda.txt", Line: 9, Before: "flashinfer_python==0.6.4 # gone", After: "", Rule: "drop flashinfer-*"},
+		{File: "requirements/sub/test.in", Line: 1, Before: "fastsafetensors>=0.2", After: "", Rule: "drop fastsafetensors"},
+		{File: "requirements/sub/test.in", Line: 2, Before: "torchvision", After: "torchvision==0.27.0", Rule: "pin torchvision==0.27.0"},
 	}
 	if diff := cmp.Diff(changes, got.Changes); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)

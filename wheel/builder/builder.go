@@ -9,14 +9,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/sparkwheel/sparkwheel/wheel/builder/launcher"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
@@ -31,6 +30,10 @@ const (
 	dirOut    = "/build/out"
 	dirCache  = "/build/cache" // on one file system with the venv: uv links instead of copying
 	venvBin   = dirVenv + "/bin"
+
+	dirCCache    = "/build/ccache"
+	fileLauncher = dirBin + "/" + launcher.Name
+	fileCommands = "/build/commands"
 )
 
 // Spec is all that a build depends on: a cache key covers every field.
@@ -56,6 +59,22 @@ type Spec struct {
 	// lowers it to what the host's free memory bears.
 	Jobs         int
 	MemoryPerJob int64
+	// Memory in bytes that the build may use at once; 0 means nearly all that is
+	// free on the host when it starts.
+	Memory int64
+	// Launcher is the host path of a static program that is a compiler launcher
+	// under the name launcher.Name; empty for none.
+	Launcher string
+	// CCache is the host directory of the compiler cache, which needs Launcher
+	// and a ccache in the root; empty for none.
+	CCache string
+	// RequireArch are GPU architectures that every CUDA compilation must name;
+	// the first that does not ends the build. It needs Launcher.
+	RequireArch []string
+	// NoRepack leaves the wheel as the backend packed it.
+	NoRepack bool
+	// Vary is nil but in a build that checks another.
+	Vary *Variation
 }
 
 // Runner runs one command; *sandbox.Sandbox is one.
@@ -67,8 +86,11 @@ var _ Runner = (*sandbox.Sandbox)(nil)
 
 // Wheels builds spec's wheel and puts it into dir, an existing directory, by
 // rename: a wheel there is whole. It returns the paths of what it put there,
-// one today. The log of the build goes to w. A failed build is a
-// *sandbox.ExitError that names the command; nothing is left in dir then.
+// one today, beside which [CommandsFile] lists what the compilers were asked when
+// Spec has a launcher. The log of the build goes to w. A failed build is a
+// *FailedError around the *sandbox.ExitError of the command; nothing is left in
+// dir then. A build that ran out of memory is tried once more with half the
+// jobs.
 func Wheels(ctx context.Context, r Runner, spec Spec, dir string, w io.Writer) (_ []string, err error) {
 	if err := spec.check(); err != nil {
 		return nil, fmt.Errorf("building %s: %w", spec.Distribution, err)
@@ -78,22 +100,13 @@ func Wheels(ctx context.Context, r Runner, spec Spec, dir string, w io.Writer) (
 		return nil, fmt.Errorf("building %s: %w", spec.Distribution, err)
 	}
 	defer func() { err = errors.Join(err, removeAll(work)) }()
-	spec.Jobs = sandbox.Jobs(spec.Jobs, spec.MemoryPerJob)
 	b := &build{spec: spec, run: r, work: work, log: w}
+	b.limit()
 	if err := b.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("preparing the build of %s: %w", spec.Distribution, err)
 	}
-	for _, step := range []struct {
-		what string
-		args []string
-	}{
-		{"making the build environment of %s: %w", b.venvArgs()},
-		{"installing the build requirements of %s: %w", b.installArgs()},
-		{"building %s: %w", b.buildArgs()},
-	} {
-		if err := b.command(ctx, step.args); err != nil {
-			return nil, fmt.Errorf(step.what, spec.Distribution, err)
-		}
+	if err := b.steps(ctx); err != nil {
+		return nil, err
 	}
 	file, err := b.collect(ctx, dir)
 	if err != nil {
@@ -112,6 +125,8 @@ func (s *Spec) check() error {
 		return fmt.Errorf("the subdirectory %q leaves the tree", s.Subdir)
 	case s.Epoch.Unix() <= 0:
 		return errors.New("no date is given for SOURCE_DATE_EPOCH")
+	case s.Launcher == "" && (s.CCache != "" || len(s.RequireArch) > 0):
+		return errors.New("a compiler cache and required architectures need a launcher")
 	case s.Frontend != "" && s.Frontend != "uv" && s.Frontend != "pip":
 		return fmt.Errorf("the frontend %q is neither uv nor pip", s.Frontend)
 	}
@@ -141,12 +156,13 @@ func (b *build) prepare(ctx context.Context) error {
 	if err := os.Chmod(b.work, 0o700); err != nil {
 		return err
 	}
-	for _, d := range []string{dirHome, dirBin, dirWheels, dirOut} {
+	for _, d := range []string{b.spec.home(), dirBin, dirWheels, dirOut} {
 		if err := os.Mkdir(b.host(d), 0o755); err != nil {
 			return err
 		}
 	}
-	if err := copyTree(ctx, b.spec.Source, b.host(dirSource), b.spec.Epoch); err != nil {
+	copier := copier{at: b.spec.Epoch, reverse: b.spec.Vary != nil && b.spec.Vary.Reverse}
+	if err := copier.tree(ctx, b.spec.Source, b.host(dirSource)); err != nil {
 		return fmt.Errorf("copying the source: %w", err)
 	}
 	if err := writeFiles(b.host(dirSource), b.spec.Files, b.spec.Epoch); err != nil {
@@ -160,65 +176,6 @@ func (b *build) prepare(ctx context.Context) error {
 		b.shims = append(b.shims, name)
 	}
 	return nil
-}
-
-func (b *build) mounts() []sandbox.Mount {
-	m := []sandbox.Mount{
-		{Source: b.work, Target: "/build", Writable: true},
-		{Source: b.spec.UV, Target: dirBin + "/uv"},
-	}
-	for _, name := range slices.Sorted(maps.Keys(b.spec.Wheels)) {
-		m = append(m, sandbox.Mount{Source: b.spec.Wheels[name], Target: dirWheels + "/" + name})
-	}
-	return append(m, b.spec.Mounts...)
-}
-
-func (b *build) command(ctx context.Context, args []string) error {
-	if args == nil {
-		return nil
-	}
-	fmt.Fprintf(b.log, "+ %s\n", strings.Join(args, " "))
-	return b.run.Run(ctx, sandbox.Command{
-		Args: args, Env: b.spec.environment(), Dir: path.Join(dirSource, b.spec.Subdir),
-		Mounts: b.mounts(), Output: b.log,
-	})
-}
-
-func (b *build) venvArgs() []string {
-	return []string{dirBin + "/uv", "venv", "--no-project", "--python", b.spec.Python, dirVenv}
-}
-
-func (b *build) installArgs() []string {
-	var files []string
-	for name := range b.spec.Wheels {
-		files = append(files, dirWheels+"/"+name)
-	}
-	for _, name := range b.shims {
-		files = append(files, dirWheels+"/"+name)
-	}
-	if len(files) == 0 {
-		return nil
-	}
-	slices.Sort(files)
-	return append([]string{dirBin + "/uv", "pip", "install", "--python", venvBin + "/python",
-		"--offline", "--no-index", "--no-deps", "--link-mode", "hardlink"}, files...)
-}
-
-func (b *build) buildArgs() []string {
-	var args []string
-	flag := "--config-setting"
-	if b.spec.Frontend == "pip" {
-		args = []string{venvBin + "/python", "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index",
-			"--no-cache-dir", "--no-clean", "--wheel-dir", dirOut}
-		flag = "--config-settings"
-	} else {
-		args = []string{dirBin + "/uv", "build", "--wheel", "--no-build-isolation", "--offline", "--no-index",
-			"--python", venvBin + "/python", "--out-dir", dirOut}
-	}
-	for _, k := range slices.Sorted(maps.Keys(b.spec.Config)) {
-		args = append(args, flag, k+"="+b.spec.Config[k])
-	}
-	return append(args, ".")
 }
 
 // collect checks what the backend made, and moves the wheel into dir.
@@ -247,8 +204,14 @@ func (b *build) collect(ctx context.Context, dir string) (string, error) {
 	if info.Mode()&fs.ModeType != 0 {
 		return "", fmt.Errorf("%s is no regular file", name)
 	}
-	packed := b.host("/build/" + name)
-	if err := Repack(ctx, filepath.Join(b.host(dirOut), name), packed); err != nil {
+	packed := filepath.Join(b.host(dirOut), name)
+	if !b.spec.NoRepack {
+		packed = b.host("/build/" + name)
+		if err := Repack(ctx, filepath.Join(b.host(dirOut), name), packed); err != nil {
+			return "", err
+		}
+	}
+	if err := keepCommands(b.host(fileCommands), filepath.Join(dir, CommandsFile)); err != nil {
 		return "", err
 	}
 	final := filepath.Join(dir, name)

@@ -16,8 +16,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sparkwheel/sparkwheel/wheel/builder/launcher"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
+
+func TestMain(m *testing.M) {
+	sandbox.Init()
+	if launcher.Called(os.Args) {
+		os.Exit(launcher.Run(os.Args, os.Environ(), os.Stderr))
+	}
+	os.Exit(m.Run())
+}
 
 var epoch = time.Unix(1700000000, 0)
 
@@ -182,7 +191,7 @@ func TestCopyTreeNormalises(t *testing.T) {
 		t.Fatal(err)
 	}
 	dst := filepath.Join(t.TempDir(), "copy")
-	if err := copyTree(t.Context(), src, dst, epoch); err != nil {
+	if err := (copier{at: epoch}).tree(t.Context(), src, dst); err != nil {
 		t.Fatal(err)
 	}
 	var got []string

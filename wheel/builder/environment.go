@@ -3,6 +3,8 @@ package builder
 import (
 	"strconv"
 	"strings"
+
+	"github.com/sparkwheel/sparkwheel/wheel/builder/launcher"
 )
 
 const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -14,8 +16,9 @@ func (s *Spec) environment() []string {
 	jobs := strconv.Itoa(max(s.Jobs, 1))
 	env := newVariables(
 		"PATH="+systemPath,
-		"HOME="+dirHome, "USER=root", "LOGNAME=root", "SHELL=/bin/sh", "TERM=dumb",
-		"TMPDIR=/tmp", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TZ=UTC",
+		"HOME="+s.home(), "USER=root", "LOGNAME=root", "SHELL=/bin/sh", "TERM=dumb",
+		"TMPDIR=/tmp", "CFLAGS=-ffile-prefix-map="+dirSource+"=.", "CXXFLAGS=-ffile-prefix-map="+dirSource+"=.",
+		"LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TZ=UTC",
 		"SOURCE_DATE_EPOCH="+strconv.FormatInt(s.Epoch.Unix(), 10),
 		"PYTHONHASHSEED=0", "PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1", "PYTHONNOUSERSITE=1",
 		"VIRTUAL_ENV="+dirVenv,
@@ -24,11 +27,45 @@ func (s *Spec) environment() []string {
 		"NO_COLOR=1",
 		"MAX_JOBS="+jobs, "CMAKE_BUILD_PARALLEL_LEVEL="+jobs, "MAKEFLAGS=-j"+jobs, "CARGO_BUILD_JOBS="+jobs,
 	)
+	for _, kv := range s.launcherVariables() {
+		env.set(kv)
+	}
 	for _, kv := range s.Env {
 		env.set(kv)
 	}
+	if cuda := env.get("CUDA_HOME"); cuda != "" && s.Launcher != "" && env.get("PYTORCH_NVCC") == "" {
+		env.set("PYTORCH_NVCC=" + fileLauncher + " " + cuda + "/bin/nvcc")
+	}
 	env.set("PATH=" + venvBin + ":" + env.get("PATH"))
 	return env.list
+}
+
+func (s *Spec) home() string {
+	if s.Vary != nil && s.Vary.Home != "" {
+		return s.Vary.Home
+	}
+	return dirHome
+}
+
+// launcherVariables send every build system that knows how through the
+// launcher, and tell the launcher what to do.
+func (s *Spec) launcherVariables() []string {
+	if s.Launcher == "" {
+		return nil
+	}
+	vars := []string{
+		"CMAKE_C_COMPILER_LAUNCHER=" + fileLauncher, "CMAKE_CXX_COMPILER_LAUNCHER=" + fileLauncher, "CMAKE_CUDA_COMPILER_LAUNCHER=" + fileLauncher,
+		"FLASHINFER_CXX_LAUNCHER=" + fileLauncher, "FLASHINFER_NVCC_LAUNCHER=" + fileLauncher,
+		launcher.EnvCommands + "=" + fileCommands, launcher.EnvSource + "=" + dirSource,
+	}
+	if len(s.RequireArch) > 0 {
+		vars = append(vars, launcher.EnvRequireArch+"="+strings.Join(s.RequireArch, ","))
+	}
+	if s.CCache != "" {
+		vars = append(vars, launcher.EnvCache+"=ccache", "CCACHE_DIR="+dirCCache, "CCACHE_BASEDIR="+dirSource,
+			"CCACHE_NOHASHDIR=1", "CCACHE_COMPILERCHECK=content", "CCACHE_TEMPDIR=/tmp/ccache", "CCACHE_MAXSIZE=50G")
+	}
+	return vars
 }
 
 // variables is an environment in the order in which names first came.

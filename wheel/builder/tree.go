@@ -16,30 +16,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyTree copies from to the new directory to. Modes become 0755 and 0644 and
-// all times at: backends write both into wheels. Symbolic links stay links.
-func copyTree(ctx context.Context, from, to string, at time.Time) error {
+// copier copies a tree so that nothing of where it lay shows: modes become 0755
+// and 0644 and all times at, since backends write both into wheels.
+type copier struct {
+	at      time.Time
+	reverse bool // fill directories from the last name to the first
+}
+
+// tree copies from to the new directory to. Symbolic links stay links.
+func (c copier) tree(ctx context.Context, from, to string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := os.Mkdir(to, 0o755); err != nil {
 		return err
 	}
-	// ReadDir sorts, so the copy's directories are filled in the same order on
-	// every host.
+	// Sorted, so that the copy's directories are filled alike on every host.
 	entries, err := os.ReadDir(from)
 	if err != nil {
 		return err
+	}
+	if c.reverse {
+		slices.Reverse(entries)
 	}
 	for _, e := range entries {
 		src, dst := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
 		switch kind := e.Type(); {
 		case kind.IsDir():
-			err = copyTree(ctx, src, dst, at)
+			err = c.tree(ctx, src, dst)
 		case kind&fs.ModeSymlink != 0:
-			err = copyLink(src, dst, at)
+			err = copyLink(src, dst, c.at)
 		case kind.IsRegular():
-			err = copyFile(src, dst, at)
+			err = copyFile(src, dst, c.at)
 		default:
 			err = fmt.Errorf("%s is neither file, directory nor symbolic link", src)
 		}
@@ -47,7 +55,7 @@ func copyTree(ctx context.Context, from, to string, at time.Time) error {
 			return err
 		}
 	}
-	return os.Chtimes(to, at, at)
+	return errors.Join(os.Chmod(to, 0o755), os.Chtimes(to, c.at, c.at))
 }
 
 func copyLink(from, to string, at time.Time) error {

@@ -51,41 +51,41 @@ func (p Pin) check() (*url.URL, error) {
 // several may download the same file, one does the work. progress, when not
 // nil, is called with the bytes that are here and the size (0: unknown).
 func (c *Client) Download(ctx context.Context, pin Pin, dir string, progress func(done, total int64)) (path string, err error) {
-	path, _, err = c.download(ctx, pin, dir, progress)
-	return path, err
+	return c.download(ctx, pin, dir, func(done, total, _ int64) {
+		if progress != nil {
+			progress(done, total)
+		}
+	})
 }
 
-// download also counts the bytes that came over the network.
-func (c *Client) download(ctx context.Context, pin Pin, dir string, progress func(done, total int64)) (path string, received int64, err error) {
-	if progress == nil {
-		progress = func(int64, int64) {}
-	}
+// download also tells how many bytes came over the network so far.
+func (c *Client) download(ctx context.Context, pin Pin, dir string, progress func(done, total, received int64)) (path string, err error) {
 	u, err := pin.check()
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	final := pin.Path(dir)
 	if pin.Present(dir) {
-		progress(pin.Size, pin.Size)
-		return final, 0, nil
+		progress(pin.Size, pin.Size, 0)
+		return final, nil
 	}
 	if c.Offline {
-		return "", 0, fmt.Errorf("fetching %s: not in the store: %w", pin.File, ErrOffline)
+		return "", fmt.Errorf("fetching %s: not in the store: %w", pin.File, ErrOffline)
 	}
 	part, err := openPart(ctx, final)
 	if err != nil {
-		return "", 0, fmt.Errorf("fetching %s: %w", pin.File, err)
+		return "", fmt.Errorf("fetching %s: %w", pin.File, err)
 	}
 	defer func() { err = errors.Join(err, part.Close()) }()
 	if pin.Present(dir) { // another process was quicker
-		progress(pin.Size, pin.Size)
-		return final, 0, part.discard()
+		progress(pin.Size, pin.Size, 0)
+		return final, part.discard()
 	}
 	t := &transfer{client: c, pin: pin, url: u, part: part, progress: progress}
 	if err := t.run(ctx); err != nil {
-		return "", t.received, err
+		return "", err
 	}
-	return final, t.received, nil
+	return final, nil
 }
 
 // transfer is one Download that needs the network.
@@ -94,7 +94,7 @@ type transfer struct {
 	pin      Pin
 	url      *url.URL
 	part     *part
-	progress func(done, total int64)
+	progress func(done, total, received int64)
 	etag     string
 	received int64
 }
@@ -104,6 +104,9 @@ func (t *transfer) run(ctx context.Context) error {
 		return fmt.Errorf("fetching %s: %w", t.pin.File, err)
 	}
 	resumed := t.part.size > 0
+	if resumed {
+		t.progress(t.part.size, t.pin.Size, 0)
+	}
 	for {
 		err := t.bring(ctx)
 		if err == nil {
@@ -222,7 +225,7 @@ func (t *transfer) copy(resp *http.Response, size int64, alive func()) error {
 			if _, err := t.part.Write(buf[:n]); err != nil {
 				return err
 			}
-			t.progress(t.part.size, size)
+			t.progress(t.part.size, size, t.received)
 		}
 		if errors.Is(err, io.EOF) {
 			break

@@ -42,15 +42,17 @@ func (e *SpaceError) Error() string {
 
 // Fetch brings every pin below dir as Download does, up to jobs at a time, the
 // largest first. One file's failure stops no other: the error joins them all,
-// in the order of pins, and the next call brings what is missing. progress,
-// when not nil, is called by one goroutine at a time.
+// in the order of pins, and the next call brings what is missing. A full disk
+// ends it at once. progress, when not nil, is called by one goroutine at a time.
 func (c *Client) Fetch(ctx context.Context, pins []Pin, dir string, jobs int, progress func(Progress)) (Fetched, error) {
 	f := &fetching{client: c, dir: dir, report: progress}
 	todo, err := f.plan(pins)
 	if err != nil {
-		return f.result, err
+		return f.result(), err
 	}
 	errs := make([]error, len(todo))
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	var g errgroup.Group
 	g.SetLimit(max(jobs, 1))
 	for i, pin := range todo {
@@ -59,14 +61,17 @@ func (c *Client) Fetch(ctx context.Context, pins []Pin, dir string, jobs int, pr
 		}
 		g.Go(func() error {
 			errs[i] = f.one(ctx, pin)
+			if errors.Is(errs[i], syscall.ENOSPC) { // all others would fail of it too
+				stop(fmt.Errorf("%w; what came is kept: free some space (`sparkwheel cache gc`) and run it again", errs[i]))
+			}
 			return nil
 		})
 	}
 	err = g.Wait()
 	if ctx.Err() != nil {
-		return f.result, context.Cause(ctx)
+		return f.result(), context.Cause(ctx)
 	}
-	return f.result, errors.Join(err, inOrder(pins, todo, errs))
+	return f.result(), errors.Join(err, inOrder(pins, todo, errs))
 }
 
 // fetching is the state of one Fetch.
@@ -75,9 +80,10 @@ type fetching struct {
 	dir    string
 	report func(Progress)
 
-	mu     sync.Mutex
-	now    Progress
-	result Fetched
+	present int
+
+	mu  sync.Mutex
+	now Progress
 }
 
 // plan leaves out what is here, once per content, and checks that the rest
@@ -94,17 +100,17 @@ func (f *fetching) plan(pins []Pin) ([]Pin, error) {
 		if _, err := pin.check(); err != nil {
 			return nil, err
 		}
-		f.result.Files++
-		f.result.Bytes += pin.Size
+		f.now.Files++
+		f.now.Bytes += pin.Size
 		if pin.Present(f.dir) {
-			f.result.Present++
+			f.present++
+			f.now.FilesDone++
 			f.now.BytesDone += pin.Size
 			continue
 		}
 		todo = append(todo, pin)
 		need += pin.Size - partSize(pin.Path(f.dir))
 	}
-	f.now.Files, f.now.FilesDone, f.now.Bytes = f.result.Files, f.result.Present, f.result.Bytes
 	// The last of many small files goes on while a large one is half way: the
 	// other order leaves one connection alone at the end.
 	slices.SortStableFunc(todo, func(a, b Pin) int { return cmp.Compare(b.Size, a.Size) })
@@ -115,36 +121,38 @@ func (f *fetching) plan(pins []Pin) ([]Pin, error) {
 }
 
 func (f *fetching) one(ctx context.Context, pin Pin) error {
-	var counted int64 // of this pin in BytesDone
+	var counted, came int64 // of this pin in BytesDone and Received
 	size := pin.Size
-	_, received, err := f.client.download(ctx, pin, f.dir, func(done, total int64) {
-		f.tell(func(p *Progress) {
+	_, err := f.client.download(ctx, pin, f.dir, func(done, total, received int64) {
+		f.tell(pin, func(p *Progress) {
 			p.Bytes += max(total-size, 0)
 			size = max(total, size)
 			p.BytesDone += done - counted
-			counted = done
-			p.File = pin.File
+			p.Received += received - came
+			counted, came = done, received
 		})
 	})
-	f.tell(func(p *Progress) {
-		f.result.Received += received
-		p.Received = f.result.Received
+	f.tell(pin, func(p *Progress) {
 		if err == nil {
 			p.FilesDone++
-			f.result.Bytes += size - pin.Size
 		}
-		p.File = pin.File
 	})
 	return err
 }
 
-func (f *fetching) tell(change func(*Progress)) {
+func (f *fetching) tell(pin Pin, change func(*Progress)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	change(&f.now)
+	f.now.File = pin.File
 	if f.report != nil {
 		f.report(f.now)
 	}
+}
+
+// result is what was done so far; no download runs.
+func (f *fetching) result() Fetched {
+	return Fetched{Files: f.now.Files, Present: f.present, Bytes: f.now.Bytes, Received: f.now.Received}
 }
 
 // inOrder joins the errors of todo in the order of pins.

@@ -1,7 +1,10 @@
 package index_test
 
 import (
+	"errors"
 	"os"
+	"os/exec"
+	"syscall"
 	"testing"
 
 	"github.com/sparkwheel/sparkwheel/wheel"
@@ -51,5 +54,39 @@ func TestE2EToolFromIndex(t *testing.T) {
 	}
 	if info, err := os.Stat(path); err != nil || info.Size() != f.Size {
 		t.Errorf("%s: %v, %v", path, info, err)
+	}
+}
+
+// TestE2EFullDisk fills a small file system half way through a fetch.
+func TestE2EFullDisk(t *testing.T) {
+	if os.Getenv("SPARKWHEEL_E2E") == "" || os.Geteuid() != 0 {
+		t.Skip("mounts a small tmpfs; set SPARKWHEEL_E2E=1 and be root to run")
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("no tmpfs here: %v\n%s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	d := newDepot(t, []int{2 << 20, 2 << 20, 1 << 20}, 0)
+	pins := append([]index.Pin(nil), d.pins...)
+	for i := range pins {
+		pins[i].Size = 0 // or it would be refused before the first byte
+	}
+	_, err := client().Fetch(t.Context(), pins, dir, 1, nil)
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("error is %v", err)
+	}
+	t.Log(err)
+	if out, err := exec.Command("mount", "-o", "remount,size=8m", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	here := onDisk(t, dir)
+	done, err := client().Fetch(t.Context(), pins, dir, 1, nil)
+	if err != nil || done.Received != 5<<20-here {
+		t.Errorf("with %d bytes kept, %d came: %v", here, done.Received, err)
 	}
 }

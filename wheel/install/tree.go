@@ -24,7 +24,8 @@ import (
 // err error).
 //
 // Where two wheels write one path with different bytes, or are of one
-// distribution, the error is a *ConflictError with all such paths; where one
+// distribution, the error is a *ConflictError with all such paths, unless the
+// scheme's Over says whose bytes stand; where one
 // wheel writes a path twice, a *wheel.VerifyError. The Readers must stay open
 // as long as the tree is used.
 func Tree(s Scheme, wheels ...*wheel.Reader) (fs.FS, error) {
@@ -63,6 +64,8 @@ type one struct {
 	moved  map[string]wheel.Entry // rows of RECORD that change, by archive path
 	made   map[string]bool        // names of the launchers
 	faults []wheel.Fault
+
+	recordExecutable bool
 }
 
 func (b *builder) add(index int32, r *wheel.Reader) error {
@@ -109,7 +112,11 @@ func (o *one) member(f wheel.File) error {
 		_, err := o.dir(target)
 		return err
 	}
-	if f.Path() == o.r.DistInfo()+".dist-info/RECORD" || o.replaced(f.Path()) {
+	if f.Path() == o.r.DistInfo()+".dist-info/RECORD" {
+		o.recordExecutable = executable // uv writes it in its place
+		return nil
+	}
+	if o.replaced(f.Path()) {
 		return nil
 	}
 	n := &node{executable: executable, file: f}
@@ -199,14 +206,26 @@ func (o *one) metadata() error {
 			return err
 		}
 	}
+	o.wheelRows()
+	o.record.Sort()
+	return o.put(info+"RECORD", &node{text: o.record.Append(nil), executable: o.recordExecutable})
+}
+
+// wheelRows takes over the rows of the wheel's RECORD, with the paths and hashes
+// of what was moved. As with uv, the row of a script that a launcher replaces
+// stays, and a RECORD that does not list itself gets a row with the old size.
+func (o *one) wheelRows() {
 	for _, row := range o.r.Record {
 		if moved, ok := o.moved[row.Path]; ok {
 			row = moved
 		}
 		o.record = append(o.record, row)
 	}
-	o.record.Sort()
-	return o.put(info+"RECORD", &node{text: o.record.Append(nil)})
+	for f := range o.r.Files() {
+		if _, listed := f.Entry(); !listed && f.Path() == o.r.DistInfo()+".dist-info/RECORD" {
+			o.record = append(o.record, wheel.Entry{Path: f.Path(), Size: f.Size()})
+		}
+	}
 }
 
 // directURL is PEP 610's record of where the distribution came from, in uv's

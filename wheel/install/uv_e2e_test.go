@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,19 +25,40 @@ import (
 // uvVersion is the uv whose trees are the measure.
 const uvVersion = "0.13.9"
 
-// uvTool installs uv from the index into a fresh virtual environment.
-func uvTool(t *testing.T) string {
+// uvTool is a uv from the index, installed once for all tests.
+func uvTool(t testing.TB) string {
 	t.Helper()
-	if os.Getenv("SPARKWHEEL_E2E") == "" {
+	if os.Getenv("SPARKWHEEL_E2E") == "" && os.Getenv("SPARKWHEEL_E2E_REAL") == "" {
 		t.Skip("set SPARKWHEEL_E2E=1: this test needs the Python index")
 	}
-	dir := t.TempDir()
-	run(t, "/usr/bin/python3", "-m", "venv", dir)
-	run(t, dir+"/bin/pip", "install", "--quiet", "--disable-pip-version-check", "uv=="+uvVersion)
-	return dir + "/bin/uv"
+	uvMutex.Lock()
+	defer uvMutex.Unlock()
+	if uvPath == "" {
+		dir, err := os.MkdirTemp("", "sparkwheel-uv-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(t, "/usr/bin/python3", "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--target", dir, "uv=="+uvVersion)
+		uvPath = dir + "/bin/uv"
+	}
+	return uvPath
 }
 
-func run(t *testing.T, name string, args ...string) string {
+// The tests share one uv; TestMain removes it.
+var (
+	uvMutex sync.Mutex
+	uvPath  string
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if uvPath != "" {
+		os.RemoveAll(filepath.Dir(filepath.Dir(uvPath)))
+	}
+	os.Exit(code)
+}
+
+func run(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	var stderr strings.Builder
@@ -68,22 +90,22 @@ func systemInstall(t *testing.T, uv string, wheels []string) string {
 	t.Helper()
 	dir := t.TempDir()
 	script := `set -e
-mkdir "$1/up" "$1/up.usr" "$1/tmpfs"
-mount -t tmpfs -o size=8g tmpfs "$1/tmpfs"
-mkdir "$1/tmpfs/up" "$1/tmpfs/work"
-mount -t overlay -o "lowerdir=/usr,upperdir=$1/tmpfs/up,workdir=$1/tmpfs/work" overlay /usr
 dir=$1 uv=$2
 shift 2
-UV_BREAK_SYSTEM_PACKAGES=1 UV_CACHE_DIR="$dir/tmpfs/cache" UV_LINK_MODE=copy "$uv" --quiet pip install --no-deps --offline --system --python /usr/bin/python3 "$@"
-tar -C "$dir/tmpfs/up" -cf "$dir/tree.tar" .
+mkdir "$dir/upper" "$dir/tmpfs"
+mount -t tmpfs -o size=8g tmpfs "$dir/tmpfs"
+mkdir "$dir/tmpfs/upper" "$dir/tmpfs/work"
+mount -t overlay -o "lowerdir=/usr,upperdir=$dir/tmpfs/upper,workdir=$dir/tmpfs/work" overlay /usr
+export UV_BREAK_SYSTEM_PACKAGES=1 UV_CACHE_DIR="$dir/tmpfs/cache" UV_LINK_MODE=copy
+"$uv" --quiet pip install --no-deps --offline --system --python /usr/bin/python3 "$@"
+cp -a "$dir/tmpfs/upper/." "$dir/upper"
 `
 	args := []string{"--mount", "sh", "-c", script, "sh", dir, uv}
 	if os.Getuid() != 0 {
 		args = append([]string{"--user", "--map-root-user"}, args...)
 	}
 	run(t, "unshare", append(args, wheels...)...)
-	run(t, "tar", "-C", dir+"/up.usr", "-xf", dir+"/tree.tar")
-	return dir + "/up.usr"
+	return dir + "/upper"
 }
 
 func pythonVersion(t *testing.T, python string) string {
@@ -103,8 +125,11 @@ func files(t *testing.T, fsys fs.FS) map[string]string {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() {
-			got[name] = "directory"
+		if !info.Mode().IsRegular() {
+			got[name] = info.Mode().Type().String()
+			if d.IsDir() {
+				got[name] = "directory"
+			}
 			return nil
 		}
 		f, err := fsys.Open(name)
@@ -146,8 +171,8 @@ var (
 //   - RECORD therefore lacks the row of the one and differs in that of the other.
 func allow(tree map[string]string) (differences []string) {
 	for name, content := range tree {
-		if !strings.HasSuffix(path.Dir(name), ".dist-info") {
-			continue
+		if _, ok := tree[path.Dir(name)+"/REQUESTED"]; !ok {
+			continue // not a dist-info, or a vendored one
 		}
 		switch path.Base(name) {
 		case "uv_cache.json":
@@ -184,7 +209,7 @@ func openAll(t *testing.T, paths []string) []*wheel.Reader {
 	return readers
 }
 
-// below is the part of a tree under dir, and the directories to it.
+// below is the part of a tree under dir.
 func below(tree map[string]string, dir string) map[string]string {
 	part := map[string]string{}
 	for name, content := range tree {
@@ -195,33 +220,106 @@ func below(tree map[string]string, dir string) map[string]string {
 	return part
 }
 
-// dropKept takes out directories that the overlay shows because uv wrote below
-// them or which the machine has anyway.
-func dropDirectories(tree map[string]string, keep func(string) bool) {
-	for name, content := range tree {
-		if content == "directory" && !keep(name) {
-			delete(tree, name)
-		}
-	}
-}
-
-func TestE2EDebianSystem(t *testing.T) {
-	uv := uvTool(t)
-	paths := download(t, "numpy", "requests", "click", "pip", "cryptography", "wheel")
-	want := files(t, os.DirFS(systemInstall(t, uv, paths)))
-	tree, err := install.Tree(install.Debian(pythonVersion(t, "/usr/bin/python3")), openAll(t, paths)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := below(files(t, tree), "usr")
+// compare holds what uv left in dir against the tree's part below root. What
+// was in dir before is in kept, whose files are not looked at.
+func compare(t *testing.T, dir string, tree fs.FS, root string, kept map[string]bool) {
+	t.Helper()
+	want, got := files(t, os.DirFS(dir)), below(files(t, tree), root)
 	for _, d := range allow(want) {
 		t.Log("allowed:", d)
 	}
 	allow(got)
-	root := func(name string) bool { return name != "." }
-	dropDirectories(got, root)
-	dropDirectories(want, root)
+	delete(want, ".")
+	for name := range kept {
+		delete(want, name)
+		if got[name] == "directory" {
+			delete(got, name)
+		}
+	}
+	t.Logf("%d files and directories compared", len(want))
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("install.Tree differs from uv (-uv +install.Tree):\n%s", diff)
 	}
+}
+
+// kinds are distributions whose wheels are of many kinds.
+var kinds = []string{
+	"numpy",                  // native code, OpenBLAS beside it, console scripts
+	"cryptography",           // abi3
+	"psutil",                 // abi3, C
+	"orjson",                 // Rust, one library
+	"PyYAML",                 // name in capitals
+	"requests",               // pure, no scripts
+	"click",                  // flit
+	"pip",                    // the rule for pip3.X
+	"setuptools",             // entry points of many groups
+	"wheel",                  // one console script
+	"uv",                     // executables in .data/scripts
+	"ninja",                  // an executable, scikit-build
+	"greenlet",               // .data/headers
+	"widgetsnbextension",     // .data/data
+	"jupyterlab-widgets",     // .data/data, deep
+	"docutils",               // console scripts, data files
+	"awscli",                 // scripts with #!python
+	"zope.interface",         // namespace with .pth of old
+	"ruamel.yaml",            // namespace, dot in its name
+	"sphinxcontrib-htmlhelp", // native namespace
+	"black",                  // mypyc, several top-level names
+	"selenium",               // an executable among the data
+	"debugpy",                // large vendored trees
+	"tqdm",                   // console script, data files
+	"Flask",                  // a script named unlike the distribution
+}
+
+// TestE2ESystem installs many kinds of wheels as the root of a Debian image would.
+func TestE2ESystem(t *testing.T) {
+	uv := uvTool(t)
+	paths := download(t, kinds...)
+	tree, err := install.Tree(install.Debian(pythonVersion(t, "/usr/bin/python3")), openAll(t, paths)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, systemInstall(t, uv, paths), tree, "usr", nil)
+}
+
+// TestE2EVenv installs them into a virtual environment.
+func TestE2EVenv(t *testing.T) {
+	uv := uvTool(t)
+	paths := download(t, kinds...)
+	dir := filepath.Join(t.TempDir(), "venv")
+	run(t, uv, "--quiet", "venv", "--offline", "--python", "/usr/bin/python3", dir)
+	kept := map[string]bool{".lock": true}
+	for name := range files(t, os.DirFS(dir)) {
+		kept[name] = true
+	}
+	run(t, uv, append([]string{"--quiet", "pip", "install", "--no-deps", "--offline", "--link-mode", "copy", "--python", dir + "/bin/python"}, paths...)...)
+	tree, err := install.Tree(install.Venv(dir, pythonVersion(t, "/usr/bin/python3")), openAll(t, paths)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, dir, tree, strings.TrimPrefix(dir, "/"), kept)
+}
+
+// TestE2ETarget installs wheels of another platform, which uv does with --target.
+func TestE2ETarget(t *testing.T) {
+	uv := uvTool(t)
+	in := filepath.Join(t.TempDir(), "in.txt")
+	if err := os.WriteFile(in, []byte("numpy\ncryptography\nuv\ngreenlet\npip\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dir, wheels := filepath.Join(t.TempDir(), "target"), t.TempDir()
+	run(t, "/usr/bin/python3", "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
+		"--platform", "manylinux_2_28_aarch64", "--platform", "manylinux2014_aarch64", "--python-version", "3.12", "--dest", wheels, "-r", in)
+	paths, err := filepath.Glob(wheels + "/*.whl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, uv, append([]string{"--quiet", "pip", "install", "--no-deps", "--offline", "--link-mode", "copy", "--python", "/usr/bin/python3",
+		"--python-version", "3.12", "--python-platform", "aarch64-manylinux_2_39", "--target", dir}, paths...)...)
+	// Launchers and the twin of pip3 are of the Python that runs uv, not of the target.
+	tree, err := install.Tree(install.Target(dir, "/usr/bin/python3", pythonVersion(t, "/usr/bin/python3")), openAll(t, paths)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, dir, tree, strings.TrimPrefix(dir, "/"), map[string]bool{".lock": true})
 }

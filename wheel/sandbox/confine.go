@@ -12,12 +12,8 @@ const addrNoRandomize = 0x0040000
 // start, all that a build has no need of.
 func confine(o *order) *setupError {
 	unix.Umask(o.Umask)
-	for res, lim := range map[int]unix.Rlimit{
-		unix.RLIMIT_CORE: {},
-	} {
-		if err := unix.Setrlimit(res, &lim); err != nil {
-			return &setupError{"setting limits", err}
-		}
+	if err := limitResources(o.MaxProcesses); err != nil {
+		return &setupError{"setting resource limits", err}
 	}
 	if o.Nice > 0 {
 		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, o.Nice); err != nil {
@@ -45,6 +41,26 @@ func confine(o *order) *setupError {
 	return nil
 }
 
+// limitResources makes the limits that a command can see the same on every
+// host, as far as the host's own allow.
+func limitResources(processes int) error {
+	limits := map[int]uint64{unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: 16384, unix.RLIMIT_STACK: 8 << 20}
+	if processes > 0 {
+		limits[unix.RLIMIT_NPROC] = uint64(processes)
+	}
+	for resource, most := range limits {
+		var now unix.Rlimit
+		if err := unix.Getrlimit(resource, &now); err != nil {
+			return err
+		}
+		n := min(most, now.Max)
+		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: n, Max: n}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // limitCPUs leaves this thread the first n of its processors.
 func limitCPUs(n int) error {
 	var have, want unix.CPUSet
@@ -59,8 +75,9 @@ func limitCPUs(n int) error {
 	return unix.SchedSetaffinity(0, &want)
 }
 
-// dropCapabilities empties every set of this thread. The bounding set goes
-// first: it is what uid 0 would get back at exec.
+// dropCapabilities leaves nothing to what this thread starts: uid 0 gets at
+// exec what the bounding set holds. The thread itself keeps the right to say
+// which process id comes next.
 func dropCapabilities() error {
 	for c := uintptr(0); ; c++ {
 		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0); err != nil {
@@ -74,6 +91,13 @@ func dropCapabilities() error {
 		return err
 	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	return unix.Capset(&header, &none[0])
+	keep := [2]unix.CapUserData{}
+	bit := uint32(1) << (unix.CAP_CHECKPOINT_RESTORE - 32)
+	keep[1] = unix.CapUserData{Permitted: bit, Effective: bit}
+	if err := unix.Capset(&header, &keep[0]); err == nil {
+		return nil
+	}
+	// A container's root may lack it.
+	keep[1] = unix.CapUserData{}
+	return unix.Capset(&header, &keep[0])
 }

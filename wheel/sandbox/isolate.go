@@ -21,6 +21,8 @@ const childName = "sparkwheel-sandbox"
 type order struct {
 	Steps     []step
 	MountAt   string // a host directory that the new root may cover
+	Changes   string // upper directory of an overlay as root, or ""
+	Work      string // the overlay's own
 	Hostname  string
 	Network   bool
 	Args, Env []string
@@ -28,8 +30,12 @@ type order struct {
 	CPUs      int
 	Nice      int
 	Umask     int
-	Probe     bool   // set everything up, try what else may be wanted, and end
-	overlay   string // what the probe of overlay met
+	// MaxProcesses is counted within the user namespace; without one it would
+	// count all that the user has on the host.
+	MaxProcesses int
+	Probe        bool   // set everything up, try what else may be wanted, and end
+	overlay      string // what the probe of overlay met
+	lastPID      int    // file that says which process id was given last, or -1
 }
 
 // report is what the child tells, as JSON on its file 4: a step that was
@@ -55,6 +61,9 @@ func (s *Sandbox) order(cmd Command) (*order, error) {
 	if root == "/" {
 		o.MountAt = "/tmp"
 	}
+	if os.Geteuid() != 0 {
+		o.MaxProcesses = cmd.processes()
+	}
 	if o.Hostname == "" {
 		o.Hostname = "sparkwheel"
 	}
@@ -64,7 +73,15 @@ func (s *Sandbox) order(cmd Command) (*order, error) {
 	if o.Umask == 0 {
 		o.Umask = 0o022
 	}
-	o.Steps, err = layout(root, o.Hostname, o.CPUs, cmd.Mounts)
+	if cmd.Changes == "" {
+		o.Steps, err = layout(root, o.Hostname, o.CPUs, cmd.Mounts)
+		return o, err
+	}
+	if root == "/" {
+		return nil, errors.New("making a sandbox: changes of the host's own system cannot be kept")
+	}
+	o.Changes = cmd.Changes
+	o.Steps, err = layoutOver(root, o.Hostname, o.CPUs, cmd.Mounts)
 	return o, err
 }
 
@@ -73,26 +90,81 @@ func (s *Sandbox) runIsolated(ctx context.Context, cmd Command) error {
 	if err != nil {
 		return err
 	}
+	if o.Changes != "" {
+		if o.Work, err = os.MkdirTemp(s.Scratch, "overlay-*"); err != nil {
+			return fmt.Errorf("making a sandbox: %w", err)
+		}
+		defer func() {
+			// The kernel leaves a directory there that nobody may enter.
+			os.Chmod(filepath.Join(o.Work, "work"), 0o700)
+			os.RemoveAll(o.Work)
+		}()
+	}
 	// Pdeathsig follows the thread that starts the child, not the process.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	c, err := startChild(o, cloneFlags(cmd.Network))
+	c, err := startChild(cloneFlags(cmd.Network))
 	if err != nil {
 		return err
 	}
 	defer c.close()
+	u := c.limit(cmd)
+	defer u.end()
+	c.order(o)
 	out := &output{to: cmd.Output, limit: cmd.OutputLimit, over: c.kill}
 	if out.limit == 0 {
 		out.limit = defaultOutputLimit
 	}
-	stop := c.endWith(ctx)
+	stop := c.endWith(ctx, s.grace)
 	rep, err := c.wait(out)
 	stop()
-	return verdict(ctx, cmd, rep, err, out)
+	u.stop()
+	return verdict(ctx, cmd, rep, err, out, u.usage())
+}
+
+// usage is what the limits' keepers saw of a command.
+type usage struct {
+	oom  bool
+	peak int64
+}
+
+// limits holds a command to its memory and processes, by cgroup where one can
+// be made, else by watching.
+type limits struct {
+	group   *group
+	watcher *watcher
+	stop    func()
+}
+
+func (c *child) limit(cmd Command) *limits {
+	l := &limits{group: newGroup(c.cmd.Process.Pid, cmd.Memory, cmd.processes()), stop: func() {}}
+	w := &watcher{kill: c.kill}
+	if l.group.memory == "" {
+		w.memory = cmd.Memory
+	}
+	if l.group.pids == "" {
+		w.processes = cmd.processes()
+	}
+	if w.memory > 0 || w.processes > 0 {
+		l.watcher = w
+		l.stop = w.watch(c.cmd.Process.Pid)
+	}
+	return l
+}
+
+func (l *limits) end() { l.group.end() }
+
+func (l *limits) usage() usage {
+	u := usage{oom: l.group.oomKilled(), peak: l.group.peak()}
+	if l.watcher != nil {
+		u.oom = u.oom || l.watcher.killed
+		u.peak = max(u.peak, l.watcher.peak)
+	}
+	return u
 }
 
 // verdict turns how the child ended into what Run returns.
-func verdict(ctx context.Context, cmd Command, rep report, err error, out *output) error {
+func verdict(ctx context.Context, cmd Command, rep report, err error, out *output, u usage) error {
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("running %s: %w", cmd.Args[0], context.Cause(ctx))
@@ -108,7 +180,7 @@ func verdict(ctx context.Context, cmd Command, rep report, err error, out *outpu
 		}
 		return fmt.Errorf("making a sandbox: %s: %s", rep.Step, rep.Text)
 	case rep.Code != 0:
-		return &ExitError{Args: cmd.Args, Code: rep.Code, Signal: rep.Signal, Tail: out.tail()}
+		return &ExitError{Args: cmd.Args, Code: rep.Code, Signal: rep.Signal, OOM: u.oom, Peak: u.peak, Tail: out.tail()}
 	case out.err != nil:
 		return fmt.Errorf("keeping the output of %s: %w", cmd.Args[0], out.err)
 	}
@@ -116,7 +188,7 @@ func verdict(ctx context.Context, cmd Command, rep report, err error, out *outpu
 }
 
 func cloneFlags(network bool) uintptr {
-	flags := uintptr(syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS | syscall.CLONE_NEWCGROUP)
+	flags := uintptr(syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS)
 	if !network {
 		flags |= syscall.CLONE_NEWNET
 	}
@@ -131,7 +203,7 @@ type child struct {
 	output *os.File
 }
 
-func startChild(o *order, flags uintptr) (_ *child, err error) {
+func startChild(flags uintptr) (_ *child, err error) {
 	var theirs []*os.File
 	c := &child{}
 	defer func() {
@@ -156,7 +228,9 @@ func startChild(o *order, flags uintptr) (_ *child, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a sandbox: %w", err)
 	}
-	c.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{childName}, Env: []string{}, Dir: "/",
+	c.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{childName}, Dir: "/",
+		// Few threads: each takes a process id inside.
+		Env:    []string{"GOMAXPROCS=1", "GOGC=off"},
 		Stdout: outW, Stderr: outW, ExtraFiles: []*os.File{orders, statusW},
 		SysProcAttr: &syscall.SysProcAttr{Cloneflags: flags, Pdeathsig: syscall.SIGKILL, Setsid: true}}
 	if os.Geteuid() != 0 {
@@ -167,9 +241,14 @@ func startChild(o *order, flags uintptr) (_ *child, err error) {
 	if err := c.cmd.Start(); err != nil {
 		return nil, refused("starting a process in new namespaces", err)
 	}
-	// The child reads one JSON value; the pipe stays open as its sign of life.
-	go json.NewEncoder(c.life).Encode(o)
 	return c, nil
+}
+
+// order sends the child its orders, for which it waits. The pipe stays open as
+// a sign of life. A child that is gone is found out about by wait.
+func (c *child) order(o *order) {
+	b, _ := json.Marshal(o)
+	c.life.Write(b)
 }
 
 func (c *child) close() {
@@ -186,7 +265,7 @@ func (c *child) kill() { c.cmd.Process.Kill() }
 
 // endWith ends the child gently, then hard, when ctx ends. The returned func
 // waits until nothing more can happen to the child.
-func (c *child) endWith(ctx context.Context) (stop func()) {
+func (c *child) endWith(ctx context.Context, grace time.Duration) (stop func()) {
 	done := make(chan struct{})
 	finished := make(chan struct{})
 	go func() {

@@ -13,7 +13,7 @@ var memAvailable = regexp.MustCompile(`(?m)^MemAvailable:\s+(\d+) kB$`)
 // GPU and processors share one memory on a GB10: what a model holds is not
 // free. perJob 0 leaves most as it is.
 func Jobs(most int, perJob int64) int {
-	free, ok := freeMemory()
+	free, ok := FreeMemory()
 	return jobs(most, perJob, free, ok)
 }
 
@@ -24,8 +24,9 @@ func jobs(most int, perJob, free int64, known bool) int {
 	return max(most, 1)
 }
 
-// freeMemory is MemAvailable in bytes.
-func freeMemory() (int64, bool) {
+// FreeMemory is the memory in bytes that can be had on this host now without
+// pushing anything out (MemAvailable); false where the kernel does not tell.
+func FreeMemory() (int64, bool) {
 	b, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
 		return 0, false

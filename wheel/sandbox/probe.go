@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"regexp"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,13 +35,14 @@ func Probe(ctx context.Context) Report {
 		return r
 	}
 	o.Probe = true
-	c, err := startChild(o, cloneFlags(false))
+	c, err := startChild(cloneFlags(false))
 	if err != nil {
 		r.Namespaces = err
 		return r
 	}
 	defer c.close()
-	stop := c.endWith(ctx)
+	c.order(o)
+	stop := c.endWith(ctx, defaultGrace)
 	rep, err := c.wait(io.Discard)
 	stop()
 	switch {
@@ -71,6 +73,8 @@ func probeOverlay() error {
 	}
 	return unix.Close(fd)
 }
+
+var wholeMap = regexp.MustCompile(`^\s*0\s+0\s+4294967295\s*$`)
 
 // inUserNamespace says whether this process is root only in a namespace.
 func inUserNamespace() bool {

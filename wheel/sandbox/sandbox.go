@@ -25,13 +25,15 @@ type Sandbox struct {
 	// Root is the unpacked root file system (a host path), bound read-only.
 	// "/" means the host's own: of it only /usr and what links into it is seen.
 	Root string
-	// Scratch is a host directory on the file system that keeps the Changes of
-	// commands; others need none.
+	// Scratch is a host directory on the file system of the commands' Changes;
+	// commands without need none.
 	Scratch string
 	// Mode is Namespaces (or empty), or None.
 	Mode Mode
 	// Hostname inside; empty means "sparkwheel".
 	Hostname string
+
+	grace time.Duration // between SIGTERM and SIGKILL; 0 means ten seconds
 }
 
 // Mode is how a command is kept apart.
@@ -60,7 +62,14 @@ type Command struct {
 	Env    []string // the whole environment, "K=V"
 	Dir    string   // absolute, inside; empty means "/"
 	Mounts []Mount
-	// Network shares the host's network, for the fetch phase alone.
+	// Changes is an empty directory on the host that gets what the command
+	// changes in the root, as the upper layer of an overlay: whiteouts are
+	// character devices 0:0, opaque directories carry trusted.overlay.opaque, or
+	// user.overlay.opaque when the caller is not root. Empty keeps the root
+	// read-only.
+	Changes string
+	// Network shares the host's network, its loopback included, for the fetch
+	// phase alone.
 	Network bool
 	// Output gets stdout and stderr as they come; nil discards them.
 	Output io.Writer
@@ -78,10 +87,17 @@ type Command struct {
 	Umask int
 }
 
+func (c *Command) processes() int {
+	if c.Processes > 0 {
+		return c.Processes
+	}
+	return defaultProcesses
+}
+
 const (
 	defaultOutputLimit = 4 << 30
 	defaultProcesses   = 16384
-	grace              = 10 * time.Second
+	defaultGrace       = 10 * time.Second
 )
 
 // Run runs cmd and waits for its end, and that of every process it left
@@ -94,6 +110,9 @@ func (s *Sandbox) Run(ctx context.Context, cmd Command) error {
 	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("running %s: %w", cmd.Args[0], context.Cause(ctx))
+	}
+	if s.grace == 0 {
+		s = &Sandbox{Root: s.Root, Scratch: s.Scratch, Mode: s.Mode, Hostname: s.Hostname, grace: defaultGrace}
 	}
 	switch s.Mode {
 	case Namespaces, "":

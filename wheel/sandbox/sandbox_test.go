@@ -4,27 +4,40 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 )
 
 func TestMain(m *testing.M) {
 	Init()
+	if what := os.Getenv("SPARKWHEEL_TRY"); what != "" {
+		try(what)
+	}
 	os.Exit(m.Run())
 }
 
-// sh runs a shell script in a sandbox over the host's own system.
-func sh(t *testing.T, script string, change ...func(*Command)) (string, error) {
+const searchPath = "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+
+// run runs cmd in a sandbox over the host's own system and returns its output.
+// A host without namespaces skips the test.
+func run(t *testing.T, cmd Command) (string, error) {
 	t.Helper()
-	cmd := Command{Args: []string{"/bin/sh", "-c", script}, Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"}}
-	for _, c := range change {
-		c(&cmd)
-	}
 	var out bytes.Buffer
 	cmd.Output = &out
+	if cmd.Env == nil {
+		cmd.Env = []string{searchPath}
+	}
 	err := (&Sandbox{Root: "/"}).Run(t.Context(), cmd)
 	if n, ok := errors.AsType[*NamespaceError](err); ok {
 		t.Skipf("this host refuses namespaces: %v", n)
@@ -32,30 +45,255 @@ func sh(t *testing.T, script string, change ...func(*Command)) (string, error) {
 	return out.String(), err
 }
 
-func TestRunShowsFixedPlace(t *testing.T) {
-	t.Parallel()
-	work := t.TempDir()
-	got, err := sh(t, `umask; hostname; id -u; id -g; pwd; tty; env | sort; ls /; ls /dev; ls /proc/self/fd | wc -l; cat /proc/sys/kernel/hostname; echo $$; ip -br link 2>/dev/null || cat /proc/net/dev | tail -n +3 | cut -d: -f1; touch /build/x`,
-		func(c *Command) {
-			c.Mounts = []Mount{{Source: work, Target: "/build", Writable: true}}
-			c.Dir = "/build"
-			c.Env = append(c.Env, "K=V")
-		})
-	if err != nil {
-		t.Fatalf("%v\n%s", err, got)
+func sh(script string) []string { return []string{"/bin/sh", "-c", script} }
+
+// eachUser runs the test as it is, and when that is root, once more as nobody.
+func eachUser(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		test(t)
+		return
 	}
-	t.Log(got)
-	if _, err := os.Stat(filepath.Join(work, "x")); err != nil {
-		t.Error(err)
+	t.Run("root", test)
+	t.Run("nobody", func(t *testing.T) {
+		// t.TempDir lies in a directory that nobody may not enter.
+		dir, err := os.MkdirTemp("", "sparkwheel-nobody-*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		program := filepath.Join(dir, "test")
+		copyProgram(t, program)
+		if err := errors.Join(os.Chmod(dir, 0o755), os.Mkdir(dir+"/tmp", 0o755), os.Chown(dir+"/tmp", 65534, 65534)); err != nil {
+			t.Fatal(err)
+		}
+		name, _, _ := strings.Cut(t.Name(), "/")
+		cmd := exec.CommandContext(t.Context(), program, "-test.run=^"+name+"$", "-test.v", "-test.count=1")
+		cmd.Env = []string{searchPath, "HOME=" + dir + "/tmp", "TMPDIR=" + dir + "/tmp"}
+		cmd.Dir = dir
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "PASS: "+name) {
+			t.Errorf("as nobody: %v\n%s", err, out)
+		}
+	})
+}
+
+func copyProgram(t *testing.T, to string) {
+	t.Helper()
+	src, err := os.Open("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.Copy(dst, src)
+	if err := errors.Join(err, dst.Close()); err != nil {
+		t.Fatal(err)
 	}
 }
 
-func TestRunCancelled(t *testing.T) {
+func TestRunShowsOnePlace(t *testing.T) {
+	eachUser(t, func(t *testing.T) {
+		t.Parallel()
+		work := t.TempDir()
+		got, err := run(t, Command{
+			Args: sh(`umask; uname -n; id -u; id -g; pwd; echo pid $$; env | sort; cat /proc/net/dev | tail -n +3 | cut -d: -f1
+ls -d /[a-z]* | grep -v ^/lib; ls /dev; ls -l /proc/self/fd | wc -l; cat /etc/hosts; read x || echo no input; echo work > /build/made`),
+			Env: []string{searchPath, "K=V"}, Dir: "/build",
+			Mounts: []Mount{{Source: work, Target: "/build", Writable: true}},
+		})
+		if err != nil {
+			t.Fatalf("%v\n%s", err, got)
+		}
+		want := `0022
+sparkwheel
+0
+0
+/build
+pid 100
+K=V
+` + searchPath + `
+PWD=/build
+    lo
+/bin
+/build
+/dev
+/etc
+/proc
+/sbin
+/sys
+/tmp
+/usr
+fd
+full
+null
+ptmx
+pts
+random
+shm
+stderr
+stdin
+stdout
+urandom
+zero
+5
+127.0.0.1 localhost sparkwheel
+::1 localhost
+no input
+`
+		if _, err := os.Stat("/proc/sys/kernel/ns_last_pid"); err != nil {
+			want = strings.Replace(want, "pid 100\n", "", 1)
+			got = strings.Join(append(strings.SplitAfter(got, "\n")[:5], strings.SplitAfter(got, "\n")[6:]...), "")
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("inside (-want +got):\n%s", diff)
+		}
+		if b, err := os.ReadFile(filepath.Join(work, "made")); string(b) != "work\n" {
+			t.Errorf("the writable mount holds %q, %v", b, err)
+		}
+	})
+}
+
+func TestRunFailures(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	err := (&Sandbox{Root: "/"}).Run(ctx, Command{Args: []string{"/bin/sleep", "60"}})
-	if !errors.Is(err, context.DeadlineExceeded) && !strings.Contains(err.Error(), "namespaces") {
-		t.Errorf("Run = %v, want the deadline", err)
+	long := strings.Repeat("x", 100)
+	for name, tc := range map[string]struct {
+		script string
+		want   ExitError
+	}{
+		"code":   {"echo a; exit 7", ExitError{Code: 7, Tail: []byte("a")}},
+		"signal": {"kill -SEGV $$", ExitError{Code: 139, Signal: syscall.SIGSEGV, Tail: nil}},
+		"tail":   {"i=0; while [ $i -lt 100 ]; do echo " + long + " $i; i=$((i+1)); done; exit 1", ExitError{Code: 1, Tail: tailOf(long, 60, 100)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := run(t, Command{Args: sh(tc.script)})
+			got, ok := errors.AsType[*ExitError](err)
+			if !ok {
+				t.Fatalf("Run = %v, want an *ExitError", err)
+			}
+			tc.want.Args, tc.want.Peak = sh(tc.script), got.Peak
+			if diff := cmp.Diff(tc.want, *got, cmp.Comparer(func(a, b []byte) bool { return string(a) == string(b) })); diff != "" {
+				t.Errorf("ExitError (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if _, err := run(t, Command{Args: []string{"no-such-program"}}); err == nil || !strings.Contains(err.Error(), "no executable file no-such-program in PATH") {
+		t.Errorf("Run = %v", err)
+	}
+}
+
+func tailOf(text string, from, to int) []byte {
+	var lines []string
+	for i := from; i < to; i++ {
+		lines = append(lines, fmt.Sprintf("%s %d", text, i))
+	}
+	return []byte(strings.Join(lines, "\n"))
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]string{
+		"obeys":   `trap 'echo ended; exit 0' TERM; echo ready; sleep 60 & wait`,
+		"ignores": `trap '' TERM; echo ready; while :; do sleep 60; done`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			out := &signalWriter{text: "ready", found: cancel}
+			s := &Sandbox{Root: "/", grace: 300 * time.Millisecond}
+			err := s.Run(ctx, Command{Args: sh(script), Env: []string{searchPath}, Output: out})
+			if n, ok := errors.AsType[*NamespaceError](err); ok {
+				t.Skip(n)
+			}
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("Run = %v, want %v", err, context.Canceled)
+			}
+			if got := strings.Contains(out.got.String(), "ended"); got != (name == "obeys") {
+				t.Errorf("output %q", out.got.String())
+			}
+		})
+	}
+}
+
+// signalWriter calls found once text has been written.
+type signalWriter struct {
+	text  string
+	found func()
+	got   bytes.Buffer
+}
+
+func (w *signalWriter) Write(p []byte) (int, error) {
+	w.got.Write(p)
+	if strings.Contains(w.got.String(), w.text) {
+		w.found()
+	}
+	return len(p), nil
+}
+
+func TestRunShowsFixedLimits(t *testing.T) {
+	t.Parallel()
+	got, err := run(t, Command{Args: sh("nproc; cat /sys/devices/system/cpu/online; nice; ulimit -n; ulimit -c; ulimit -s"), CPUs: 1, Nice: 7})
+	if err != nil || got != "1\n0\n7\n16384\n0\n8192\n" {
+		t.Errorf("Run = %q, %v (this host has %d)", got, err, runtime.NumCPU())
+	}
+}
+
+func TestRunPlain(t *testing.T) {
+	t.Parallel()
+	source, at := t.TempDir(), filepath.Join(t.TempDir(), "deep", "at")
+	var out bytes.Buffer
+	s := &Sandbox{Mode: None}
+	err := s.Run(t.Context(), Command{Args: []string{"sh", "-c", "echo $K; echo x > made; exit 3"}, Dir: at, Env: []string{searchPath, "K=V"},
+		Mounts: []Mount{{Source: source, Target: at, Writable: true}}, Output: &out})
+	if e, ok := errors.AsType[*ExitError](err); !ok || e.Code != 3 || out.String() != "V\n" {
+		t.Errorf("Run = %v, output %q", err, out.String())
+	}
+	if _, err := os.Stat(filepath.Join(source, "made")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(at); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the link is still there: %v", err)
+	}
+}
+
+func TestRunPlainTakesTurns(t *testing.T) {
+	t.Parallel()
+	at := filepath.Join(t.TempDir(), "build")
+	// A killed command has left its link.
+	if err := os.Symlink(t.TempDir(), at); err != nil {
+		t.Fatal(err)
+	}
+	var g errgroup.Group
+	for range 3 {
+		source := t.TempDir()
+		g.Go(func() error {
+			return (&Sandbox{Mode: None}).Run(t.Context(), Command{Args: sh("[ ! -e mine ] && echo x > mine"), Dir: at,
+				Mounts: []Mount{{Source: source, Target: at, Writable: true}}})
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(at, nil, 0o644); err != nil {
+		t.Errorf("a link is left: %v", err)
+	}
+	err := (&Sandbox{Mode: None}).Run(t.Context(), Command{Args: sh("true"), Mounts: []Mount{{Source: t.TempDir(), Target: at}}})
+	if err == nil || !strings.Contains(err.Error(), "remove it, or build in the sandbox") {
+		t.Errorf("Run over a file = %v", err)
+	}
+}
+
+func BenchmarkRun(b *testing.B) {
+	s := &Sandbox{Root: "/"}
+	for b.Loop() {
+		if err := s.Run(b.Context(), Command{Args: []string{"/bin/true"}}); err != nil {
+			b.Skip(err)
+		}
 	}
 }

@@ -35,6 +35,10 @@ var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 64<<10
 // The caller closes it.
 func (a *Archive) Open(m *Member) io.ReadCloser {
 	c := &content{m: m, left: m.Size, crc: crc32.NewIEEE()}
+	if m.unreadable {
+		c.err = c.faultf("local-header", "cannot be read")
+		return c
+	}
 	raw := a.Raw(m)
 	if m.Method == Stored {
 		c.src = raw

@@ -1,7 +1,12 @@
 package zip
 
 import (
+	"bufio"
+	"cmp"
+	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -19,21 +24,23 @@ const (
 	extraUnicodePath = 0x7075
 )
 
-// readDirectory reads the central directory, which is bounded by maxDirectory.
+// readDirectory reads the entries of the central directory one by one.
 func (a *Archive) readDirectory(e end, report Report) error {
-	b := make([]byte, e.length)
-	if err := a.readAt(b, e.offset); err != nil {
-		return fmt.Errorf("reading the central directory: %w", err)
-	}
+	r := bufio.NewReaderSize(io.NewSectionReader(a.r, e.offset, e.length), 64<<10)
 	// The records bound the count better than what the archive claims.
-	a.Members = make([]Member, 0, min(e.entries, uint64(len(b)/entryLen)))
-	for len(b) > 0 {
-		m, n, err := parseEntry(b, report)
+	a.Members = make([]Member, 0, min(int64(e.entries), e.length/entryLen))
+	var buf []byte
+	for {
+		_, err := r.Peek(1)
+		if err == nil {
+			err = a.readEntry(r, &buf, report)
+		}
+		if err == io.EOF {
+			break
+		}
 		if err != nil {
 			return fmt.Errorf("reading entry %d of the central directory: %w", len(a.Members)+1, err)
 		}
-		b = b[n:]
-		a.Members = append(a.Members, m)
 	}
 	if uint64(len(a.Members)) != e.entries {
 		report("entry-count", "", fmt.Sprintf("the archive says that it has %d members; its directory has %d", e.entries, len(a.Members)))
@@ -41,17 +48,19 @@ func (a *Archive) readDirectory(e end, report Report) error {
 	return nil
 }
 
-func parseEntry(b []byte, report Report) (Member, int, error) {
-	if len(b) < entryLen || string(b[:4]) != entrySignature {
-		return Member{}, 0, fmt.Errorf("no entry where one should begin")
+// readEntry reads one entry; buf is used again for the next.
+func (a *Archive) readEntry(r io.Reader, buf *[]byte, report Report) error {
+	var b [entryLen]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil || string(b[:4]) != entrySignature {
+		return cmp.Or(unexpected(err), errors.New("no entry where one should begin"))
 	}
 	nameLen, extraLen, commentLen := int(le.Uint16(b[28:])), int(le.Uint16(b[30:])), int(le.Uint16(b[32:]))
-	n := entryLen + nameLen + extraLen + commentLen
-	if n > len(b) {
-		return Member{}, 0, fmt.Errorf("the entry is longer than the directory")
+	*buf = slices.Grow((*buf)[:0], nameLen+extraLen+commentLen)[:nameLen+extraLen+commentLen]
+	if _, err := io.ReadFull(r, *buf); err != nil {
+		return unexpected(err)
 	}
 	m := Member{
-		Name:       string(b[entryLen : entryLen+nameLen]),
+		Name:       string((*buf)[:nameLen]),
 		flags:      le.Uint16(b[8:]),
 		Method:     le.Uint16(b[10:]),
 		CRC32:      le.Uint32(b[16:]),
@@ -60,28 +69,38 @@ func parseEntry(b []byte, report Report) (Member, int, error) {
 		mode:       uint16(le.Uint32(b[38:]) >> 16),
 		header:     int64(le.Uint32(b[42:])),
 	}
-	disk := uint32(le.Uint16(b[34:]))
-	x, err := parseExtra(b[entryLen+nameLen : entryLen+nameLen+extraLen])
+	x, err := parseExtra((*buf)[nameLen : nameLen+extraLen])
 	if err != nil {
 		report("extra-field", m.Name, err.Error())
 	}
-	if err := x.widen(&m.Size, &m.Compressed, &m.header, &disk); err != nil {
+	if err := x.widen(&m.Size, &m.Compressed, &m.header); err != nil {
 		report("zip64", m.Name, err.Error())
 	}
-	if disk != 0 {
+	if le.Uint16(b[34:]) != 0 {
 		report("multi-disk", m.Name, "the member says that it is on another disk")
 	}
 	m.checkFlags(report)
 	m.checkName(x, report)
-	return m, n, nil
+	a.Members = append(a.Members, m)
+	return nil
+}
+
+// unexpected makes an end of the directory in the middle of an entry an error.
+func unexpected(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return errors.New("the entry is longer than the directory")
+	}
+	return err
 }
 
 func (m *Member) checkFlags(report Report) {
 	if m.flags&(flagEncrypted|flagStrong|flagMasked) != 0 {
 		report("encrypted", m.Name, "the member is encrypted")
+		m.unreadable = true
 	}
 	if m.flags&flagPatched != 0 {
 		report("compression-method", m.Name, "the member is compressed patched data")
+		m.unreadable = true
 	}
 	switch m.Method {
 	case Deflate, Zstd:
@@ -91,6 +110,7 @@ func (m *Member) checkFlags(report Report) {
 		}
 	default:
 		report("compression-method", m.Name, fmt.Sprintf("compression method %d is none of stored, deflate, zstd", m.Method))
+		m.unreadable = true
 	}
 }
 
@@ -119,6 +139,7 @@ type extra struct {
 
 func parseExtra(b []byte) (extra, error) {
 	var x extra
+	var path bool
 	for len(b) >= 4 {
 		id, n := le.Uint16(b), int(le.Uint16(b[2:]))
 		if 4+n > len(b) {
@@ -127,12 +148,12 @@ func parseExtra(b []byte) (extra, error) {
 		body := b[4 : 4+n]
 		b = b[4+n:]
 		switch {
-		case id == extraZip64 && x.zip64 != nil:
-			return x, fmt.Errorf("two zip64 extra fields")
+		case id == extraZip64 && x.zip64 != nil, id == extraUnicodePath && path:
+			return x, fmt.Errorf("two extra fields %#04x", id)
 		case id == extraZip64:
 			x.zip64 = body
 		case id == extraUnicodePath && n > 5:
-			x.unicodePath = string(body[5:])
+			path, x.unicodePath = true, string(body[5:])
 		}
 	}
 	// Alignment tools pad with fewer than four zero bytes.
@@ -144,29 +165,43 @@ func parseExtra(b []byte) (extra, error) {
 	return x, nil
 }
 
-// widen replaces the values that stand for "see the zip64 extra field", which
-// holds only those, in this order.
-func (x extra) widen(size, compressed, header *int64, disk *uint32) error {
-	b := x.zip64
-	for _, v := range []*int64{size, compressed, header} {
-		if v == nil || *v != 0xffffffff {
-			continue
-		}
-		if len(b) < 8 {
-			// Exactly 4 GiB - 1 without a zip64 field is what it says.
-			if x.zip64 == nil {
-				continue
-			}
-			return fmt.Errorf("the zip64 extra field is too short")
-		}
-		wide := le.Uint64(b)
-		if wide > 1<<62 {
-			return fmt.Errorf("the zip64 extra field says %d bytes", wide)
-		}
-		*v, b = int64(wide), b[8:]
+// widen replaces the values that say "see the zip64 extra field". That holds
+// only those, or, as some writers have it, all of them up to the last; then
+// the others must agree.
+func (x extra) widen(values ...*int64) error {
+	if x.zip64 == nil {
+		return nil // 4 GiB - 1 is then what it says
 	}
-	if disk != nil && *disk == 0xffff && len(b) >= 4 {
-		*disk = le.Uint32(b)
+	wide := make([]int64, len(x.zip64)/8)
+	for i := range wide {
+		v := le.Uint64(x.zip64[8*i:])
+		if v > 1<<62 {
+			return fmt.Errorf("the zip64 extra field says %d bytes", v)
+		}
+		wide[i] = int64(v)
+	}
+	var asked []*int64
+	for _, v := range values {
+		if *v == 0xffffffff {
+			asked = append(asked, v)
+		}
+	}
+	rest := len(x.zip64) % 8
+	switch {
+	case len(wide) == len(asked):
+	case len(wide) > len(asked) && len(wide) <= len(values):
+		asked = values[:len(wide)]
+	default:
+		return fmt.Errorf("the zip64 extra field has %d bytes for %d values", len(x.zip64), len(asked))
+	}
+	if rest != 0 {
+		return fmt.Errorf("the zip64 extra field has %d bytes for %d values", len(x.zip64), len(asked))
+	}
+	for i, v := range asked {
+		if *v != 0xffffffff && *v != wide[i] {
+			return fmt.Errorf("the zip64 extra field says %d where the header says %d", wide[i], *v)
+		}
+		*v = wide[i]
 	}
 	return nil
 }

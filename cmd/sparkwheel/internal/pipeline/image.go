@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"testing/fstest"
@@ -19,6 +20,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/install"
+	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
 // Result is what a build made.
@@ -26,8 +28,12 @@ type Result struct {
 	Wheels  []*Wheel
 	Record  *Record
 	Commits map[string]string // marker file -> text
-	Image   v1.Image          // nil when only wheels were asked for
-	Layers  []Layer
+	// Constraints holds every distribution of the image, and what a shim stands
+	// in for, at its version.
+	Constraints string
+	Allowed     []truth.Fault // faults accepted by name, of an image without a record
+	Image       v1.Image      // nil when only wheels were asked for
+	Layers      []Layer
 }
 
 // Layer is a layer of the image that this build made.
@@ -37,36 +43,25 @@ type Layer struct {
 }
 
 // Build adds the stages that make the lock's wheels and, with image, the image.
-// names are the recipe's wheels to make; nil means all.
-func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool) (*stage.Stage[*Result], error) {
-	platform, err := env.hostPlatform(r)
+// names are the recipe's wheels to make; nil means all. strict judges the image.
+func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool, strict Strictness) (*stage.Stage[*Result], error) {
+	b, err := newBuilding(g, env, r, l)
 	if err != nil {
 		return nil, err
 	}
-	base := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
-		return unpackedBase(ctx, env, l.Base.Reference, l.Base.Digest, platform, run)
-	})
-	uv := stage.Add(g, "uv", func(ctx context.Context, run *stage.Run) (Tool, error) {
-		return fetchUV(ctx, env, l.UV, platform, run)
-	})
-	b := &building{env: env, recipe: r, lock: l, base: base, uv: uv, trees: map[string]*stage.Stage[*Tree]{}}
-	needs := []stage.Need{base}
-	for _, w := range r.Wheels {
-		if names != nil && !slices.Contains(names, w.Name) {
-			continue
-		}
-		s, err := b.add(g, w)
-		if err != nil {
-			return nil, err
-		}
-		needs = append(needs, s)
+	needs, err := b.addWheels(g, names)
+	if err != nil {
+		return nil, err
 	}
 	return stage.Add(g, "image", func(ctx context.Context, run *stage.Run) (*Result, error) {
 		res := b.result()
 		if !image {
 			return res, nil
 		}
-		return res, assemble(ctx, env, r, l, base.Value(), res, run)
+		if err := b.judge(strict, res, run); err != nil {
+			return nil, err
+		}
+		return res, assemble(ctx, env, r, l, b.base.Value(), res, run)
 	}, needs...), nil
 }
 
@@ -78,7 +73,44 @@ type building struct {
 	base   *stage.Stage[*Base]
 	uv     *stage.Stage[Tool]
 	trees  map[string]*stage.Stage[*Tree]
-	wheels []*stage.Stage[madeWheel]
+	wheels []namedWheel
+}
+
+// namedWheel is the stage that makes a wheel.
+type namedWheel struct {
+	name  string
+	stage *stage.Stage[madeWheel]
+}
+
+func newBuilding(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*building, error) {
+	platform, err := env.hostPlatform(r)
+	if err != nil {
+		return nil, err
+	}
+	b := &building{env: env, recipe: r, lock: l, trees: map[string]*stage.Stage[*Tree]{}}
+	b.base = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
+		return unpackedBase(ctx, env, l.Base.Reference, l.Base.Digest, platform, run)
+	})
+	b.uv = stage.Add(g, "uv", func(ctx context.Context, run *stage.Run) (Tool, error) {
+		return fetchUV(ctx, env, l.UV, platform, run)
+	})
+	return b, nil
+}
+
+// addWheels adds the stages of the wheels named; nil means every one.
+func (b *building) addWheels(g *stage.Graph, names []string) ([]stage.Need, error) {
+	needs := []stage.Need{b.base}
+	for _, w := range b.recipe.Wheels {
+		if names != nil && !slices.Contains(names, w.Name) {
+			continue
+		}
+		s, err := b.add(g, w)
+		if err != nil {
+			return nil, err
+		}
+		needs = append(needs, s)
+	}
+	return needs, nil
 }
 
 type madeWheel struct {
@@ -124,11 +156,11 @@ func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
 		if err != nil {
 			return madeWheel{}, err
 		}
-		plan := buildPlan{w, *src, *locked, tree.Value(), b.base.Value(), b.uv.Value(), all}
+		plan := buildPlan{w, *src, *locked, tree.Value(), b.base.Value(), b.uv.Value(), all, b.env.Sandbox}
 		made, err := plan.build(ctx, b.env, run)
 		return madeWheel{plan, made}, err
 	}, tree, b.base, b.uv)
-	b.wheels = append(b.wheels, s)
+	b.wheels = append(b.wheels, namedWheel{w.Name, s})
 	return s, nil
 }
 
@@ -141,7 +173,7 @@ func (b *building) result() *Result {
 		}
 	}
 	for _, s := range b.wheels {
-		made := s.Value()
+		made := s.stage.Value()
 		res.Wheels = append(res.Wheels, made.wheel)
 		res.Record.Wheels = append(res.Record.Wheels, recordWheel(made.plan, made.wheel))
 	}
@@ -205,13 +237,20 @@ func layerKey(name, sum string, s install.Scheme) store.Key {
 	return store.NewHash("layer "+name).Field("form", "1").Field("wheel", sum).Field("scheme", jsonText(s)).Key()
 }
 
+// constraintsPath is where the image holds its distributions' versions: pip and
+// uv read it, so that a later installation cannot replace what was built.
+const constraintsPath = "workspace/constraints.txt"
+
 // recordLayer is the small layer that says what the image is made of.
 func recordLayer(ctx context.Context, env Env, res *Result) (*layer.Blob, error) {
 	record, err := res.Record.JSON()
 	if err != nil {
 		return nil, err
 	}
-	files := fstest.MapFS{"workspace/build.json": {Data: record, Mode: 0o644}}
+	files := fstest.MapFS{
+		"workspace/build.json": {Data: record, Mode: 0o644},
+		constraintsPath:        {Data: []byte(res.Constraints), Mode: 0o644},
+	}
 	for name, text := range res.Commits {
 		files["workspace/wheels/"+name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	}
@@ -239,8 +278,10 @@ func imageConfig(r *recipe.Recipe, l *recipe.Lock) layer.Config {
 		WorkDir: r.Image.WorkDir, Entrypoint: r.Image.Entrypoint, Cmd: r.Image.Cmd,
 		Labels: map[string]string{}, Created: newest(l),
 	}
-	for _, k := range sortedKeys(r.Image.Environment) {
-		c.Env = append(c.Env, k+"="+r.Image.Environment[k])
+	environment := map[string]string{"PIP_CONSTRAINT": "/" + constraintsPath, "UV_CONSTRAINT": "/" + constraintsPath}
+	maps.Copy(environment, r.Image.Environment)
+	for _, k := range sortedKeys(environment) {
+		c.Env = append(c.Env, k+"="+environment[k])
 	}
 	for k, v := range r.Image.Labels {
 		c.Labels[k] = v

@@ -131,7 +131,7 @@ func (p *planning) wheel(r *recipe.Recipe, w recipe.Wheel, tree store.Key, base 
 	}
 	src, _ := r.Source(w.Source)
 	locked, _ := p.lock.Source(w.Source)
-	plan := buildPlan{w, *src, *locked, &Tree{Key: tree.String()}, base, uv, all}
+	plan := buildPlan{w, *src, *locked, &Tree{Key: tree.String()}, base, uv, all, p.env.Sandbox}
 	step := p.look("wheel "+w.Name, store.Stage, plan.key())
 	if !step.Hit {
 		step.BytesToFetch = p.missing(all)

@@ -204,6 +204,13 @@ func (s *resolving) lock(p v1.Platform, uv []recipe.LockedFile, sets []*stage.St
 	return l
 }
 
+// Buildable says, as a *PlatformError, that a recipe is for another platform
+// than this host's.
+func (e Env) Buildable(r *recipe.Recipe) error {
+	_, err := e.hostPlatform(r)
+	return err
+}
+
 // hostPlatform is the recipe's platform, which must be this host's: upstream
 // code runs in the build, and nothing here emulates a processor.
 func (e Env) hostPlatform(r *recipe.Recipe) (v1.Platform, error) {

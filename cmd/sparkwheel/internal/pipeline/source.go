@@ -17,6 +17,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/git/patch"
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/requirements/rewrite"
 	"github.com/sparkwheel/sparkwheel/requirements/version"
@@ -45,18 +46,6 @@ type Patch struct {
 }
 
 func (p Prepared) dirty() bool { return len(p.Changes)+len(p.Patches) > 0 }
-
-// rules are the recipe's rewrite rules as the requirements room takes them.
-func rules(r recipe.Rewrite) (rewrite.Rules, error) {
-	out := rewrite.Rules{Files: r.Files, MustMatch: r.MustMatch}
-	for _, d := range r.Drop {
-		out.Rules = append(out.Rules, requirements.Rule{Drop: d})
-	}
-	for _, name := range sortedKeys(r.Pin) {
-		out.Rules = append(out.Rules, requirements.Rule{Pin: requirements.Normalize(name), To: r.Pin[name]})
-	}
-	return out, nil
-}
 
 // prepare makes a commit's tree as the recipe wants it, once for each commit
 // and set of instructions.
@@ -114,11 +103,8 @@ func readPatches(dir string, files []string) ([]namedPatch, error) {
 }
 
 func fillTree(ctx context.Context, env Env, src recipe.Source, c git.Commit, patches []namedPatch, dir string, r *stage.Run) error {
-	if err := env.Mirrors.Fetch(ctx, src.Git.URL, c, src.Git.Ref, r); err != nil {
-		return err
-	}
 	treeDir := filepath.Join(dir, "tree")
-	opt := git.CheckoutOptions{Submodules: src.Submodules, Jobs: env.Jobs}
+	opt := git.CheckoutOptions{Submodules: src.Submodules, Ref: src.Git.Ref, Jobs: env.Jobs}
 	tree, err := env.Mirrors.Checkout(ctx, src.Git.URL, c, treeDir, opt, r)
 	if err != nil {
 		return err
@@ -129,6 +115,9 @@ func fillTree(ctx context.Context, env Env, src recipe.Source, c git.Commit, pat
 	}
 	defer root.Close()
 	done := Prepared{Hash: tree.Hash, Submodules: tree.Submodules}
+	if err := done.patch(root, patches); err != nil {
+		return fmt.Errorf("source %s: %w", src.Name, err)
+	}
 	if err := done.rewrite(root, src.Rewrite); err != nil {
 		return fmt.Errorf("source %s: %w", src.Name, err)
 	}
@@ -138,10 +127,26 @@ func fillTree(ctx context.Context, env Env, src recipe.Source, c git.Commit, pat
 	return os.WriteFile(filepath.Join(dir, "prepared.json"), []byte(jsonText(done)), 0o644)
 }
 
+// patch applies the patches in their order. One that the tree has already is
+// an error too: a recipe says what is needed, and that one is needed no more.
+func (p *Prepared) patch(root *os.Root, patches []namedPatch) error {
+	for _, one := range patches {
+		parsed, err := patch.Parse(one.file, one.text)
+		if err != nil {
+			return err
+		}
+		if err := parsed.Apply(root); err != nil {
+			return err
+		}
+		p.Patches = append(p.Patches, Patch{one.file, one.sha256})
+	}
+	return nil
+}
+
 func (p *Prepared) rewrite(root *os.Root, rw recipe.Rewrite) error {
-	rs, err := rules(rw)
-	if err != nil || len(rs.Rules) == 0 {
-		return err
+	rs := rw.Rules()
+	if len(rs.Rules) == 0 {
+		return nil
 	}
 	result, err := rewrite.Tree(root, rs)
 	if err != nil {

@@ -9,20 +9,31 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 )
 
-// every is how often a line tells of a stage's progress.
-const every = 10 * time.Second
+// How often a line tells of a stage's progress, and how often one line of its
+// log shows that it lives: CI services end what is silent for ten minutes.
+const (
+	everyProgress = 10 * time.Second
+	everyLog      = time.Minute
+)
 
 type lines struct {
-	w     io.Writer
-	told  map[string]time.Duration // when a stage's progress was last told
-	where map[string]stage.Event   // the last progress
-	err   error
+	w       io.Writer
+	verbose bool
+	told    map[string]time.Duration // when a stage was last told of
+	where   map[string]stage.Event   // the last progress
+	hit     map[string]bool
+	err     error
 }
 
 // Lines shows events as lines of text, without colours or movement: for pipes,
-// files and CI. Log lines are shown too; progress every ten seconds only.
-func Lines(w io.Writer) Display {
-	return &lines{w: w, told: map[string]time.Duration{}, where: map[string]stage.Event{}}
+// files and CI. Progress is told every ten seconds; of the log, all lines when
+// verbose, else one a minute.
+func Lines(w io.Writer, verbose bool) Display {
+	return newLines(w, verbose)
+}
+
+func newLines(w io.Writer, verbose bool) *lines {
+	return &lines{w: w, verbose: verbose, told: map[string]time.Duration{}, where: map[string]stage.Event{}, hit: map[string]bool{}}
 }
 
 func (l *lines) Report(e stage.Event) {
@@ -30,24 +41,38 @@ func (l *lines) Report(e stage.Event) {
 	case stage.Start:
 		l.printf("%s: started\n", e.Stage)
 	case stage.Log:
-		l.printf("%s | %s\n", e.Stage, e.Text)
+		if l.verbose || l.due(e, everyLog) {
+			l.printf("%s | %s\n", e.Stage, e.Text)
+		}
 	case stage.Note:
 		l.printf("%s: %s\n", e.Stage, e.Text)
 	case stage.Hit:
+		l.hit[e.Stage] = true
 		l.printf("%s: in the store: %s\n", e.Stage, e.Text)
 	case stage.Progress:
 		l.where[e.Stage] = e
-		if e.Elapsed-l.told[e.Stage] >= every {
-			l.told[e.Stage] = e.Elapsed
+		if l.due(e, everyProgress) {
 			l.printf("%s: %s\n", e.Stage, amount(e))
 		}
 	case stage.Done:
+		if l.hit[e.Stage] {
+			return // said already
+		}
 		l.printf("%s: done in %s%s\n", e.Stage, Duration(e.Elapsed), l.total(e.Stage))
 	case stage.Failed:
 		l.printf("%s: FAILED after %s: %s\n", e.Stage, Duration(e.Elapsed), e.Text)
 	case stage.Canceled:
 		l.printf("%s: stopped after %s\n", e.Stage, Duration(e.Elapsed))
 	}
+}
+
+// due is whether a stage was not told of for so long.
+func (l *lines) due(e stage.Event, every time.Duration) bool {
+	if e.Elapsed-l.told[e.Stage] < every {
+		return false
+	}
+	l.told[e.Stage] = e.Elapsed
+	return true
 }
 
 // total is what a stage moved in all, when it told.

@@ -73,6 +73,7 @@ func play(t *testing.T, d progress.Display) {
 		fmt.Fprintln(r, "[1/2] Building <csrc/a.cu>")
 		fmt.Fprintln(r, "\x1b[31merror\x1b[0m: no such header")
 		time.Sleep(90 * time.Second)
+		fmt.Fprintln(r, "1 error generated.")
 		return 0, errors.New("running ninja: exit status 1")
 	}, git)
 	if err := g.Run(t.Context(), 4, d); err == nil {
@@ -84,11 +85,13 @@ func play(t *testing.T, d progress.Display) {
 }
 
 func TestLines(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		play(t, progress.Lines(&out))
-		golden(t, "progress_lines.txt", out.String())
-	})
+	for name, verbose := range map[string]bool{"progress_lines.txt": false, "progress_verbose.txt": true} {
+		synctest.Test(t, func(t *testing.T) {
+			var out bytes.Buffer
+			play(t, progress.Lines(&out, verbose))
+			golden(t, name, out.String())
+		})
+	}
 }
 
 func TestJSON(t *testing.T) {
@@ -113,7 +116,7 @@ func TestJSON(t *testing.T) {
 func TestTerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		play(t, progress.Terminal(&out, 60))
+		play(t, progress.Terminal(&out, 60, false))
 		golden(t, "progress_terminal.txt", screen(out.String()))
 	})
 }
@@ -123,7 +126,7 @@ func TestTerminal(t *testing.T) {
 func screen(text string) string {
 	var lines []string
 	for {
-		before, after, found := strings.Cut(text, "\x1b[")
+		before, after, found := strings.Cut(text, "\r\x1b[")
 		lines = append(lines, strings.SplitAfter(before, "\n")...)
 		for len(lines) > 0 && lines[len(lines)-1] == "" {
 			lines = lines[:len(lines)-1]
@@ -142,8 +145,7 @@ func screen(text string) string {
 
 func TestDisplaysReportLostOutput(t *testing.T) {
 	t.Parallel()
-	for name, display := range map[string]func(io.Writer) progress.Display{"lines": progress.Lines, "json": progress.JSON} {
-		d := display(full{})
+	for name, d := range map[string]progress.Display{"lines": progress.Lines(full{}, false), "json": progress.JSON(full{})} {
 		d.Report(stage.Event{Kind: stage.Note, Text: "x"})
 		if err := d.Close(); !errors.Is(err, io.ErrShortWrite) {
 			t.Errorf("%s: Close: %v", name, err)

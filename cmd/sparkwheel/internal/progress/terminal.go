@@ -26,10 +26,11 @@ type terminal struct {
 
 // Terminal shows events on a terminal: a moving line for each stage that runs
 // (how far, or the last line of its log), above them a line for each that
-// ended. width counts where w is not itself a terminal.
-func Terminal(w io.Writer, width int) Display {
-	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(width), mpb.WithAutoRefresh(), mpb.ForceTTY())
-	t := &terminal{p: p, lines: Lines(p).(*lines), bars: map[string]*bar{}, foot: &foot{began: time.Now()}}
+// ended, and the whole log when verbose. width counts where w is not itself a
+// terminal.
+func Terminal(w io.Writer, width int, verbose bool) Display {
+	p := mpb.New(mpb.WithConsoleWriter(newConsole(w)), mpb.WithWidth(width), mpb.WithAutoRefresh())
+	t := &terminal{p: p, lines: newLines(p, verbose), bars: map[string]*bar{}, foot: &foot{began: time.Now()}}
 	// Text written above the bars reaches the screen when a bar is drawn, the
 	// last of it when the last bar ends: so one bar lives from first to last.
 	t.foot.Bar = t.add(math.MaxInt, t.foot.draw)
@@ -64,7 +65,9 @@ func (t *terminal) Report(e stage.Event) {
 		return
 	case stage.Log:
 		b.hear(e)
-		return
+		if !t.lines.verbose {
+			return
+		}
 	case stage.Progress:
 		b.hear(e)
 		t.lines.where[e.Stage] = e

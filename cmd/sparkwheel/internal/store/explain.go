@@ -39,7 +39,7 @@ func (c Change) String() string {
 // from the entry of the same salt that is most like it (the newest, where
 // several are). It changes nothing.
 func (s Store) Explain(kind string, key Key) Explanation {
-	rec, err := s.check(context.Background(), kind, key, false)
+	rec, _, err := s.check(context.Background(), kind, key, false)
 	switch {
 	case err == nil:
 		return Explanation{Hit: true, Seconds: rec.Seconds, Size: rec.Size}

@@ -1,0 +1,431 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sparkwheel/sparkwheel/git/gittest"
+)
+
+// workshop is a place where the real program builds a small real project from a
+// real git server, on a Debian base, with requirements from the Python index.
+type workshop struct {
+	t       *testing.T
+	dir     string // readable by everyone
+	program string
+	git     *httptest.Server
+	base    string
+}
+
+// debianBase makes the base once a test run.
+var debianBase = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "sparkwheel-base-*")
+	if err != nil {
+		return "", err
+	}
+	base := filepath.Join(dir, "base.tar")
+	cmd := exec.Command("mmdebstrap", "--variant=minbase", "--include=python3", "bookworm", base)
+	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1780272000")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", errors.Join(err, errors.New(string(out)))
+	}
+	return base, errors.Join(os.Chmod(dir, 0o755), os.Chmod(base, 0o644))
+})
+
+func openWorkshop(t *testing.T) *workshop {
+	t.Helper()
+	if os.Getenv("SPARKWHEEL_E2E") == "" {
+		t.Skip("needs root, mmdebstrap and the Python index: set SPARKWHEEL_E2E=1")
+	}
+	if os.Getuid() != 0 {
+		t.Skip("needs root, to build as root and as an ordinary user")
+	}
+	base, err := debianBase()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "sparkwheel-e2e-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	w := &workshop{t: t, dir: dir, base: base, program: filepath.Join(dir, "sparkwheel")}
+	w.must(os.Chmod(dir, 0o755))
+	w.command("", "go", "build", "-o", w.program, ".").mustRun()
+	w.repository()
+	h, err := gittest.Handler(filepath.Join(dir, "git"))
+	w.must(err)
+	w.git = httptest.NewServer(h)
+	t.Cleanup(w.git.Close)
+	w.write("recipe.toml", workshopRecipe)
+	return w
+}
+
+const workshopRecipe = `
+[target]
+platform = "host"
+python = "base"
+[base]
+image = "docker.io/library/python:3.12-slim-bookworm"
+[tools]
+uv = "0.13.9"
+[[source]]
+name = "alpha"
+url = "https://example.com/org/alpha.git"
+ref = "v1.4"
+version = "tag"
+marker = ".alpha-commit"
+[source.rewrite]
+drop = ["triton", "flashinfer-*"]
+pin = { torch = "==2.11.0" }
+files = ["requirements/**"]
+[[source]]
+name = "beta"
+url = "https://example.com/org/beta.git"
+ref = "main"
+version = "2.0"
+[[wheel]]
+name = "alpha"
+source = "alpha"
+distribution = "alpha"
+environment = { ALPHA_VERSION = "{version}" }
+[[wheel]]
+name = "beta"
+source = "beta"
+distribution = "beta"
+[image]
+workdir = "/workspace"
+`
+
+func (w *workshop) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *workshop) write(name, text string) {
+	w.t.Helper()
+	path := filepath.Join(w.dir, name)
+	w.must(os.MkdirAll(filepath.Dir(path), 0o755))
+	w.must(os.WriteFile(path, []byte(text), 0o644))
+}
+
+// repository makes the upstream projects, with fixed commits.
+func (w *workshop) repository() {
+	w.t.Helper()
+	w.write("git/org/alpha.git/pyproject.toml", "[build-system]\nrequires = [\"setuptools>=77\"]\nbuild-backend = \"setuptools.build_meta\"\n")
+	w.write("git/org/alpha.git/setup.py", "import os\nfrom setuptools import setup\nlines = [l.strip() for l in open('requirements/common.txt') if l.strip() and l[0] != '#']\n"+
+		"setup(name='alpha', version=os.environ['ALPHA_VERSION'], packages=['alpha'], install_requires=lines, entry_points={'console_scripts': ['alpha = alpha:main']})\n")
+	w.write("git/org/alpha.git/alpha/__init__.py", "def main():\n    print('alpha runs')\n")
+	w.write("git/org/alpha.git/requirements/common.txt", "# torch is pinned upstream\ntorch==2.10.0\ntriton\ntriton-kernels\nflashinfer-python==0.6.11\n")
+	w.write("git/org/beta.git/pyproject.toml", "[build-system]\nrequires = [\"setuptools>=77\"]\nbuild-backend = \"setuptools.build_meta\"\n[project]\nname = \"beta\"\nversion = \"2.0\"\n[tool.setuptools]\npy-modules = [\"beta\"]\n")
+	w.write("git/org/beta.git/beta.py", "import time\n")
+	for _, name := range []string{"alpha", "beta"} {
+		dir := filepath.Join(w.dir, "git/org", name+".git")
+		for _, args := range [][]string{
+			{"init", "-q", "-b", "main"}, {"add", "-A", "-f"}, {"commit", "-q", "-m", "one"}, {"tag", "v1.4"},
+			{"config", "uploadpack.allowFilter", "true"}, {"config", "uploadpack.allowAnySHA1InWant", "true"},
+		} {
+			c := w.command("", "git", append([]string{"-C", dir}, args...)...)
+			c.Env = append(c.Env, "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_AUTHOR_DATE=2026-06-03T12:00:00Z",
+				"GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com", "GIT_COMMITTER_DATE=2026-06-03T12:00:00Z")
+			c.mustRun()
+		}
+	}
+}
+
+// running is a command with what it printed.
+type running struct {
+	*exec.Cmd
+	t              *testing.T
+	stdout, stderr bytes.Buffer
+}
+
+func (w *workshop) command(user, name string, args ...string) *running {
+	c := &running{t: w.t}
+	if user != "" {
+		args = append([]string{"--reuid=" + user, "--regid=nogroup", "--clear-groups", "--", name}, args...)
+		name = "setpriv"
+	}
+	c.Cmd = exec.CommandContext(w.t.Context(), name, args...)
+	c.Env = os.Environ()
+	c.Stdout, c.Stderr = &c.stdout, &c.stderr
+	return c
+}
+
+func (c *running) mustRun() string {
+	c.t.Helper()
+	if err := c.Run(); err != nil {
+		c.t.Fatalf("%s: %v\n%s", c.Args, err, c.stderr.String())
+	}
+	return strings.TrimSpace(c.stdout.String())
+}
+
+// wantCode runs a command that must end with that code and say so.
+func (c *running) wantCode(code int, says ...string) {
+	c.t.Helper()
+	err := c.Run()
+	if got := c.ProcessState.ExitCode(); got != code {
+		c.t.Fatalf("%s ended with %d (%v), want %d\n%s", c.Args, got, err, code, c.stderr.String())
+	}
+	for _, s := range says {
+		if !strings.Contains(c.stderr.String(), s) {
+			c.t.Errorf("%s does not say %q:\n%s", c.Args, s, c.stderr.String())
+		}
+	}
+}
+
+// sparkwheel is the program with the workshop's recipe and git server.
+func (w *workshop) sparkwheel(user, place, command string, args ...string) *running {
+	dir := filepath.Join(w.dir, place)
+	w.must(os.MkdirAll(dir, 0o777))
+	w.must(os.Chmod(dir, 0o777))
+	all := append([]string{command, "-r", filepath.Join(w.dir, "recipe.toml"), "--store", filepath.Join(dir, "store"),
+		"--mirror", "https://example.com/=" + w.git.URL + "/", "--progress", "plain"}, args...)
+	c := w.command(user, w.program, all...)
+	c.Dir = dir
+	c.Env = append(c.Env, "HOME="+dir)
+	return c
+}
+
+func TestE2EBuildIsTheSameEverywhere(t *testing.T) {
+	w := openWorkshop(t)
+	want := w.sparkwheel("", "root", "build", "--base", "tar:"+w.base, "-o", "out").mustRun()
+	if !strings.HasPrefix(want, "sha256:") {
+		t.Fatalf("build printed %q", want)
+	}
+	w.wheelsAreRight(filepath.Join(w.dir, "root/out"))
+
+	user := w.sparkwheel("nobody", "nobody", "build", "--base", "tar:"+w.base, "-o", "out", "-j", "1")
+	user.Env = append(user.Env, "LC_ALL=de_DE.UTF-8", "TZ=Asia/Tokyo", "PYTHONHASHSEED=7")
+	if got := user.mustRun(); got != want {
+		t.Errorf("as an ordinary user the digest is %s, as root %s", got, want)
+	}
+
+	bundle := filepath.Join(w.dir, "bundle")
+	w.sparkwheel("", "root", "fetch", "--lock", "out/sparkwheel.lock", "--bundle", bundle).mustRun()
+	sums := w.command("", "sha256sum", "--quiet", "-c", "SHA256SUMS")
+	sums.Dir = bundle
+	sums.mustRun()
+	w.git.Close()
+	args := []string{"-r", filepath.Join(bundle, "recipe.toml"), "--store", bundle, "--lock", filepath.Join(bundle, "sparkwheel.lock"), "--progress", "none"}
+	offline := append([]string{"-n", "strace", "-f", "-qq", "-e", "trace=connect", "-o", filepath.Join(w.dir, "connects"), w.program, "build", "--offline", "-o", filepath.Join(w.dir, "offline")}, args...)
+	if got := w.command("", "unshare", offline...).mustRun(); got != want {
+		t.Errorf("offline from the bundle the digest is %s, online %s", got, want)
+	}
+	connects, err := os.ReadFile(filepath.Join(w.dir, "connects"))
+	w.must(err)
+	if bytes.Contains(connects, []byte("AF_INET")) {
+		t.Errorf("the offline build tried to connect:\n%s", connects)
+	}
+	w.nothingToDo(args, want)
+}
+
+// nothingToDo checks that a build that has everything in the store opens no
+// network socket at all and that the plan says so.
+func (w *workshop) nothingToDo(args []string, want string) {
+	w.t.Helper()
+	log := filepath.Join(w.dir, "sockets")
+	again := append([]string{"-f", "-qq", "-e", "trace=socket", "-o", log, w.program, "build", "--offline", "-o", filepath.Join(w.dir, "offline")}, args...)
+	if got := w.command("", "strace", again...).mustRun(); got != want {
+		w.t.Errorf("built again, the digest is %s, want %s", got, want)
+	}
+	sockets, err := os.ReadFile(log)
+	w.must(err)
+	if bytes.Contains(sockets, []byte("AF_INET")) {
+		w.t.Errorf("--offline opened a network socket:\n%s", sockets)
+	}
+	plan := w.command("", w.program, append([]string{"plan"}, args...)...).mustRun()
+	if plan != "nothing to do: every stage is in the store" {
+		w.t.Errorf("plan after a build says %q", plan)
+	}
+}
+
+// wheelsAreRight looks at what the build left for the user.
+func (w *workshop) wheelsAreRight(out string) {
+	w.t.Helper()
+	var names []string
+	entries, err := os.ReadDir(filepath.Join(out, "wheels"))
+	w.must(err)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if diff := cmp.Diff([]string{".alpha-commit", "alpha-1.4-py3-none-any.whl", "beta-2.0-py3-none-any.whl"}, names); diff != "" {
+		w.t.Errorf("wheels (-want +got):\n%s", diff)
+	}
+	var record struct {
+		Sources []struct {
+			Commit  string
+			Changes []struct{ Before, After string }
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(out, "build.json"))
+	w.must(err)
+	w.must(json.Unmarshal(text, &record))
+	want := []struct{ Before, After string }{{"torch==2.10.0", "torch==2.11.0"}, {"triton", ""}, {"flashinfer-python==0.6.11", ""}}
+	if diff := cmp.Diff(want, record.Sources[0].Changes); diff != "" {
+		w.t.Errorf("changes (-want +got):\n%s", diff)
+	}
+	marker, err := os.ReadFile(filepath.Join(out, "wheels/.alpha-commit"))
+	w.must(err)
+	if string(marker) != record.Sources[0].Commit+"\n" || len(marker) != 41 {
+		w.t.Errorf(".alpha-commit holds %q, build.json %q", marker, record.Sources[0].Commit)
+	}
+}
+
+func TestE2EPlanNamesWhatChanged(t *testing.T) {
+	w := openWorkshop(t)
+	w.sparkwheel("", "root", "build", "--base", "tar:"+w.base).mustRun()
+	w.write("recipe.toml", strings.Replace(workshopRecipe, `drop = ["triton",`, `drop = ["triton", "triton-kernels",`, 1))
+	lock := []string{"--lock", "out/sparkwheel.lock", "--base", "tar:" + w.base}
+	w.sparkwheel("", "root", "plan", "--lock", "out/sparkwheel.lock").wantCode(4, "recipe recipe has changed since it was locked")
+	w.sparkwheel("", "root", "lock", lock...).mustRun()
+	// Locking prepares the tree, so that only what runs upstream code is left.
+	got := w.sparkwheel("", "root", "plan", "--lock", "out/sparkwheel.lock", "--json").mustRun()
+	var doc struct {
+		Stages []struct {
+			Name, Reason string
+			Hit          bool
+		}
+	}
+	w.must(json.Unmarshal([]byte(got), &doc))
+	var missing []string
+	for _, s := range doc.Stages {
+		if !s.Hit {
+			missing = append(missing, s.Name)
+		}
+	}
+	if diff := cmp.Diff([]string{"wheel alpha"}, missing); diff != "" {
+		t.Errorf("stages to do (-want +got):\n%s\n%s", diff, got)
+	}
+	i := slices.IndexFunc(doc.Stages, func(s struct {
+		Name, Reason string
+		Hit          bool
+	}) bool {
+		return s.Name == "wheel alpha"
+	})
+	if !strings.Contains(doc.Stages[i].Reason, "tree was ") {
+		t.Errorf("the reason is %q, it does not name the tree", doc.Stages[i].Reason)
+	}
+}
+
+func TestE2EFailuresLoseNothing(t *testing.T) {
+	w := openWorkshop(t)
+	base := "tar:" + w.base
+
+	w.sparkwheel("", "root", "build", "--base", base, "--ref", "alpha=v9").wantCode(2, "v9", "v1.4")
+	w.sparkwheel("", "root", "build", "--base", "127.0.0.1:1/none:latest").wantCode(1, "127.0.0.1:1/none")
+	w.sparkwheel("", "root", "build", "--base", "tar:"+w.base+"x").wantCode(1, w.base+"x")
+
+	w.write("recipe.toml", strings.Replace(workshopRecipe, `environment = { ALPHA_VERSION = "{version}" }`, "", 1))
+	w.sparkwheel("", "root", "build", "--base", base).wantCode(1, "building wheel alpha", "KeyError: 'ALPHA_VERSION'", "/store/logs/wheel-alpha.log")
+	w.noLeftovers("root")
+
+	w.write("recipe.toml", workshopRecipe)
+	w.sparkwheel("", "root", "lock", "--base", base, "--lock", "out/sparkwheel.lock").mustRun()
+	w.sparkwheel("", "root", "build", "--push", "127.0.0.1:1/none:latest").wantCode(1, "127.0.0.1:1/none")
+	digest := w.sparkwheel("", "root", "build").mustRun()
+	if !strings.HasPrefix(digest, "sha256:") {
+		t.Errorf("after all these failures build printed %q", digest)
+	}
+	w.sparkwheel("", "root", "build", "--ref", "alpha=main").wantCode(4, "sparkwheel lock", "--ref alpha=main")
+}
+
+// noLeftovers checks that nothing half made is at a final place.
+func (w *workshop) noLeftovers(place string) {
+	w.t.Helper()
+	for _, p := range []string{"out/wheels", "out/image", "out/build.json"} {
+		if _, err := os.Lstat(filepath.Join(w.dir, place, p)); err == nil {
+			w.t.Errorf("%s is there after a failure", p)
+		}
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	w.must(err)
+	if bytes.Contains(mounts, []byte(w.dir)) {
+		w.t.Errorf("a mount is left:\n%s", mounts)
+	}
+}
+
+func TestE2EInterruptStopsEverything(t *testing.T) {
+	w := openWorkshop(t)
+	w.write("git/org/beta.git/setup.py", "import time\nprint('beta sleeps', flush=True)\ntime.sleep(600)\n")
+	dir := filepath.Join(w.dir, "git/org/beta.git")
+	for _, args := range [][]string{{"add", "-A"}, {"commit", "-q", "-m", "slow"}} {
+		c := w.command("", "git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@example.com"}, args...)...)
+		c.mustRun()
+	}
+	c := w.sparkwheel("", "root", "build", "--base", "tar:"+w.base, "-v")
+	lines := &watcher{want: "beta sleeps", seen: make(chan struct{})}
+	c.Stderr = lines
+	w.must(c.Start())
+	select {
+	case <-lines.seen:
+	case <-time.After(5 * time.Minute):
+		t.Fatal("the build never got to beta")
+	}
+	began := time.Now()
+	w.must(c.Process.Signal(syscall.SIGINT))
+	err := c.Wait()
+	if code := c.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("interrupted, it ended with %d (%v)", code, err)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v to stop", took)
+	}
+	w.noLeftovers("root")
+	left, _ := exec.Command("pgrep", "-f", "/build/src").Output()
+	if len(left) > 0 {
+		t.Errorf("processes are left: %s", left)
+	}
+	for _, args := range [][]string{{"rm", "-q", "setup.py"}, {"commit", "-q", "-m", "fast"}} {
+		w.command("", "git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@example.com"}, args...)...).mustRun()
+	}
+	w.sparkwheel("", "root", "lock", "--lock", "out/sparkwheel.lock", "--upgrade=beta", "--base", "tar:"+w.base).mustRun()
+	w.sparkwheel("", "root", "build").mustRun()
+}
+
+// watcher closes seen when want has been written.
+type watcher struct {
+	want string
+	text bytes.Buffer
+	once sync.Once
+	seen chan struct{}
+}
+
+func (w *watcher) Write(p []byte) (int, error) {
+	w.text.Write(p)
+	if strings.Contains(w.text.String(), w.want) {
+		w.once.Do(func() { close(w.seen) })
+	}
+	return len(p), nil
+}
+
+func TestE2EFullDisk(t *testing.T) {
+	w := openWorkshop(t)
+	store := filepath.Join(w.dir, "root/store")
+	w.must(os.MkdirAll(store, 0o755))
+	w.command("", "mount", "-t", "tmpfs", "-o", "size=120m", "none", store).mustRun()
+	t.Cleanup(func() { exec.Command("umount", store).Run() })
+	w.sparkwheel("", "root", "build", "--base", "tar:"+w.base).wantCode(1, "full", store)
+	for _, p := range []string{"out/wheels", "out/image"} {
+		if _, err := os.Lstat(filepath.Join(w.dir, "root", p)); err == nil {
+			t.Errorf("%s is there after a failure", p)
+		}
+	}
+	w.command("", "mount", "-o", "remount,size=2g", store).mustRun()
+	w.sparkwheel("", "root", "build", "--base", "tar:"+w.base).mustRun()
+}

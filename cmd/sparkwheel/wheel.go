@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sparkwheel/sparkwheel/wheel"
+)
+
+func (a *app) wheelCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "wheel",
+		Short: "Look into wheels",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.wheelVerifyCommand())
+	return cmd
+}
+
+func (a *app) wheelVerifyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify FILE...",
+		Short: "Say all that is wrong with wheels; exit 3 where something is",
+		Long: `Reads each wheel to its last byte and says everything that is wrong with it: its
+archive (local headers against the directory, overlaps, hidden and trailing
+bytes), its paths and scripts, its dist-info, and RECORD against the content,
+both ways. Each fault has a code; docs/wheel-faults.md explains them.
+
+Prints one line for each wheel and each fault; --json prints
+{"file","faults":[{"code","path","message"}],"warnings":[…]}, and a list of
+these for several files. Warnings are legal and odd, and do not fail the check.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.wheelVerify(cmd.Context(), args)
+		},
+	}
+}
+
+// wheelReport is what `wheel verify --json` says of one file.
+type wheelReport struct {
+	File     string        `json:"file"`
+	Faults   []wheel.Fault `json:"faults"`
+	Warnings []wheel.Fault `json:"warnings"`
+}
+
+func (a *app) wheelVerify(ctx context.Context, files []string) error {
+	reports := make([]wheelReport, len(files))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(a.jobs)
+	for i, file := range files {
+		g.Go(func() (err error) {
+			reports[i], err = verifyWheel(ctx, file)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := a.printWheelReports(reports); err != nil {
+		return err
+	}
+	bad, faults := 0, 0
+	for _, r := range reports {
+		faults += len(r.Faults)
+		if len(r.Faults) > 0 {
+			bad++
+		}
+	}
+	if bad > 0 {
+		return faultsErrorf("%d of %d wheels must not be installed: faults found: %d", bad, len(files), faults)
+	}
+	return nil
+}
+
+func verifyWheel(ctx context.Context, file string) (wheelReport, error) {
+	r := wheelReport{File: file, Faults: []wheel.Fault{}, Warnings: []wheel.Fault{}}
+	warnings, err := wheel.Verify(ctx, file)
+	r.Warnings = append(r.Warnings, warnings...)
+	if found, ok := errors.AsType[*wheel.VerifyError](err); ok {
+		r.Faults = found.Faults
+		return r, nil
+	}
+	return r, err
+}
+
+func (a *app) printWheelReports(reports []wheelReport) error {
+	if a.json {
+		enc := json.NewEncoder(a.Stdout)
+		enc.SetEscapeHTML(false)
+		if len(reports) == 1 {
+			return enc.Encode(reports[0])
+		}
+		return enc.Encode(reports)
+	}
+	for _, r := range reports {
+		for _, w := range r.Warnings {
+			fmt.Fprintf(a.Stderr, "%s: warning: %s\n", r.File, w)
+		}
+		if len(r.Faults) == 0 {
+			fmt.Fprintf(a.Stdout, "%s: ok\n", r.File)
+		}
+		for _, f := range r.Faults {
+			if _, err := fmt.Fprintf(a.Stdout, "%s: %s\n", r.File, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,228 @@
+package registry_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+
+	"github.com/sparkwheel/sparkwheel/layer/registry"
+)
+
+// guarded is a registry behind bearer tokens, each good for a few requests.
+type guarded struct {
+	inner http.Handler
+	lives int // how many requests one token is good for
+
+	mu     sync.Mutex
+	left   map[string]int
+	issued int
+	scopes []string
+	refuse bool // the token server refuses
+}
+
+const user, password = "wheel", "s3cret-word"
+
+func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if r.URL.Path == "/token" {
+		g.token(w, r)
+		return
+	}
+	tok := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if g.left[tok] == 0 {
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="test \"quoted\"",scope="repository:x:pull"`, r.Host))
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	g.left[tok]--
+	g.inner.ServeHTTP(w, r)
+}
+
+func (g *guarded) token(w http.ResponseWriter, r *http.Request) {
+	if u, p, _ := r.BasicAuth(); u != user || p != password || g.refuse {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	g.issued++
+	tok := fmt.Sprintf("token-%d", g.issued)
+	g.left[tok] = g.lives
+	g.scopes = append(g.scopes, r.URL.Query()["scope"]...)
+	fmt.Fprintf(w, `{"token":%q,"expires_in":300}`, tok)
+}
+
+// A token that runs out in the middle of a layer is renewed, and no chunk that
+// the registry has is sent again.
+func TestPushRenewsTokens(t *testing.T) {
+	t.Parallel()
+	for _, lives := range []int{1, 2, 3, 5} {
+		t.Run(fmt.Sprint(lives), func(t *testing.T) {
+			t.Parallel()
+			g := &guarded{inner: newStrict(), lives: lives, left: map[string]int{}}
+			addr := serve(t, g)
+			img := image(t, layerSize)
+			c := client(t, registry.Options{Chunk: chunkSize, Jobs: 1, Keychain: registry.Login(addr, user, password, nil)})
+			got, err := c.Push(t.Context(), tag(t, addr+"/a/b:v1"), img, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// A chunk that met the 401 is read once more, the layer never: at
+			// worst, with a token a request, each chunk.
+			chunks := int64(layerSize/chunkSize + 1)
+			if limit := imageBytes(t, img) + chunks*chunkSize; got.BytesSent > limit {
+				t.Errorf("sent %d bytes, at most %d were needed", got.BytesSent, limit)
+			}
+			if g.issued < 2 {
+				t.Errorf("%d tokens were issued: the fault did not happen", g.issued)
+			}
+			for _, s := range g.scopes {
+				if s != "repository:a/b:pull,push" {
+					t.Errorf("asked for scope %q", s)
+				}
+			}
+		})
+	}
+}
+
+func TestPushRefusedLeaksNothing(t *testing.T) {
+	t.Parallel()
+	g := &guarded{inner: newStrict(), lives: 1, left: map[string]int{}, refuse: true}
+	addr := serve(t, g)
+	c := client(t, registry.Options{Keychain: registry.Login(addr, user, password, nil)})
+	_, err := c.Push(t.Context(), tag(t, addr+"/a/b:v1"), image(t, 10), nil)
+	if !is[*registry.CredentialsError](err) {
+		t.Fatalf("got %v, want a *CredentialsError", err)
+	}
+	for _, secret := range []string{password, base64.StdEncoding.EncodeToString([]byte(user + ":" + password))} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("the error holds the password: %v", err)
+		}
+	}
+}
+
+// Uploads and blobs that are elsewhere are followed without the credentials.
+func TestCredentialsStayAtTheirHost(t *testing.T) {
+	t.Parallel()
+	inner := newStrict()
+	other := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h := r.Header.Get("Authorization"); h != "" {
+			t.Errorf("%s %s on the other host came with %q", r.Method, r.URL.Path, strings.Split(h, " ")[0])
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	own := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, p, _ := r.BasicAuth(); p != password {
+			w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/sha256:") {
+			http.Redirect(w, r, "http://"+other+r.URL.Path, http.StatusTemporaryRedirect)
+			return
+		}
+		inner.ServeHTTP(&changed{ResponseWriter: w, change: func(h http.Header) {
+			if l := h.Get("Location"); l != "" {
+				h.Set("Location", "http://"+other+l)
+			}
+		}}, r)
+	}))
+	img := image(t, layerSize)
+	c := client(t, registry.Options{Chunk: chunkSize, Keychain: registry.Login(own, user, password, nil)})
+	to := tag(t, own+"/a/b:v1")
+	if _, err := c.Push(t.Context(), to, img, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Pull(t.Context(), to, amd64); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestKeychains(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "config.json")
+	auth := base64.StdEncoding.EncodeToString([]byte("filed:word"))
+	text := `{"auths":{"one.example":{"auth":"` + auth + `"},"https://index.docker.io/v1/":{"auth":"` + auth + `"}},"credHelpers":{"helped.example":"no-such-helper-anywhere"}}`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files := registry.AuthFiles(filepath.Join(dir, "absent.json"), file)
+	both := registry.Login("two.example", user, password, files)
+	tests := []struct {
+		keys authn.Keychain
+		host string
+		want string
+	}{
+		{files, "one.example", "filed"},
+		{files, "index.docker.io", "filed"},
+		{files, "other.example", ""},
+		{both, "two.example", user},
+		{both, "one.example", "filed"},
+		{registry.Login("two.example", user, password, nil), "one.example", ""},
+	}
+	for _, tt := range tests {
+		a, err := tt.keys.Resolve(host(tt.host))
+		if err != nil {
+			t.Errorf("%s: %v", tt.host, err)
+			continue
+		}
+		conf, err := authn.Authorization(t.Context(), a)
+		if err != nil {
+			t.Errorf("%s: %v", tt.host, err)
+			continue
+		}
+		if conf.Username != tt.want {
+			t.Errorf("%s: user %q, want %q", tt.host, conf.Username, tt.want)
+		}
+	}
+	if _, err := files.Resolve(host("helped.example")); err == nil || !strings.Contains(err.Error(), "no-such-helper-anywhere") {
+		t.Errorf("a helper that is missing gave %v, want an error that names it", err)
+	}
+	broken := filepath.Join(dir, "broken.json")
+	if err := os.WriteFile(broken, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := registry.AuthFiles(broken).Resolve(host("one.example")); err == nil || !strings.Contains(err.Error(), broken) {
+		t.Errorf("a broken file gave %v, want an error that names it", err)
+	}
+}
+
+type host string
+
+func (h host) String() string      { return string(h) + "/a/b" }
+func (h host) RegistryStr() string { return string(h) }
+
+// A certificate that nobody vouches for ends the push at once, by name; with
+// its authority given the same push passes.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewTLSServer(newStrict())
+	t.Cleanup(s.Close)
+	addr := strings.TrimPrefix(s.URL, "https://")
+	https := func(ca []byte) *registry.Client {
+		conf, err := registry.TLS(ca)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client(t, registry.Options{TLS: conf, HTTPS: true})
+	}
+	to := tag(t, addr+"/a/b:v1")
+	if _, err := https(nil).Push(t.Context(), to, image(t, 10), nil); err == nil || !strings.Contains(err.Error(), "--ca-cert") {
+		t.Errorf("got %v, want a word about --ca-cert", err)
+	}
+	ca := pemOf(s.Certificate().Raw)
+	if _, err := https(ca).Push(t.Context(), to, image(t, 10), nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := registry.TLS([]byte("nonsense")); err == nil {
+		t.Error("nonsense was taken for a certificate")
+	}
+}

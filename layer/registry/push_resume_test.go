@@ -1,0 +1,143 @@
+package registry_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+
+	"github.com/sparkwheel/sparkwheel/layer/registry"
+)
+
+// After kill -9 in the middle of a chunk the next process goes on where the
+// registry stands: it sends the remainder and at most one chunk more. A
+// registry that forgets the session (docker-registry 2.8 does when a chunk was
+// cut, whoever the client) gets the layer once more, not more than that.
+func TestPushAfterKill(t *testing.T) {
+	t.Parallel()
+	for kind, start := range map[string]func(*testing.T) string{"strict": strict, "in-process": inProcess, "docker-registry": distribution} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			sessions := t.TempDir()
+			f, addr := before(t, start(t), &rule{match: large, skip: 2, times: 1, do: stall(50)})
+			cmd := exec.Command(os.Args[0], "-test.run=^TestPushThatIsKilled$")
+			cmd.Env = append(os.Environ(), "PUSH_TO="+addr, "PUSH_SESSIONS="+sessions)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for f.received.Load() < 3*chunkSize { // it waits now for the third chunk's answer
+				time.Sleep(10 * time.Millisecond)
+			}
+			cmd.Process.Kill()
+			cmd.Wait()
+			img := seeded(t)
+			c := client(t, registry.Options{Chunk: chunkSize, Sessions: sessions})
+			to := tag(t, addr+"/a/b:v1")
+			got, err := c.Push(t.Context(), to, img, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			limit := imageBytes(t, img) - 2*chunkSize - chunkSize/2 + chunkSize
+			if kind != "strict" {
+				limit = imageBytes(t, img) + chunkSize
+			}
+			if got.BytesSent > limit {
+				t.Errorf("the second push sent %d bytes, at most %d were needed; it asked\n%s", got.BytesSent, limit, f.requests())
+			}
+			pulled, err := client(t, registry.Options{}).Pull(t.Context(), to, amd64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			readLayer(t, pulled)
+			if left, _ := os.ReadDir(sessions); len(left) != 0 {
+				t.Errorf("sessions stay behind: %v", left)
+			}
+		})
+	}
+}
+
+func seeded(t *testing.T) v1.Image {
+	t.Helper()
+	img, err := mutate.AppendLayers(empty.Image, fixedLayer(layerSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+// TestPushThatIsKilled is the process that TestPushAfterKill kills.
+func TestPushThatIsKilled(t *testing.T) {
+	addr := os.Getenv("PUSH_TO")
+	if addr == "" {
+		t.Skip("only as the child of TestPushAfterKill")
+	}
+	c := registry.New(registry.Options{Chunk: chunkSize, Sessions: os.Getenv("PUSH_SESSIONS")})
+	c.Push(t.Context(), tag(t, addr+"/a/b:v1"), seeded(t), nil)
+}
+
+// An upload opened in http by a registry behind a proxy that ends TLS stays in https.
+func TestLocationStaysInHTTPS(t *testing.T) {
+	t.Parallel()
+	inner := newStrict()
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inner.ServeHTTP(&changed{ResponseWriter: w, change: func(h http.Header) {
+			if l := h.Get("Location"); l != "" {
+				h.Set("Location", "http://"+r.Host+l)
+			}
+		}}, r)
+	}))
+	t.Cleanup(s.Close)
+	conf, err := registry.TLS(pemOf(s.Certificate().Raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := client(t, registry.Options{TLS: conf, HTTPS: true})
+	if _, err := c.Push(t.Context(), tag(t, strings.TrimPrefix(s.URL, "https://")+"/a/b:v1"), image(t, layerSize), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// A registry that wants large chunks gets them.
+func TestPushMinimumChunk(t *testing.T) {
+	t.Parallel()
+	s := newStrict()
+	s.minimum = layerSize / 2
+	f, addr := before(t, serve(t, s))
+	img := image(t, layerSize)
+	got, err := client(t, registry.Options{Chunk: 1000}).Push(t.Context(), tag(t, addr+"/a/b:v1"), img, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.BytesSent != imageBytes(t, img) {
+		t.Errorf("sent %d bytes of %d; it asked\n%s", got.BytesSent, imageBytes(t, img), f.requests())
+	}
+}
+
+// A mount that is refused costs the bytes and not the push.
+func TestPushMountRefused(t *testing.T) {
+	t.Parallel()
+	mount := func(r *http.Request) bool { return r.URL.Query().Get("mount") != "" }
+	for _, code := range []int{400, 403, 404, 500} {
+		_, addr := before(t, inProcess(t), &rule{match: mount, times: -1, do: status(code)})
+		c := client(t, registry.Options{})
+		from := tag(t, addr+"/from/a:v1")
+		img := image(t, layerSize)
+		if _, err := client(t, registry.Options{}).Push(t.Context(), from, img, nil); err != nil {
+			t.Fatal(err)
+		}
+		pulled, err := c.Pull(t.Context(), from, amd64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Push(t.Context(), tag(t, addr+"/to/b:v1"), pulled, nil); err != nil {
+			t.Errorf("%d: %v", code, err)
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package builder
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sparkwheel/sparkwheel/wheel/builder/launcher"
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
+)
+
+// cudaBackend is a PEP 517 backend that compiles src/*.cu as a build system
+// would that knows launchers, MAX_JOBS at once.
+const cudaBackend = `
+import base64, concurrent.futures, glob, hashlib, os, subprocess, zipfile
+HOME = os.environ["CUDA_HOME"]
+LAUNCH = [x for x in [os.environ.get("FLASHINFER_NVCC_LAUNCHER")] if x]
+
+def compile(cu):
+    o = "obj/" + os.path.basename(cu)[:-3] + ".o"
+    subprocess.check_call(LAUNCH + [HOME + "/bin/nvcc", "--generate-dependencies-with-compile", "--dependency-output", o + ".d",
+        "-gencode=arch=compute_" + os.environ["ARCH"] + ",code=sm_" + os.environ["ARCH"], "-lineinfo", "-Xcompiler", "-fPIC", "-c", cu, "-o", o])
+    return o
+
+def build_wheel(out, config_settings=None, metadata_directory=None):
+    os.makedirs("obj", exist_ok=True)
+    with concurrent.futures.ThreadPoolExecutor(int(os.environ["MAX_JOBS"])) as pool:
+        objects = list(pool.map(compile, sorted(glob.glob("src/*.cu"))))
+    subprocess.check_call(["g++", "-shared", "-o", "kernels.so"] + objects)
+    name = "kernels-1.0-py3-none-any.whl"
+    files = {"kernels/kernels.so": open("kernels.so", "rb").read(),
+        "kernels-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: kernels\nVersion: 1.0\n",
+        "kernels-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+    record = "".join("%s,sha256=%s,%d\n" % (n, base64.urlsafe_b64encode(hashlib.sha256(b).digest()).rstrip(b"=").decode(), len(b)) for n, b in files.items())
+    files["kernels-1.0.dist-info/RECORD"] = (record + "kernels-1.0.dist-info/RECORD,,\n").encode()
+    with zipfile.ZipFile(out + "/" + name, "w") as z:
+        for n, b in files.items():
+            z.writestr(n, b)
+    return name
+`
+
+// cudaSource has ten units: with external kernels, with internal symbols only,
+// with anonymous namespaces.
+func cudaSource(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "pyproject.toml"), "[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n[project]\nname = \"kernels\"\nversion = \"1.0\"\n", 0o644)
+	write(t, filepath.Join(dir, "backend.py"), cudaBackend, 0o644)
+	for i := range 10 {
+		kernel := fmt.Sprintf("__global__ void k%d(float *p) { p[threadIdx.x] *= %d.f; }\n", i, i)
+		switch i % 3 {
+		case 1:
+			kernel = "static " + kernel + fmt.Sprintf("static void use(float *p) { k%d<<<1, 32>>>(p); }\nstatic void (*volatile hold)(float *) = use;\n", i)
+		case 2:
+			kernel = "namespace {\n__device__ float table[4];\n" + kernel + fmt.Sprintf("}\nvoid use%d(float *p) { k%d<<<1, 32>>>(p); }\n", i, i)
+		}
+		write(t, filepath.Join(dir, fmt.Sprintf("src/unit%d.cu", i)), kernel, 0o644)
+	}
+	return dir
+}
+
+func cudaSpec(t *testing.T, s *shop) Spec {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := dirVenv + "/lib/python" + s.python + "/site-packages/nvidia/cu13"
+	return Spec{Source: cudaSource(t), Distribution: "kernels", Python: "/usr/bin/python3", UV: s.uv(t), Epoch: epoch, Jobs: 8, Launcher: program,
+		Env: []string{"CUDA_HOME=" + home, "ARCH=121a"}, RequireArch: []string{"sm_121a"},
+		Wheels: s.wheels(t, "nvidia-cuda-nvcc==13.2.86", "nvidia-cuda-crt==13.2.86", "nvidia-nvvm==13.2.86", "nvidia-cuda-runtime==13.2.86", "nvidia-cuda-cccl==13.2.86")}
+}
+
+func TestRealCUDAExtensionIsReproducible(t *testing.T) {
+	needs(t, realRun)
+	if _, err := exec.LookPath("/usr/bin/g++"); err != nil {
+		t.Skip("needs g++ in /usr/bin")
+	}
+	s := openShop(t)
+	spec := cudaSpec(t, s)
+	first := buildTwice(t, spec)
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(first), CommandsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var commands []launcher.Command
+	if err := json.Unmarshal(text, &commands); err != nil || len(commands) != 10 {
+		t.Errorf("%d compile commands were kept, %v", len(commands), err)
+	}
+
+	// Without the launcher two builds of these units are not the same: else the
+	// test above would prove nothing.
+	spec.Launcher, spec.RequireArch = "", nil
+	bare, err := Wheels(t.Context(), &sandbox.Sandbox{Root: "/"}, spec, t.TempDir(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Verify(t.Context(), &sandbox.Sandbox{Root: "/"}, spec, bare[0], t.TempDir(), io.Discard)
+	if err != nil || d == nil || !strings.Contains(d.String(), "kernels/kernels.so: content in ") {
+		t.Errorf("without a launcher: %v, %v", d, err)
+	}
+	t.Logf("without a launcher: %v", d)
+}
+
+func TestRealWrongArchEndsTheBuild(t *testing.T) {
+	needs(t, realRun)
+	s := openShop(t)
+	spec := cudaSpec(t, s)
+	spec.Env = append(spec.Env, "ARCH=120a")
+	_, err := Wheels(t.Context(), &sandbox.Sandbox{Root: "/"}, spec, t.TempDir(), io.Discard)
+	failed, ok := errors.AsType[*FailedError](err)
+	if !ok || len(failed.Findings) == 0 || failed.Findings[0].ID != "wrong-arch" {
+		t.Errorf("Wheels = %v, want a *FailedError that finds wrong-arch", err)
+	}
+}
+
+// TestRealCacheKeepsCUDAObjects builds twice with one ccache: the second time
+// nothing is compiled, and the wheel has the same bytes.
+func TestRealCacheKeepsCUDAObjects(t *testing.T) {
+	needs(t, realRun)
+	if _, err := exec.LookPath("/usr/bin/ccache"); err != nil {
+		t.Skip("needs ccache in /usr/bin")
+	}
+	s := openShop(t)
+	spec := cudaSpec(t, s)
+	plain, err := Wheels(t.Context(), &sandbox.Sandbox{Root: "/"}, spec, t.TempDir(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.CCache = t.TempDir()
+	for _, want := range []string{"0", "10"} {
+		var log bytes.Buffer
+		files, err := Wheels(t.Context(), &sandbox.Sandbox{Root: "/"}, spec, t.TempDir(), &log)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, tail(log.Bytes()))
+		}
+		if d, err := Compare(t.Context(), plain[0], files[0]); err != nil || d != nil {
+			t.Errorf("with a cache the wheel differs: %v %v", d, err)
+		}
+		cmd := exec.CommandContext(t.Context(), "/usr/bin/ccache", "--print-stats")
+		cmd.Env = []string{"CCACHE_DIR=" + spec.CCache}
+		stats, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if hits := "\ndirect_cache_hit\t" + want + "\n"; !strings.Contains("\n"+string(stats), hits) {
+			t.Errorf("the cache counts, where %s hits are expected:\n%s", want, stats)
+		}
+	}
+}

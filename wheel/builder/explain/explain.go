@@ -1,0 +1,100 @@
+// Package explain finds in a build's log why the build failed, by the words
+// that compilers, build systems and installers use for what goes wrong often.
+package explain
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Finding is one known cause, met in a log.
+type Finding struct {
+	ID     string // lower-case-with-dashes, stable for scripts
+	Line   string // the line that tells, without its end
+	Cause  string
+	Remedy string
+}
+
+// Log returns what is known about the lines of a log, each cause once, in the
+// order of their first lines.
+func Log(log []byte) []Finding {
+	var s Scanner
+	s.Write(log)
+	return s.Findings()
+}
+
+// Scanner reads a log as it is written, and keeps only what it finds.
+type Scanner struct {
+	partial []byte
+	found   []Finding
+}
+
+// maxLine bounds what is looked at of one line: links of a thousand objects
+// stand on one.
+const maxLine = 16 << 10
+
+// Write takes any cut of the log; it never fails.
+func (s *Scanner) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			s.gather(p)
+			break
+		}
+		s.gather(p[:i])
+		s.line()
+		p = p[i+1:]
+	}
+	return n, nil
+}
+
+func (s *Scanner) gather(p []byte) {
+	s.partial = append(s.partial, p[:min(len(p), maxLine-len(s.partial))]...)
+}
+
+func (s *Scanner) line() {
+	if line := bytes.TrimRight(s.partial, "\r"); len(line) > 0 {
+		s.look(string(line))
+	}
+	s.partial = s.partial[:0]
+}
+
+// Findings returns what has been found; the last line needs no end.
+func (s *Scanner) Findings() []Finding {
+	if len(s.partial) > 0 {
+		s.line()
+	}
+	return slices.Clone(s.found)
+}
+
+func (s *Scanner) look(line string) {
+	for _, sig := range signatures {
+		if !slices.ContainsFunc(sig.words, func(w string) bool { return strings.Contains(line, w) }) {
+			continue
+		}
+		m := sig.pattern.FindStringSubmatchIndex(line)
+		if m == nil || slices.ContainsFunc(s.found, func(f Finding) bool { return f.ID == sig.id }) {
+			continue
+		}
+		s.found = append(s.found, Finding{ID: sig.id, Line: strings.TrimSpace(line),
+			Cause: expand(sig.pattern, sig.cause, line, m), Remedy: expand(sig.pattern, sig.remedy, line, m) + hint(sig, line, m)})
+	}
+}
+
+func expand(re *regexp.Regexp, template, line string, m []int) string {
+	return string(re.ExpandString(nil, template, line, m))
+}
+
+// hint names the package that has what the first group names.
+func hint(sig signature, line string, m []int) string {
+	if len(sig.packages) == 0 || len(m) < 4 || m[2] < 0 {
+		return ""
+	}
+	if p, ok := sig.packages[line[m[2]:m[3]]]; ok {
+		return " (" + p + ")"
+	}
+	return ""
+}

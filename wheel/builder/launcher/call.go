@@ -1,0 +1,144 @@
+package launcher
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"path"
+	"slices"
+	"strings"
+)
+
+// call is a compiler's command line, as far as a launcher has to know it.
+type call struct {
+	args    []string
+	dir     string
+	cuda    bool // nvcc
+	compile bool // -c and its kin: one source to one object
+	source  string
+	output  string
+	arch    []string
+	seeded  bool
+}
+
+// sourceSuffixes are those that compilers take for sources.
+var sourceSuffixes = []string{".cu", ".c", ".cc", ".cpp", ".cxx", ".C", ".c++", ".m", ".mm", ".s", ".S"}
+
+// valued are the options of nvcc and gcc whose value is the next argument and
+// could be taken for a source.
+var valued = []string{"-o", "--output-file", "-MF", "-MT", "-MQ", "--dependency-output", "-I", "-isystem", "-include", "-D", "-U", "-L", "-l",
+	"-x", "--x", "-arch", "--gpu-architecture", "-code", "--gpu-code", "-gencode", "--generate-code", "-Xcompiler", "--compiler-options",
+	"-Xptxas", "--ptxas-options", "-Xcudafe", "-Xfatbin", "-Xlinker", "-Xnvlink", "-ccbin", "--compiler-bindir", "-t", "--threads", "-std", "-odir",
+	"-idirafter", "-iquote", "-imacros", "-Xassembler", "-Xpreprocessor", "-aux-info", "--param", "-z", "-T", "-u", "-G", "-e"}
+
+func parse(args []string, dir string) *call {
+	c := &call{args: args, dir: dir, cuda: strings.HasPrefix(path.Base(args[0]), "nvcc")}
+	for i := 1; i < len(args); i++ {
+		a := args[i]
+		value := ""
+		if i+1 < len(args) {
+			value = args[i+1]
+		}
+		switch {
+		case a == "-c", a == "--compile", c.cuda && slices.Contains([]string{"-dc", "-dw", "--device-c", "--device-w", "-cubin", "--cubin", "-ptx", "--ptx", "-fatbin", "--fatbin"}, a):
+			c.compile = true
+		case a == "-o", a == "--output-file":
+			c.output = value
+		case strings.HasPrefix(a, "-frandom-seed"), strings.HasPrefix(a, "--frandom-seed"):
+			c.seeded = true
+		}
+		if c.cuda {
+			c.arch = append(c.arch, architectures(a, value)...)
+		}
+		if slices.Contains(valued, a) && !(a == "-G" && c.cuda) {
+			i++
+			continue
+		}
+		if !strings.HasPrefix(a, "-") && slices.Contains(sourceSuffixes, path.Ext(a)) {
+			c.source = a
+		}
+	}
+	slices.Sort(c.arch)
+	c.arch = slices.Compact(c.arch)
+	return c
+}
+
+// compiles says whether this makes an object of a source: all else (linking,
+// preprocessing, asking for a version) is passed on as it came.
+func (c *call) compiles() bool { return c.compile && c.source != "" }
+
+// architectures reads the GPU architectures that one option of nvcc names.
+func architectures(option, next string) []string {
+	name, value, joined := strings.Cut(option, "=")
+	if !joined {
+		value = next
+	}
+	switch name {
+	case "-arch", "--gpu-architecture", "-code", "--gpu-code":
+		return named(value)
+	case "-gencode", "--generate-code":
+		// arch=compute_121a,code=[compute_121a,sm_121a]: what code names is made.
+		if _, code, ok := strings.Cut(value, "code="); ok {
+			return named(code)
+		}
+	}
+	return nil
+}
+
+func named(list string) []string {
+	var archs []string
+	for _, a := range strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(`[],"' `, r) }) {
+		if strings.HasPrefix(a, "sm_") || strings.HasPrefix(a, "compute_") || strings.HasPrefix(a, "lto_") {
+			archs = append(archs, a)
+		}
+	}
+	return archs
+}
+
+// reproducible returns the command line that makes the same object wherever,
+// whenever and beside whatever it runs.
+func (c *call) reproducible(source string) []string {
+	args := make([]string, 0, len(c.args)+4)
+	for i := 0; i < len(c.args); i++ {
+		a := c.args[i]
+		switch {
+		// A compiler cache knows the short forms only.
+		case c.cuda && a == "--generate-dependencies-with-compile":
+			a = "-MD"
+		case c.cuda && a == "--dependency-output":
+			a = "-MF"
+		case c.cuda && strings.HasPrefix(a, "--dependency-output="):
+			args = append(args, "-MF")
+			a = strings.TrimPrefix(a, "--dependency-output=")
+		}
+		args = append(args, a)
+	}
+	if c.cuda && !slices.Contains(args, "-objtemp") && !slices.Contains(args, "--objdir-as-tempdir") {
+		// Else the names of temporary files, with a process id, are in the object.
+		args = append(args, "-objtemp")
+	}
+	if !c.seeded {
+		args = append(args, "-frandom-seed="+c.seed(source))
+	}
+	if source != "" {
+		prefix := "-ffile-prefix-map=" + source + "=."
+		if c.cuda {
+			prefix = "-Xcompiler=" + prefix
+		}
+		args = append(args, prefix)
+	}
+	return args
+}
+
+// seed stands for random numbers in the names that a compiler makes up: the
+// same for a file in every build, and another for every file.
+func (c *call) seed(source string) string {
+	file := c.source
+	if !path.IsAbs(file) {
+		file = path.Join(c.dir, file)
+	}
+	if source != "" {
+		file = strings.TrimPrefix(file, source+"/")
+	}
+	sum := sha256.Sum256([]byte(file + "\x00" + path.Base(c.output)))
+	return hex.EncodeToString(sum[:8])
+}

@@ -1,0 +1,190 @@
+package builder
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
+)
+
+// buildTwice builds spec as it is, and again with Verify's variations under
+// another host name; it returns the wheel.
+func buildTwice(t *testing.T, spec Spec) string {
+	t.Helper()
+	var log bytes.Buffer
+	files, err := Wheels(t.Context(), &sandbox.Sandbox{Root: "/"}, spec, t.TempDir(), &log)
+	if n, ok := errors.AsType[*sandbox.NamespaceError](err); ok {
+		t.Skip(n)
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, tail(log.Bytes()))
+	}
+	log.Reset()
+	d, err := Verify(t.Context(), &sandbox.Sandbox{Root: "/", Hostname: "another"}, spec, files[0], t.TempDir(), &log)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, tail(log.Bytes()))
+	}
+	if d != nil {
+		t.Errorf("with -j %d, the second build differs:\n%s", spec.Jobs, d)
+	}
+	return files[0]
+}
+
+func tail(log []byte) []byte { return log[max(0, len(log)-4000):] }
+
+// rounds is how often a build is repeated: more in the long run.
+func rounds() int {
+	if os.Getenv(realRun) != "" {
+		return 10
+	}
+	return 1
+}
+
+const extension = `
+#include <assert.h>
+#include <stdio.h>
+static int hidden%[1]d(int x) { assert(x != %[1]d); return x + __LINE__; }
+int shown%[1]d(int x) { printf("%%s\n", __FILE__); return hidden%[1]d(x); }
+`
+
+// extensionSource is a project with a C extension of eight files.
+func extensionSource(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "pyproject.toml"), "[build-system]\nrequires = [\"setuptools\"]\nbuild-backend = \"setuptools.build_meta\"\n[project]\nname = \"ext\"\nversion = \"1.0\"\n", 0o664)
+	write(t, filepath.Join(dir, "setup.py"), `import glob, os
+from setuptools import Extension, setup
+setup(packages=["ext"], ext_modules=[Extension("ext.fast", glob.glob("src/*.c"), extra_compile_args=["-g"])],
+      options={"build_ext": {"parallel": int(os.environ["MAX_JOBS"])}})
+`, 0o644)
+	write(t, filepath.Join(dir, "ext/__init__.py"), "", 0o600)
+	for i := range 8 {
+		write(t, filepath.Join(dir, fmt.Sprintf("src/unit%d.c", i)), fmt.Sprintf(extension, i), 0o644)
+	}
+	return dir
+}
+
+func TestE2ECExtensionIsReproducible(t *testing.T) {
+	needs(t, e2e, realRun)
+	if _, err := exec.LookPath("/usr/bin/gcc"); err != nil {
+		t.Skip("needs gcc in /usr/bin")
+	}
+	s := openShop(t)
+	spec := Spec{Source: extensionSource(t), Distribution: "ext", Python: "/usr/bin/python3", UV: s.uv(t), Wheels: s.wheels(t, "setuptools==80.10.2"), Epoch: epoch}
+	var first string
+	for i := range rounds() {
+		for _, jobs := range []int{1, 2, 8} {
+			spec.Jobs = jobs
+			file := buildTwice(t, spec)
+			if first == "" {
+				first = file
+			}
+			if d, err := Compare(t.Context(), first, file); err != nil || d != nil {
+				t.Errorf("round %d, -j %d differs from the first build: %v %v", i, jobs, d, err)
+			}
+		}
+	}
+}
+
+// torchShim is what vLLM's setup.py asks of torch for the target empty.
+var torchShim = Shim{Name: "torch", Version: "2.11.0", Files: map[string]string{
+	"torch/__init__.py":            "from . import version\n__version__ = '2.11.0'\n",
+	"torch/version.py":             "cuda = None\nhip = None\nxpu = None\n",
+	"torch/utils/__init__.py":      "",
+	"torch/utils/cpp_extension.py": "CUDA_HOME = None\nROCM_HOME = None\n",
+}}
+
+func vllmSpec(t *testing.T, s *shop, source string) Spec {
+	t.Helper()
+	return Spec{Source: source, Distribution: "vllm", Python: "/usr/bin/python3", Epoch: epoch,
+		Env: []string{"VLLM_TARGET_DEVICE=empty", "VLLM_VERSION_OVERRIDE=0.22.1"},
+		Wheels: s.wheels(t, "cmake==4.4.4", "jinja2==3.1.6", "markupsafe==3.0.4", "ninja==1.13.2", "packaging==26.3", "semantic-version==2.10.0",
+			"setuptools==80.10.2", "setuptools-rust==1.13.0", "setuptools-scm==10.3.4", "vcs-versioning==2.6.0", "wheel==0.48.0")}
+}
+
+func TestE2ERealWheelsAreReproducible(t *testing.T) {
+	needs(t, e2e, realRun)
+	s := openShop(t)
+	vllm := vllmSpec(t, s, s.sdist(t, "vllm", "0.22.1"))
+	vllm.Shims = []Shim{torchShim}
+	flashinfer := Spec{Source: s.sdist(t, "flashinfer-python", "0.6.12"), Distribution: "flashinfer-python", Python: "/usr/bin/python3", Epoch: epoch,
+		Wheels: s.wheels(t, "setuptools==80.10.2", "packaging==26.3", "apache-tvm-ffi==0.1.15.post2", "typing-extensions==4.16.0")}
+	specs := []Spec{vllm, flashinfer}
+	if os.Getenv(realRun) == "" {
+		specs = specs[:1]
+	}
+	for _, spec := range specs {
+		t.Run(spec.Distribution, func(t *testing.T) {
+			spec.UV = s.uv(t)
+			var first string
+			for range rounds() {
+				for _, jobs := range []int{1, 2, 8}[:min(rounds(), 3)] {
+					spec.Jobs = jobs
+					file := buildTwice(t, spec)
+					if first == "" {
+						first = file
+					}
+					if d, err := Compare(t.Context(), first, file); err != nil || d != nil {
+						t.Errorf("-j %d differs from the first build: %v %v", jobs, d, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestRealTorchGivesTheShimsWheel builds vLLM's wheel with the real torch, of
+// which its build sees no more than the shim shows.
+func TestRealTorchGivesTheShimsWheel(t *testing.T) {
+	needs(t, realRun)
+	s := openShop(t)
+	source := s.sdist(t, "vllm", "0.22.1")
+	spec := vllmSpec(t, s, source)
+	spec.UV = s.uv(t)
+	spec.Shims = []Shim{torchShim}
+	shimmed, err := Wheels(t.Context(), &sandbox.Sandbox{Root: "/"}, spec, t.TempDir(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Shims, spec.Wheels = nil, withTorch(t, s, spec)
+	var log bytes.Buffer
+	whole, err := Wheels(t.Context(), &sandbox.Sandbox{Root: "/"}, spec, t.TempDir(), &log)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, tail(log.Bytes()))
+	}
+	if d, err := Compare(t.Context(), shimmed[0], whole[0]); err != nil || d != nil {
+		t.Errorf("the wheels of shim and real torch differ: %v %v", d, err)
+	}
+}
+
+// withTorch adds the real torch and all it requires to spec's wheels, as uv
+// resolves them.
+func withTorch(t *testing.T, s *shop, spec Spec) map[string]string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "in.txt"), "torch==2.11.0\n", 0o644)
+	cmd := exec.CommandContext(t.Context(), spec.UV, "pip", "compile", "-q", "--no-header", "--no-annotate", "-p", spec.Python, "--only-binary", ":all:", "--index-url", s.client.Index, "in.txt")
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wheels := spec.Wheels
+	for line := range strings.Lines(string(out)) {
+		pin := strings.TrimSpace(line)
+		if name, _, _ := strings.Cut(pin, "=="); name == "setuptools" || name == "jinja2" || name == "markupsafe" || pin == "" {
+			continue
+		}
+		for file, at := range s.wheels(t, pin) {
+			wheels[file] = at
+		}
+	}
+	return wheels
+}

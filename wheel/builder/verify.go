@@ -1,0 +1,40 @@
+package builder
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+)
+
+// Variation is what a second build does otherwise than the first, without any
+// of it being allowed to show in the wheel.
+type Variation struct {
+	Umask   int    // 0 means 022
+	Home    string // below /build; empty means /build/home
+	Reverse bool   // fill directories from the last entry to the first
+}
+
+// Verify builds spec's wheel again into dir, an empty directory, and compares
+// it with the wheel file: with another number of jobs, umask, home directory
+// and order of directories, at a later time, and without the compiler cache. r
+// should have another host name than the first build's. The result is nil when
+// both have the same bytes.
+func Verify(ctx context.Context, r Runner, spec Spec, file, dir string, w io.Writer) (*Difference, error) {
+	spec.CCache = ""
+	if spec.Jobs > 1 {
+		spec.Jobs = 1
+	} else {
+		spec.Jobs = 2
+	}
+	spec.Vary = &Variation{Umask: 0o077, Home: "/build/home-of-another", Reverse: true}
+	again, err := Wheels(ctx, r, spec, dir, w)
+	if err != nil {
+		return nil, fmt.Errorf("verifying %s: %w", filepath.Base(file), err)
+	}
+	d, err := Compare(ctx, file, again[0])
+	if err != nil {
+		return nil, fmt.Errorf("verifying %s: %w", filepath.Base(file), err)
+	}
+	return d, nil
+}
