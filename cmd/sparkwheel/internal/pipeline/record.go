@@ -52,6 +52,7 @@ type RecordSource struct {
 	Patches    []Patch               `json:"patches,omitempty"`
 	Changes    []requirements.Change `json:"changes"`
 	Unmatched  []string              `json:"unmatched_rules,omitempty"`
+	Left       []requirements.Left   `json:"left,omitempty"`
 	Files      []string              `json:"files,omitempty"`
 }
 
@@ -110,7 +111,7 @@ func recordSource(src recipe.Source, l recipe.LockedSource, t *Tree) RecordSourc
 	}
 	return RecordSource{
 		Name: l.Name, URL: l.URL, Ref: l.Ref, Commit: l.Commit, Time: l.Time.UTC(), Tree: l.Tree, Version: l.Version,
-		Submodules: t.Submodules, Patches: t.Patches, Changes: changes, Unmatched: t.Unmatched, Files: sortedKeys(src.Files),
+		Submodules: t.Submodules, Patches: t.Patches, Changes: changes, Unmatched: t.Unmatched, Left: t.Left, Files: sortedKeys(src.Files),
 	}
 }
 
