@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"testing/fstest"
@@ -19,6 +20,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/install"
+	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
 // Result is what a build made.
@@ -26,8 +28,12 @@ type Result struct {
 	Wheels  []*Wheel
 	Record  *Record
 	Commits map[string]string // marker file -> text
-	Image   v1.Image          // nil when only wheels were asked for
-	Layers  []Layer
+	// Constraints holds every distribution of the image, and what a shim stands
+	// in for, at its version.
+	Constraints string
+	Allowed     []truth.Fault // faults accepted by name, of an image without a record
+	Image       v1.Image      // nil when only wheels were asked for
+	Layers      []Layer
 }
 
 // Layer is a layer of the image that this build made.
@@ -37,8 +43,8 @@ type Layer struct {
 }
 
 // Build adds the stages that make the lock's wheels and, with image, the image.
-// names are the recipe's wheels to make; nil means all.
-func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool) (*stage.Stage[*Result], error) {
+// names are the recipe's wheels to make; nil means all. strict judges the image.
+func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool, strict Strictness) (*stage.Stage[*Result], error) {
 	b, err := newBuilding(g, env, r, l)
 	if err != nil {
 		return nil, err
@@ -51,6 +57,9 @@ func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []st
 		res := b.result()
 		if !image {
 			return res, nil
+		}
+		if err := b.judge(strict, res, run); err != nil {
+			return nil, err
 		}
 		return res, assemble(ctx, env, r, l, b.base.Value(), res, run)
 	}, needs...), nil
@@ -228,13 +237,20 @@ func layerKey(name, sum string, s install.Scheme) store.Key {
 	return store.NewHash("layer "+name).Field("form", "1").Field("wheel", sum).Field("scheme", jsonText(s)).Key()
 }
 
+// constraintsPath is where the image holds its distributions' versions: pip and
+// uv read it, so that a later installation cannot replace what was built.
+const constraintsPath = "workspace/constraints.txt"
+
 // recordLayer is the small layer that says what the image is made of.
 func recordLayer(ctx context.Context, env Env, res *Result) (*layer.Blob, error) {
 	record, err := res.Record.JSON()
 	if err != nil {
 		return nil, err
 	}
-	files := fstest.MapFS{"workspace/build.json": {Data: record, Mode: 0o644}}
+	files := fstest.MapFS{
+		"workspace/build.json": {Data: record, Mode: 0o644},
+		constraintsPath:        {Data: []byte(res.Constraints), Mode: 0o644},
+	}
 	for name, text := range res.Commits {
 		files["workspace/wheels/"+name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	}
@@ -262,8 +278,10 @@ func imageConfig(r *recipe.Recipe, l *recipe.Lock) layer.Config {
 		WorkDir: r.Image.WorkDir, Entrypoint: r.Image.Entrypoint, Cmd: r.Image.Cmd,
 		Labels: map[string]string{}, Created: newest(l),
 	}
-	for _, k := range sortedKeys(r.Image.Environment) {
-		c.Env = append(c.Env, k+"="+r.Image.Environment[k])
+	environment := map[string]string{"PIP_CONSTRAINT": "/" + constraintsPath, "UV_CONSTRAINT": "/" + constraintsPath}
+	maps.Copy(environment, r.Image.Environment)
+	for _, k := range sortedKeys(environment) {
+		c.Env = append(c.Env, k+"="+environment[k])
 	}
 	for k, v := range r.Image.Labels {
 		c.Labels[k] = v

@@ -11,6 +11,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
+	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
 // Record is build.json: only what the inputs determine, so that it can lie in
@@ -24,6 +25,10 @@ type Record struct {
 	UV           string         `json:"uv"`
 	Sources      []RecordSource `json:"sources"`
 	Wheels       []RecordWheel  `json:"wheels"`
+	// Allowed are the faults of the image's requirements that were accepted by
+	// name, Missing the required distributions that the image lacks.
+	Allowed []truth.Fault `json:"allowed,omitempty"`
+	Missing []string      `json:"missing,omitempty"`
 }
 
 // RecordBase names the base. A base that is a path is known by digest alone.
@@ -58,6 +63,8 @@ type RecordWheel struct {
 	Environment []string      `json:"environment,omitempty"`
 	Shims       []recipe.Shim `json:"shims,omitempty"`
 	Requires    []RecordPin   `json:"build_requirements"`
+	// Repairs are the changes of a METADATA that contradicted the build.
+	Repairs []requirements.Change `json:"repairs,omitempty"`
 	// Sandbox is "none" for a wheel that was built unconfined; else it is left out.
 	Sandbox string `json:"sandbox,omitempty"`
 }
@@ -108,7 +115,7 @@ func recordSource(src recipe.Source, l recipe.LockedSource, t *Tree) RecordSourc
 func recordWheel(b buildPlan, w *Wheel) RecordWheel {
 	out := RecordWheel{
 		Name: w.Name, File: w.File, Version: w.Version, SHA256: w.SHA256, Size: w.Size,
-		Environment: b.environment(), Shims: b.recipe.Shims, Requires: []RecordPin{},
+		Environment: b.environment(), Shims: b.recipe.Shims, Requires: []RecordPin{}, Repairs: w.Repairs,
 	}
 	if b.isolation == sandbox.None {
 		out.Sandbox = string(b.isolation)
