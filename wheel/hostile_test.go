@@ -313,4 +313,3 @@ func TestHostile(t *testing.T) {
 		})
 	}
 }
-

@@ -107,4 +107,3 @@ func unicodePath(name string) []byte {
 	b := []byte{0x75, 0x70, byte(5 + len(name)), 0, 1, 0, 0, 0, 0}
 	return append(b, name...)
 }
-

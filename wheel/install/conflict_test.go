@@ -129,4 +129,3 @@ func TestInstalledTwice(t *testing.T) {
 		})
 	}
 }
-
