@@ -13,7 +13,10 @@ func (a *app) commands() []*cobra.Command {
 		a.rewriteCommand(),
 		a.sourceCommand(),
 		a.cacheCommand(),
+		a.copyCommand(),
+		a.serveCommand(),
 		a.doctorCommand(),
+		a.verifyCommand(),
 		a.versionCommand(),
 		a.wheelCommand(),
 	}

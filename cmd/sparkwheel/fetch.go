@@ -49,6 +49,7 @@ func (a *app) runFetch(ctx context.Context, out, bundle string, flags *overrideF
 	if err != nil {
 		return err
 	}
+	reg.loginAt(flags.base)
 	env, err := a.openEnv(reg)
 	if err != nil {
 		return err

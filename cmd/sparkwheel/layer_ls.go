@@ -63,6 +63,7 @@ func (a *app) describeImages(ctx context.Context, f *imageFlags, images ...strin
 		}
 		platform = *parsed
 	}
+	f.reg.loginAt(images...)
 	env, err := a.openEnv(&f.reg)
 	if err != nil {
 		return nil, err

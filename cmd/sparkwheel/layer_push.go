@@ -37,6 +37,7 @@ func (a *app) runLayerPush(ctx context.Context, f *wheelFlags, image, target str
 	if image != "" && len(f.wheels) > 0 {
 		return usageErrorf("--image pushes an image as it is; leave out --wheel, or --image")
 	}
+	f.reg.loginAt(target)
 	env, err := a.openEnv(&f.reg)
 	if err != nil {
 		return err

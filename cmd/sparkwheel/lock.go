@@ -58,6 +58,7 @@ func (a *app) runLock(ctx context.Context, out string, flags *overrideFlags, reg
 	if a.lock == "" && r.Path != "" {
 		path = r.Path[:len(r.Path)-len(filepath.Ext(r.Path))] + ".lock"
 	}
+	reg.loginAt(flags.base)
 	env, err := a.openEnv(reg)
 	if err != nil {
 		return err

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,7 +26,11 @@ type registryFlags struct {
 	passwordStdin bool
 	plainHTTP     bool
 	caCert        string
+	clientCert    string
+	clientKey     string
 	mirrors       []string
+	// host is the one registry that --username is for.
+	host string
 }
 
 func (f *registryFlags) register(cmd *cobra.Command) {
@@ -32,54 +38,121 @@ func (f *registryFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from standard input")
 	cmd.Flags().BoolVar(&f.plainHTTP, "plain-http", false, "speak HTTP without TLS (never needed on loopback)")
 	cmd.Flags().StringVar(&f.caCert, "ca-cert", "", "trust the authorities in `FILE` (PEM) too")
+	cmd.Flags().StringVar(&f.clientCert, "client-cert", "", "show registries the certificate in `FILE` (PEM)")
+	cmd.Flags().StringVar(&f.clientKey, "client-key", "", "and prove it with the key in `FILE` (PEM)")
 	cmd.Flags().StringArrayVar(&f.mirrors, "registry-mirror", nil, "pull `HOST=MIRROR` from a mirror first (repeatable)")
+}
+
+// loginAt names the registry of --username: that of the first reference that
+// has one. A password goes to no other host.
+func (f *registryFlags) loginAt(references ...string) {
+	for _, r := range references {
+		if r == "" || isLocalImage(r) {
+			continue
+		}
+		if ref, err := name.ParseReference(r); err == nil {
+			f.host = ref.Context().RegistryStr()
+			return
+		}
+	}
 }
 
 // client makes the registry client of a run; unfinished uploads are remembered
 // in the store, so that a second push goes on where a killed one stood.
 func (f *registryFlags) client(a *app, env pipeline.Env) (*registry.Client, error) {
 	opt := registry.Options{
-		Keychain: authn.DefaultKeychain, PlainHTTP: f.plainHTTP, Jobs: max(a.jobs, 4),
+		PlainHTTP: f.plainHTTP, Jobs: max(a.jobs, 4),
 		Sessions: env.Store.Path("uploads"), Now: time.Now, UserAgent: "sparkwheel/" + programVersion(),
 	}
+	var err error
+	if opt.TLS, err = f.tls(); err != nil {
+		return nil, err
+	}
+	if opt.Mirrors, err = f.mirrorMap(); err != nil {
+		return nil, err
+	}
+	if opt.Keychain, err = f.keychain(a); err != nil {
+		return nil, err
+	}
+	return registry.New(opt), nil
+}
+
+func (f *registryFlags) tls() (*tls.Config, error) {
+	var ca []byte
+	var certs []tls.Certificate
+	var err error
 	if f.caCert != "" {
-		pem, err := os.ReadFile(f.caCert)
-		if err != nil {
-			return nil, fmt.Errorf("reading --ca-cert: %w", err)
-		}
-		if opt.TLS, err = registry.TLS(pem); err != nil {
-			return nil, usageErrorf("--ca-cert %s: %w", f.caCert, err)
+		if ca, err = os.ReadFile(f.caCert); err != nil {
+			return nil, usageErrorf("reading --ca-cert: %w", err)
 		}
 	}
+	if (f.clientCert == "") != (f.clientKey == "") {
+		return nil, usageErrorf("--client-cert and --client-key go together")
+	}
+	if f.clientCert != "" {
+		cert, err := tls.LoadX509KeyPair(f.clientCert, f.clientKey)
+		if err != nil {
+			return nil, usageErrorf("reading --client-cert and --client-key: %w", err)
+		}
+		certs = append(certs, cert)
+	}
+	conf, err := registry.TLS(ca, certs...)
+	if err != nil {
+		return nil, usageErrorf("--ca-cert %s: %w", f.caCert, err)
+	}
+	return conf, nil
+}
+
+func (f *registryFlags) mirrorMap() (map[string]string, error) {
+	mirrors := map[string]string{}
 	for _, m := range f.mirrors {
 		host, mirror, ok := strings.Cut(m, "=")
 		if !ok || host == "" || mirror == "" {
 			return nil, usageErrorf("--registry-mirror %q is not HOST=MIRROR, such as docker.io=mirror.local:5000", m)
 		}
-		if opt.Mirrors == nil {
-			opt.Mirrors = map[string]string{}
-		}
-		opt.Mirrors[host] = mirror
+		mirrors[host] = mirror
 	}
-	if f.username != "" || f.passwordStdin {
-		if f.username == "" || !f.passwordStdin {
-			return nil, usageErrorf("--username and --password-stdin go together")
-		}
-		password, err := io.ReadAll(io.LimitReader(a.Stdin, 1<<16))
-		if err != nil {
-			return nil, fmt.Errorf("reading the password: %w", err)
-		}
-		opt.Keychain = fixedKeychain{f.username, strings.TrimRight(string(password), "\r\n")}
-	}
-	return registry.New(opt), nil
+	return mirrors, nil
 }
 
-// fixedKeychain gives one name and password to whatever registry is asked;
-// commands with a name on the command line speak to one registry.
-type fixedKeychain struct{ username, password string }
+// keychain asks the name on the command line first, then the files in which
+// docker, podman and skopeo keep logins, $REGISTRY_AUTH_FILE before all.
+func (f *registryFlags) keychain(a *app) (authn.Keychain, error) {
+	files := registry.AuthFiles(a.authFiles()...)
+	if f.username == "" && !f.passwordStdin {
+		return files, nil
+	}
+	if f.username == "" || !f.passwordStdin {
+		return nil, usageErrorf("--username and --password-stdin go together")
+	}
+	if f.host == "" {
+		return nil, usageErrorf("--username: nothing on the command line names a registry; log in to it with `docker login` or `podman login`")
+	}
+	password, err := io.ReadAll(io.LimitReader(a.Stdin, 1<<16))
+	if err != nil {
+		return nil, fmt.Errorf("reading the password: %w", err)
+	}
+	return registry.Login(f.host, f.username, strings.TrimRight(string(password), "\r\n"), files), nil
+}
 
-func (k fixedKeychain) Resolve(authn.Resource) (authn.Authenticator, error) {
-	return &authn.Basic{Username: k.username, Password: k.password}, nil
+func (a *app) authFiles() []string {
+	files := []string{a.Getenv("REGISTRY_AUTH_FILE")}
+	add := func(dir string, rest ...string) {
+		if dir != "" {
+			files = append(files, filepath.Join(append([]string{dir}, rest...)...))
+		}
+	}
+	add(a.Getenv("XDG_RUNTIME_DIR"), "containers", "auth.json")
+	add(a.Getenv("XDG_CONFIG_HOME"), "containers", "auth.json")
+	add(a.Getenv("HOME"), ".config", "containers", "auth.json")
+	add(a.Getenv("DOCKER_CONFIG"), "config.json")
+	if a.Getenv("DOCKER_CONFIG") == "" {
+		add(a.Getenv("HOME"), ".docker", "config.json")
+	}
+	if files[0] == "" {
+		files = files[1:]
+	}
+	return files
 }
 
 // push sends an image to target, showing a stage with its bytes.
@@ -90,11 +163,7 @@ func (a *app) push(ctx context.Context, env pipeline.Env, target string, img v1.
 	}
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
 	s := stage.Add(g, "push", func(ctx context.Context, run *stage.Run) (registry.Pushed, error) {
-		pushed, err := env.Registry.Push(ctx, tag, img, pipeline.PushProgress(run))
-		if err != nil {
-			return pushed, fmt.Errorf("pushing %s: %w", tag, err)
-		}
-		return pushed, nil
+		return env.Registry.Push(ctx, tag, img, pipeline.PushProgress(run))
 	})
 	if err := a.runGraph(ctx, g); err != nil {
 		return registry.Pushed{}, err

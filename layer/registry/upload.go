@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -40,6 +39,9 @@ type upload struct {
 	unsure   bool   // it may have more or less than offset: ask before sending
 	resumed  bool   // the session is another run's
 
+	body io.ReadCloser // the source, at pos; nil when it is not open
+	pos  int64
+
 	committing bool // the last request was the one that closes the session
 	doubted    bool // chunk and status contradicted each other
 	restarts   int  // fresh sessions after one was lost
@@ -55,6 +57,7 @@ func (u *upload) run(ctx context.Context) (string, error) {
 		u.ways = []way{single, streamed}
 	}
 	u.recall()
+	defer u.closeBody()
 	back := backoff{opt: &u.push.c.opt}
 	for {
 		before := u.offset
@@ -208,13 +211,7 @@ func (u *upload) patch(ctx context.Context) error {
 		n = min(n, u.chunk)
 		header.Set("Content-Range", fmt.Sprintf("%d-%d", u.offset, u.offset+n-1))
 	}
-	body, err := u.source.open(ctx, u.offset)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	sent := u.push.sent.reader(io.LimitReader(body, n))
-	resp, err := u.to.do(ctx, call{method: http.MethodPatch, url: u.location, header: header, body: u.moving(sent), length: n},
+	resp, err := u.send(ctx, call{method: http.MethodPatch, url: u.location, header: header}, n,
 		http.StatusAccepted, http.StatusCreated, http.StatusNoContent)
 	if err != nil {
 		return err
@@ -236,6 +233,36 @@ func (u *upload) patch(ctx context.Context) error {
 	return nil
 }
 
+// send sends n bytes from the offset on with c. The source stays open from one
+// chunk to the next: not every layer can be opened in the middle.
+func (u *upload) send(ctx context.Context, c call, n int64, ok ...int) (*http.Response, error) {
+	if u.body != nil && u.pos != u.offset {
+		u.closeBody()
+	}
+	if u.body == nil {
+		body, err := u.source.open(ctx, u.offset)
+		if err != nil {
+			return nil, err
+		}
+		u.body, u.pos = body, u.offset
+	}
+	g := &guard{r: u.moving(u.push.sent.reader(io.LimitReader(u.body, n)))}
+	c.body, c.length = g, n
+	resp, err := u.to.do(ctx, c, ok...)
+	u.pos += g.stop()
+	if err != nil {
+		u.closeBody()
+	}
+	return resp, err
+}
+
+func (u *upload) closeBody() {
+	if u.body != nil {
+		u.body.Close()
+		u.body = nil
+	}
+}
+
 // commit closes the session; with all it carries the whole blob.
 func (u *upload) commit(ctx context.Context, all bool) error {
 	target, err := url.Parse(u.location)
@@ -249,15 +276,14 @@ func (u *upload) commit(ctx context.Context, all bool) error {
 	target.RawQuery = q
 	c := call{method: http.MethodPut, url: target.String(), header: http.Header{"Content-Type": {"application/octet-stream"}}}
 	u.committing = true
-	if all {
-		body, err := u.source.open(ctx, 0)
-		if err != nil {
-			return err
-		}
-		defer body.Close()
-		c.body, c.length = u.moving(u.push.sent.reader(io.LimitReader(body, u.source.size))), u.source.size
+	ctx = withPatience(ctx, u.push.c.opt.Commit)
+	ok := []int{http.StatusCreated, http.StatusNoContent, http.StatusOK, http.StatusAccepted}
+	var resp *http.Response
+	if all && u.source.size > 0 {
+		resp, err = u.send(ctx, c, u.source.size, ok...)
+	} else {
+		resp, err = u.to.do(ctx, c, ok...)
 	}
-	resp, err := u.to.do(withPatience(ctx, u.push.c.opt.Commit), c, http.StatusCreated, http.StatusNoContent, http.StatusOK, http.StatusAccepted)
 	if err != nil {
 		return err
 	}
@@ -335,46 +361,4 @@ func checkDigest(resp *http.Response, want v1.Hash) error {
 		return &DigestError{fmt.Sprintf("the blob that %s stored", resp.Request.URL.Host), want, got}
 	}
 	return nil
-}
-
-// counter counts the bytes of request bodies.
-type counter struct{ n atomic.Int64 }
-
-func (c *counter) Load() int64 { return c.n.Load() }
-
-func (c *counter) reader(r io.Reader) io.Reader { return &countingReader{r, c} }
-
-type countingReader struct {
-	r io.Reader
-	c *counter
-}
-
-func (r *countingReader) Read(p []byte) (int, error) {
-	n, err := r.r.Read(p)
-	r.c.n.Add(int64(n))
-	return n, err
-}
-
-// moving reports progress within a chunk.
-func (u *upload) moving(r io.Reader) io.Reader {
-	return &movingReader{r: r, u: u, done: u.offset}
-}
-
-type movingReader struct {
-	r              io.Reader
-	u              *upload
-	done, reported int64
-}
-
-// reportEvery keeps the callback cheap.
-const reportEvery = 1 << 20
-
-func (m *movingReader) Read(p []byte) (int, error) {
-	n, err := m.r.Read(p)
-	m.done += int64(n)
-	if m.done-m.reported >= reportEvery {
-		m.reported = m.done
-		m.u.push.progress(BlobProgress{Digest: m.u.source.digest, Done: m.done, Total: m.u.source.size})
-	}
-	return n, err
 }
