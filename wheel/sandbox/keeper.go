@@ -68,5 +68,5 @@ func keep() {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	os.Exit(0)
+	syscall.Exit(0)
 }

@@ -68,7 +68,8 @@ type Command struct {
 	// user.overlay.opaque when the caller is not root. Empty keeps the root
 	// read-only.
 	Changes string
-	// Network shares the host's network, for the fetch phase alone.
+	// Network shares the host's network, its loopback included, for the fetch
+	// phase alone.
 	Network bool
 	// Output gets stdout and stderr as they come; nil discards them.
 	Output io.Writer
