@@ -104,6 +104,14 @@ func TestResolveIn(t *testing.T) {
 		}
 	}
 	resolveIn(root, "/loop/x") // ends
+	// What the host has and a sandbox over it does not show leads nowhere.
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/usr", link); err != nil {
+		t.Fatal(err)
+	}
+	if got := resolveIn("/", link+"/x"); got != link+"/x" {
+		t.Errorf("resolveIn(%s/x) = %s", link, got)
+	}
 }
 
 func TestParseHierarchies(t *testing.T) {
