@@ -18,6 +18,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
+	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
 // openEnv lends this host to a run: its store, its network, its processors.
@@ -196,6 +197,8 @@ func classify(ctx context.Context, err error) error {
 		return &codeError{codeInterrupted, fmt.Errorf("interrupted: %w", err)}
 	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*pipeline.PlatformError](err):
 		return &codeError{codeUsage, err}
+	case isError[*truth.Error](err):
+		return &codeError{codeFaults, err}
 	}
 	return notLocked(err)
 }

@@ -167,7 +167,7 @@ func TestFilesOfEndlessAnswer(t *testing.T) {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", kind)
 			io.WriteString(w, filler)
-			block := strings.Repeat(" ", 1<<20)
+			block := strings.Repeat(" ", 64<<10)
 			for r.Context().Err() == nil {
 				if _, err := io.WriteString(w, block); err != nil {
 					return
@@ -176,9 +176,9 @@ func TestFilesOfEndlessAnswer(t *testing.T) {
 		}))
 		t.Cleanup(s.Close)
 		c := client()
-		c.Index = s.URL
+		c.Index, c.MaxAnswer = s.URL, 2<<20
 		_, err := c.Files(t.Context(), "tiny")
-		if err == nil || !strings.Contains(err.Error(), "longer than 64 MiB") {
+		if err == nil || !strings.Contains(err.Error(), "longer than 2 MiB") {
 			t.Errorf("%s: error is %v", kind, err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/builder"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
@@ -29,6 +30,7 @@ type Wheel struct {
 	Size     int64
 	Version  string
 	Requires []index.Pin // the build environment
+	Repairs  []requirements.Change
 }
 
 // buildPlan is everything that one wheel's build depends on.
@@ -53,7 +55,7 @@ func (b buildPlan) values() recipe.Values {
 // host, and how many processors it lends, are not among them.
 func (b buildPlan) key() store.Key {
 	w := b.recipe
-	h := store.NewHash("wheel "+w.Name).Field("form", "1").Field("sandbox", sandbox.Version).Field("isolation", string(b.isolation))
+	h := store.NewHash("wheel "+w.Name).Field("form", "2").Field("sandbox", sandbox.Version).Field("isolation", string(b.isolation))
 	h = h.Field("tree", b.tree.Key).Field("files", jsonText(b.files())).Field("base", b.base.Digest)
 	h = h.Field("uv", b.uv.SHA256).Field("python", b.base.Python.Path)
 	h = h.Field("wheel", jsonText(w)).Field("environment", jsonText(b.environment()))
@@ -159,6 +161,9 @@ func (b buildPlan) fill(ctx context.Context, env Env, dir string, r *stage.Run) 
 	if err != nil {
 		return err
 	}
+	if err := b.tellTruth(ctx, built[0], r); err != nil {
+		return err
+	}
 	return verifyWheel(ctx, built[0], r)
 }
 
@@ -184,7 +189,11 @@ func readWheel(dir string) (*Wheel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Wheel{Path: files[0], File: filepath.Base(files[0]), SHA256: sum, Size: size, Version: name.Version.String()}, nil
+	repairs, err := readRepairs(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Wheel{Path: files[0], File: filepath.Base(files[0]), SHA256: sum, Size: size, Version: name.Version.String(), Repairs: repairs}, nil
 }
 
 func hashFile(path string) (sum string, size int64, err error) {

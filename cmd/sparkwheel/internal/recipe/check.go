@@ -90,6 +90,11 @@ func (r *Recipe) checkSources() []error {
 			bad("%s: marker %q is another source's", where, s.Marker)
 		}
 		markers[s.Marker] = true
+		for _, rule := range s.Rewrite.Rules().Rules {
+			if err := rule.Check(); err != nil {
+				bad("%s: rewrite: %w", where, err)
+			}
+		}
 		for f := range s.Files {
 			if !localPath(f) {
 				bad("%s: files: %q leaves the tree", where, f)

@@ -36,7 +36,7 @@ func TestDoTakesDamageAsAMiss(t *testing.T) {
 		{"missing directory", store.Stage, func(e string) error { return os.Remove(e + "/files/empty") }, "missing"},
 		{"missing files", store.Stage, func(e string) error { return os.RemoveAll(e + "/files") }, "no such file"},
 		{"added file", store.Stage, func(e string) error { return os.WriteFile(e+"/files/dist/b.whl", nil, 0o644) }, "not written by sparkwheel"},
-		{"added pipe", store.Stage, func(e string) error { return makePipe(e + "/files/pipe") }, "only files"},
+		{"added pipe", store.Stage, func(e string) error { return makePipe(e + "/files/pipe") }, "not written by sparkwheel"},
 		{"not executable", store.Stage, func(e string) error { return os.Chmod(e+"/files/run", 0o644) }, "another file"},
 		{"other link", store.Stage, func(e string) error {
 			return errors.Join(os.Remove(e+"/files/latest"), os.Symlink("/etc/passwd", e+"/files/latest"))
@@ -129,6 +129,37 @@ func TestDoTakesACopiedStore(t *testing.T) {
 	}
 	if records[0] == records[1] || records[1] != records[2] {
 		t.Errorf("the stamps of a copy, before and after two hits: %q", records)
+	}
+}
+
+// TestDoTakesAnyBase holds that a base may have what no output of ours has, and
+// that Verify alone reads it.
+func TestDoTakesAnyBase(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	key := store.NewHash("base").Key()
+	path, _, err := s.Do(t.Context(), store.Rootfs, key, func(dir string) error {
+		return errors.Join(
+			makePipe(filepath.Join(dir, "initctl")),
+			os.WriteFile(filepath.Join(dir, "shadow"), []byte("root:*"), 0o000),
+			os.WriteFile(filepath.Join(dir, "sh"), []byte("elf"), 0o755),
+		)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if faults, err := s.Verify(t.Context(), noFault, nil); len(faults) > 0 || err != nil {
+		t.Errorf("Verify: %v, %v", faults, err)
+	}
+	if err := os.WriteFile(filepath.Join(path, "sh"), []byte("ELF"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, hit, err := s.Do(t.Context(), store.Rootfs, key, notCalled); !hit || err != nil {
+		t.Errorf("hit %v, %v", hit, err)
+	}
+	faults, err := s.Verify(t.Context(), noFault, nil)
+	if len(faults) != 1 || !strings.Contains(faults[0].Message, "sh has the sha256") || err != nil {
+		t.Errorf("Verify after the damage: %v, %v", faults, err)
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// The kinds of entries that Do keeps. The files of stages and tools are
-// recorded with their digests and checked at each hit; an unpacked base is not:
-// it has a hundred thousand files that nothing writes to.
+// The kinds of entries that Do keeps. All files are recorded with their
+// digests. Those of stages and tools are checked at each hit; those of an
+// unpacked base, a hundred thousand that nothing writes to, by Verify alone.
 const (
 	Stage  = "stage"
 	Rootfs = "rootfs"

@@ -49,6 +49,9 @@ func digest(ctx context.Context, root string, files []file) error {
 		}
 		g.Go(func() (err error) {
 			f.SHA256, err = sum(ctx, filepath.Join(root, filepath.FromSlash(f.Path)))
+			if errors.Is(err, fs.ErrPermission) {
+				return nil // a base may have files that their owner may not read
+			}
 			return err
 		})
 	}
@@ -66,7 +69,7 @@ func describe(path string, d fs.DirEntry) (f file, err error) {
 		return f, err
 	case 0:
 	default:
-		return f, fmt.Errorf("%s is a %v: only files, directories and links can be kept", path, d.Type())
+		return file{Type: "other"}, nil
 	}
 	info, err := d.Info()
 	if err != nil {
@@ -156,6 +159,7 @@ func differs(ctx context.Context, root string, want, got file, there, deep bool)
 		return false, fmt.Errorf("%s has %d bytes of %d", want.Path, got.Size, want.Size)
 	}
 	stale = got.Stamp != want.Stamp
+	// What could not be read when it was written is not read now.
 	if want.SHA256 == "" || !stale && !deep {
 		return false, nil
 	}
