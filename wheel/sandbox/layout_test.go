@@ -187,9 +187,15 @@ func TestNamespaceErrorNamesThreeRemedies(t *testing.T) {
 	for _, e := range []*NamespaceError{
 		{Step: "starting", Err: os.ErrPermission, Program: "/usr/local/bin/sparkwheel", AppArmor: true},
 		{Step: "starting", Err: os.ErrPermission},
+		{Step: "starting", Err: os.ErrPermission, Root: true},
 	} {
 		text := e.Error()
-		wants := []string{"sudo sparkwheel", "--sandbox none", "1. ", "2. ", "3. "}
+		wants := []string{"--sandbox none", "1. ", "2. ", "3. "}
+		if e.Root {
+			wants = append(wants, "--privileged")
+		} else {
+			wants = append(wants, "sudo sparkwheel")
+		}
 		if e.AppArmor {
 			wants = append(wants, "profile sparkwheel /usr/local/bin/sparkwheel flags=(unconfined)", "userns,", "/etc/apparmor.d/sparkwheel")
 		}
