@@ -17,6 +17,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sys/unix"
 )
 
 // Unpack lays the image's flattened file system out in root, which should be
@@ -195,22 +196,26 @@ func (u *unpacker) directory(place string, h *tar.Header) error {
 }
 
 func (u *unpacker) file(place string, h *tar.Header, r io.Reader) error {
-	if err := u.clear(place); err != nil {
-		return err
+	const flags = os.O_CREATE | os.O_EXCL | os.O_WRONLY
+	f, err := u.root.OpenFile(place, flags, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		if err := u.clear(place); err != nil {
+			return err
+		}
+		f, err = u.root.OpenFile(place, flags, 0o600)
 	}
-	f, err := u.root.OpenFile(place, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	if _, err := io.CopyBuffer(onlyWriter{f}, r, u.buf[:]); err != nil {
-		f.Close()
-		return err
+	_, err = io.CopyBuffer(onlyWriter{f}, r, u.buf[:])
+	if err == nil {
+		err = f.Chmod(h.FileInfo().Mode().Perm() | 0o400)
 	}
-	err = f.Chmod(h.FileInfo().Mode().Perm() | 0o400)
-	if err := cmp.Or(err, f.Close()); err != nil {
-		return err
+	if err == nil {
+		at := unix.NsecToTimeval(h.ModTime.UnixNano())
+		err = unix.Futimes(int(f.Fd()), []unix.Timeval{at, at})
 	}
-	return u.root.Chtimes(place, h.ModTime, h.ModTime)
+	return cmp.Or(err, f.Close())
 }
 
 // onlyWriter hides the file's ReadFrom, which would not use our buffer.

@@ -151,40 +151,21 @@ func groupOf(r *recipe.Recipe, name string) string {
 	return ""
 }
 
-// runtimeLayers fetches the runtime set and lays it out, leaving room in the
-// budget for the layers that stand above it.
-func runtimeLayers(ctx context.Context, env Env, r *recipe.Recipe, base *Base, set recipe.LockedSet, above int, run *stage.Run) ([]Layer, []index.Pin, error) {
+// fetchRuntime brings the runtime set's wheels.
+func fetchRuntime(ctx context.Context, env Env, base *Base, set recipe.LockedSet, run *stage.Run) ([]index.Pin, error) {
 	chosen, err := pins(base, set)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if _, err := fetchAll(ctx, env, chosen, run); err != nil {
-		return nil, nil, err
+	got, err := fetchAll(ctx, env, chosen, run)
+	if err == nil && got.Received == 0 {
+		run.Hit("every wheel is in the store")
 	}
-	members := runtimeMembers(env, r, chosen)
-	groups, err := grouped(members, runtimeBudget(r, above))
-	if err != nil {
-		return nil, nil, fmt.Errorf("grouping the runtime's wheels: %w", err)
-	}
-	scheme := base.Python.Scheme
-	scheme.URL = "" // they came from an index, by name
-	if err := openMembers(env, members, func(all []*wheel.Reader) error {
-		_, err := install.Tree(scheme, all...)
-		return err
-	}); err != nil {
-		return nil, nil, fmt.Errorf("installing the runtime's wheels: %w", err)
-	}
-	var layers []Layer
-	for _, g := range groups {
-		l, err := groupLayer(ctx, env, scheme, g)
-		if err != nil {
-			return nil, nil, err
-		}
-		layers = append(layers, l)
-	}
-	return layers, chosen, nil
+	return chosen, err
 }
 
+// runtimeBudget is how many layers the runtime set may take, with so many
+// others above it.
 func runtimeBudget(r *recipe.Recipe, above int) int {
 	budget := r.Image.Budget
 	if budget == 0 {

@@ -37,6 +37,7 @@ type Prepared struct {
 	Patches    []Patch               `json:"patches,omitempty"`
 	Changes    []requirements.Change `json:"changes"`
 	Unmatched  []string              `json:"unmatched,omitempty"`
+	Left       []requirements.Left   `json:"left,omitempty"` // matched by a rule that could not change it
 }
 
 // Patch is a patch that was applied.
@@ -76,7 +77,7 @@ func prepare(ctx context.Context, env Env, src recipe.Source, dir string, c git.
 }
 
 func treeKey(src recipe.Source, c git.Commit, patches []namedPatch) store.Key {
-	h := store.NewHash("tree "+src.Name).Field("form", "1").Field("commit", c.Hash)
+	h := store.NewHash("tree "+src.Name).Field("form", "2").Field("commit", c.Hash)
 	h = h.Field("submodules", jsonText(src.Submodules)).Field("rules", jsonText(src.Rewrite))
 	for _, p := range patches {
 		h = h.Field("patch", p.sha256)
@@ -152,7 +153,7 @@ func (p *Prepared) rewrite(root *os.Root, rw recipe.Rewrite) error {
 	if err != nil {
 		return err
 	}
-	p.Changes, p.Unmatched = result.Changes, result.Unmatched
+	p.Changes, p.Unmatched, p.Left = result.Changes, result.Unmatched, result.Left
 	return result.Write(root)
 }
 

@@ -95,6 +95,11 @@ func (r *Recipe) checkSources() []error {
 				bad("%s: rewrite: %w", where, err)
 			}
 		}
+		for _, p := range s.Patches {
+			if !localPath(p) {
+				bad("%s: patches: %q is not below the recipe's directory", where, p)
+			}
+		}
 		for f := range s.Files {
 			if !localPath(f) {
 				bad("%s: files: %q leaves the tree", where, f)
