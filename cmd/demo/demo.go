@@ -193,9 +193,10 @@ func (d *demo) build(ctx context.Context) (string, error) {
 	var digest bytes.Buffer
 	cmd := exec.CommandContext(ctx, d.sparkwheel, args...)
 	cmd.Stdout, cmd.Stderr = &digest, os.Stderr
-	// ^C reaches sparkwheel from the terminal as well; it ends its children
-	// itself.
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	// A second interrupt kills sparkwheel at once: in a process group of its
+	// own it hears of ^C from here alone.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = 15 * time.Second
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("sparkwheel build: %w", err)
