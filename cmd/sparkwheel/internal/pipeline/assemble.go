@@ -95,6 +95,7 @@ func conflicts(env Env, s install.Scheme, members []member) error {
 
 // writeGroups writes a layer for each group, several at once, in their order.
 func writeGroups(ctx context.Context, env Env, s install.Scheme, groups [][]member, run *stage.Run) ([]Layer, error) {
+	env = env.noting(run)
 	layers := make([]Layer, len(groups))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(env.Jobs, 1))

@@ -234,6 +234,7 @@ func (e Env) hostPlatform(r *recipe.Recipe) (v1.Platform, error) {
 }
 
 func unpackedBase(ctx context.Context, env Env, reference, pinned string, p v1.Platform, run *stage.Run) (*Base, error) {
+	env = env.noting(run)
 	b, brought, err := openBase(ctx, env, reference, pinned, p)
 	if err != nil {
 		return nil, err

@@ -51,6 +51,7 @@ func (p Prepared) dirty() bool { return len(p.Changes)+len(p.Patches) > 0 }
 // prepare makes a commit's tree as the recipe wants it, once for each commit
 // and set of instructions.
 func prepare(ctx context.Context, env Env, src recipe.Source, dir string, c git.Commit, r *stage.Run) (*Tree, error) {
+	env = env.noting(r)
 	patches, err := readPatches(dir, src.Patches)
 	if err != nil {
 		return nil, err
