@@ -50,12 +50,6 @@ type Target struct {
 	GPUArch  string // "12.1a", "" for none
 }
 
-// Index is a further Python index, asked for the named distributions alone.
-type Index struct {
-	URL           string
-	Distributions []string
-}
-
 // Source is one repository at a ref, and what is done to its tree.
 type Source struct {
 	Name       string

@@ -27,10 +27,6 @@ type shape struct {
 		UV           string `toml:"uv"`
 		ExcludeNewer string `toml:"exclude-newer"`
 	} `toml:"tools"`
-	Index []struct {
-		URL           string   `toml:"url"`
-		Distributions []string `toml:"distributions"`
-	} `toml:"index"`
 	Missing []string      `toml:"missing"`
 	Source  []sourceShape `toml:"source"`
 	Wheel   []wheelShape  `toml:"wheel"`
@@ -99,9 +95,6 @@ func (s *shape) recipe() *Recipe {
 		Missing: s.Missing,
 		Runtime: Runtime(s.Runtime),
 		Image:   Image(s.Image),
-	}
-	for _, x := range s.Index {
-		r.Index = append(r.Index, Index(x))
 	}
 	for _, x := range s.Source {
 		r.Sources = append(r.Sources, Source{
