@@ -147,7 +147,7 @@ func (p *planned) walk(ctx context.Context, tree plumbing.Hash, dir string) erro
 		return err
 	}
 	if len(dir) > 3000 {
-		return fmt.Errorf("the tree is nested too deeply: %.80s...", dir)
+		return fmt.Errorf("the tree is nested too deeply, below %.80s", dir)
 	}
 	entries, err := p.repo.tree(tree)
 	if err != nil {

@@ -82,8 +82,8 @@ type fetcher struct {
 
 func (f *fetcher) one(ctx context.Context, h plumbing.Hash, ref string) error {
 	tip := f.tip(ref, h)
-	if f.remote.advertises(h) || f.remote.givesBySHA() {
-		err := f.shallow(ctx, h)
+	if ask, ok := f.remote.wantFor(h); ok {
+		err := f.shallow(ctx, ask, h)
 		if !errors.Is(err, errRefused) {
 			return err
 		}
@@ -102,7 +102,8 @@ func (f *fetcher) one(ctx context.Context, h plumbing.Hash, ref string) error {
 	return err
 }
 
-// tip is what ref names now; that it is not the pinned commit is said.
+// tip is what to ask for to get what ref names now; that it is not the pinned
+// commit is said.
 func (f *fetcher) tip(ref string, h plumbing.Hash) plumbing.Hash {
 	if ref == "" {
 		return plumbing.ZeroHash
@@ -114,18 +115,19 @@ func (f *fetcher) tip(ref string, h plumbing.Hash) plumbing.Hash {
 	if tip != h {
 		fmt.Fprintf(f.w, "%s now names %s; staying at the pinned %s\n", ref, tip, h)
 	}
-	return tip
+	ask, _ := f.remote.wantFor(tip)
+	return ask
 }
 
-// shallow fetches h without its parents. What whole commits the mirror has is
+// shallow fetches h without its parents, by asking for h or a tag on it. What whole commits the mirror has is
 // offered, so only what differs comes; a second try offers nothing.
-func (f *fetcher) shallow(ctx context.Context, h plumbing.Hash) error {
+func (f *fetcher) shallow(ctx context.Context, ask, h plumbing.Hash) error {
 	fmt.Fprintf(f.w, "fetching %s from %s\n", h, f.remote.url)
 	set, err := f.repo.wholes()
 	if err != nil {
 		return err
 	}
-	w := want{Hashes: []plumbing.Hash{h}, Depth: 1}
+	w := want{Hashes: []plumbing.Hash{ask}, Depth: 1}
 	if w.Shallows, err = f.repo.shallows(); err != nil {
 		return err
 	}

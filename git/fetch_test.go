@@ -36,6 +36,9 @@ func TestServersThatAllowLess(t *testing.T) {
 			r.git("config", "uploadpack.allowFilter", test.filter)
 			r.git("config", "uploadpack.allowAnySHA1InWant", test.anySHA)
 			r.git("config", "uploadpack.allowTipSHA1InWant", test.anySHA)
+			r.write("f", "0")
+			r.commit("zero")
+			r.git("tag", "-a", "-m", "annotated", "v0.9")
 			r.write("f", "1")
 			r.commit("one")
 			r.git("tag", "v1.0")
@@ -48,7 +51,7 @@ func TestServersThatAllowLess(t *testing.T) {
 			side := r.commit("four")
 			r.commit("five")
 			var said bytes.Buffer
-			for ref, want := range map[string]string{middle: "2", middle[:8]: "2", "v1.0": "1", "main": "3", side: "4", side[:9]: "4"} {
+			for ref, want := range map[string]string{middle: "2", middle[:8]: "2", "v0.9": "0", "v1.0": "1", "main": "3", side: "4", side[:9]: "4"} {
 				// An empty store each time: nothing may lean on what came before.
 				m := &git.Mirrors{Dir: filepath.Join(t.TempDir(), "store")}
 				c, err := m.Resolve(t.Context(), git.Source{URL: r.url, Ref: ref})

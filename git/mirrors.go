@@ -55,6 +55,13 @@ func (m *Mirrors) idle() time.Duration {
 // copied elsewhere serves as a mirror there.
 func (m *Mirrors) Path(url string) string { return filepath.Join(m.Dir, mirrorKey(url)+".git") }
 
+// MirrorNames are the entries of Mirrors.Dir that hold what was fetched from a
+// URL, there or not: what must stay so that it need not be fetched again.
+func MirrorNames(url string) []string {
+	key := mirrorKey(url)
+	return []string{key + ".git", key + ".history.git"}
+}
+
 // mirror opens the repository of whole commits of a URL.
 func (m *Mirrors) mirror(url string) (*repository, error) {
 	return m.open(mirrorKey(url) + ".git")

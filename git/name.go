@@ -12,7 +12,7 @@ func checkName(name string, mode uint32) error {
 	case name == "", name == ".", name == "..":
 		return fmt.Errorf("the tree holds the name %q", name)
 	case len(name) > 255:
-		return fmt.Errorf("the tree holds a name of %d bytes: %.40q...", len(name), name)
+		return fmt.Errorf("the tree holds a name of %d bytes that begins with %.40q", len(name), name)
 	case strings.ContainsAny(name, "/\\\x00"):
 		return fmt.Errorf("the tree holds the name %q with a separator in it", name)
 	case name[0] == '-':

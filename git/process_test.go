@@ -1,6 +1,7 @@
 package git_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net/http"
@@ -17,15 +18,30 @@ import (
 	"github.com/sparkwheel/sparkwheel/git/gittest"
 )
 
-// The test binary is also a process that checks a commit out: STORE URL COMMIT DIR.
+// The test binary is also a process that checks a commit out, or describes it:
+// STORE URL COMMIT DIR.
 const childVariable = "SPARKWHEEL_GIT_TEST_CHILD"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) == "" {
 		os.Exit(m.Run())
 	}
-	mirrors := &git.Mirrors{Dir: os.Args[1]}
-	_, err := mirrors.Checkout(context.Background(), os.Args[2], git.Commit{Hash: os.Args[3]}, os.Args[4], git.CheckoutOptions{Verify: true}, os.Stderr)
+	if os.Getenv(childVariable) == "history" {
+		out := bufio.NewWriterSize(os.Stdout, 1<<20)
+		writeHistory(out)
+		if err := out.Flush(); err != nil {
+			panic(err)
+		}
+		os.Exit(0)
+	}
+	ctx, mirrors, commit := context.Background(), &git.Mirrors{Dir: os.Args[1]}, git.Commit{Hash: os.Args[3]}
+	var err error
+	switch os.Getenv(childVariable) {
+	case "describe":
+		_, err = mirrors.Describe(ctx, os.Args[2], commit, os.Stderr)
+	case "checkout":
+		_, err = mirrors.Checkout(ctx, os.Args[2], commit, os.Args[4], git.CheckoutOptions{}, os.Stderr)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -36,7 +52,7 @@ func TestMain(m *testing.M) {
 func startChild(t *testing.T, args ...string) (*exec.Cmd, *strings.Builder) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = append(os.Environ(), childVariable+"=1")
+	cmd.Env = append(os.Environ(), childVariable+"=checkout")
 	said := new(strings.Builder)
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {

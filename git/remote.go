@@ -134,20 +134,24 @@ type want struct {
 
 func (r *remote) filters() bool { return r.caps.Supports(capability.Filter) }
 
-// advertises reports whether h is the value of some ref.
-func (r *remote) advertises(h plumbing.Hash) bool {
+// wantFor is what to ask for to get the commit h: h itself where it is the tip
+// of a ref or the server sends any commit, else an annotated tag on it, which
+// every server sends. It is false when the server is sure to refuse.
+func (r *remote) wantFor(h plumbing.Hash) (plumbing.Hash, bool) {
 	for _, v := range r.refs {
 		if v == h {
-			return true
+			return h, true
 		}
 	}
-	return false
-}
-
-// givesBySHA reports whether the server says that it sends commits that are
-// the tip of no ref.
-func (r *remote) givesBySHA() bool {
-	return r.caps.Supports(capability.AllowReachableSHA1InWant)
+	if r.caps.Supports(capability.AllowReachableSHA1InWant) {
+		return h, true
+	}
+	for name, v := range r.peeled {
+		if v == h {
+			return r.refs[name], true
+		}
+	}
+	return plumbing.ZeroHash, false
 }
 
 // pack asks for a pack and hands its bytes to use.

@@ -130,8 +130,8 @@ func (m *Mirrors) commit(ctx context.Context, r *remote, src Source, h plumbing.
 // commitAlone asks for one commit, and where the server refuses, for the
 // commits of all refs.
 func (m *Mirrors) commitAlone(ctx context.Context, r *remote, url string, h plumbing.Hash) error {
-	if r.advertises(h) || r.givesBySHA() {
-		err := m.fetchHistory(ctx, r, url, want{Hashes: []plumbing.Hash{h}, Depth: 1})
+	if ask, ok := r.wantFor(h); ok {
+		err := m.fetchHistory(ctx, r, url, want{Hashes: []plumbing.Hash{ask}, Depth: 1})
 		if !errors.Is(err, errRefused) {
 			return err
 		}

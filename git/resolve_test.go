@@ -2,6 +2,8 @@ package git_test
 
 import (
 	"errors"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +69,52 @@ func TestResolveMissing(t *testing.T) {
 		want := &git.RefError{URL: r.url, Ref: ref, Candidates: candidates}
 		if diff := cmp.Diff(want, missing); diff != "" {
 			t.Error(diff)
+		}
+	}
+}
+
+// Among some hundred commits two begin with the same four digits; nothing but
+// a fifth, or the branch that stands on one of them, tells them apart.
+func TestResolveAmbiguousSHA(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.repo("up")
+	r.fastImport(randomHistory(rand.New(rand.NewPCG(1, 1)), 900))
+	first := make(map[string]string)
+	var pair []string
+	for _, commit := range strings.Fields(r.git("rev-list", "--all")) {
+		if other, ok := first[commit[:4]]; ok {
+			pair = []string{other, commit}
+			break
+		}
+		first[commit[:4]] = commit
+	}
+	if pair == nil {
+		t.Fatal("no two commits begin alike; choose another seed")
+	}
+	slices.Sort(pair)
+	_, err := w.m.Resolve(t.Context(), git.Source{URL: r.url, Ref: pair[0][:4]})
+	got, ok := errors.AsType[*git.AmbiguousError](err)
+	if !ok {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(pair, got.Candidates); diff != "" {
+		t.Error(diff)
+	}
+	n := 5
+	for pair[0][:n] == pair[1][:n] {
+		n++
+	}
+	w.take()
+	for _, want := range pair {
+		c, err := w.m.Resolve(t.Context(), git.Source{URL: r.url, Ref: want[:n]})
+		if err != nil || c.Hash != want {
+			t.Errorf("%s: %v, %v", want[:n], c, err)
+		}
+	}
+	for _, request := range w.take() {
+		if strings.HasPrefix(request, "POST") {
+			t.Error("the commits are there, and yet a pack was asked for")
 		}
 	}
 }

@@ -110,10 +110,7 @@ func (r *repo) write(name, text string) {
 // noise is text that does not compress.
 func noise(n int) string {
 	b := make([]byte, n)
-	rng := rand.New(rand.NewPCG(uint64(n), 1))
-	for i := range b {
-		b[i] = byte(rng.Uint32())
-	}
+	_, _ = rand.NewChaCha8([32]byte{byte(n)}).Read(b) // never fails
 	return string(b)
 }
 

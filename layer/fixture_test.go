@@ -6,7 +6,6 @@ import (
 	"compress/flate"
 	"crypto/sha256"
 	"errors"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"maps"
@@ -137,8 +136,6 @@ func sum(b []byte) []byte {
 	s := sha256.Sum256(b)
 	return s[:]
 }
-
-func crc(b []byte) uint32 { return crc32.ChecksumIEEE(b) }
 
 func mapTree(files map[string]string) fstest.MapFS {
 	m := fstest.MapFS{}

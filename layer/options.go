@@ -2,6 +2,7 @@ package layer
 
 import (
 	"fmt"
+	"io/fs"
 	"runtime"
 	"time"
 
@@ -80,6 +81,11 @@ func (o Options) withDefaults() (Options, error) {
 		o.MTime = Epoch
 	}
 	o.MTime = o.MTime.UTC().Truncate(time.Second)
+	for link, target := range o.Links {
+		if !fs.ValidPath(link) || !fs.ValidPath(target) || link == "." || target == "." {
+			return o, fmt.Errorf("link %q to %q is not a pair of paths below the image's root, without a leading slash", link, target)
+		}
+	}
 	return o, nil
 }
 

@@ -124,16 +124,16 @@ func (p *pipeline) pack(ctx context.Context, comp compressor, s *segment) error 
 	return send(ctx, s.blob, packed)
 }
 
-func (p *pipeline) consume(ctx context.Context, segments <-chan *segment, take func(*segment, context.Context) error) error {
+func (p *pipeline) consume(ctx context.Context, segments <-chan *segment, take func(context.Context, *segment) error) error {
 	for s := range segments {
-		if err := take(s, ctx); err != nil {
+		if err := take(ctx, s); err != nil {
 			return err
 		}
 	}
 	return ctx.Err()
 }
 
-func (p *pipeline) hashTar(s *segment, ctx context.Context) error {
+func (p *pipeline) hashTar(ctx context.Context, s *segment) error {
 	return p.drain(ctx, s.tar, func(b []byte) error {
 		p.tarHash.Write(b)
 		p.tarSize += int64(len(b))
@@ -144,7 +144,7 @@ func (p *pipeline) hashTar(s *segment, ctx context.Context) error {
 	})
 }
 
-func (p *pipeline) writeBlob(s *segment, ctx context.Context) error {
+func (p *pipeline) writeBlob(ctx context.Context, s *segment) error {
 	return p.drain(ctx, s.blob, func(b []byte) error {
 		p.blobHash.Write(b)
 		p.blobSize += int64(len(b))

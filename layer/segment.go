@@ -15,7 +15,7 @@ const (
 	// spliceMin is the least content worth a gzip member of its own: below it
 	// the member's frame and the header standing alone cost more than a second
 	// compression. Part of every digest.
-	spliceMin = 32 << 10
+	spliceMin = 16 << 10
 	// chunkSize is the unit in which a spliced file travels, chunkQueue how many
 	// of them may wait for a consumer: they bound memory, and change no byte.
 	chunkSize  = 64 << 10

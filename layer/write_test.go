@@ -32,7 +32,7 @@ func wheelLike(t testing.TB) *zipTree {
 		"usr/local/lib/python3.12/dist-packages/vllm/noise.bin":               noise(3, 100<<10),
 		"usr/local/lib/python3.12/dist-packages/vllm/stored.cubin":            noise(4, 1200<<10),
 		"usr/local/lib/python3.12/dist-packages/vllm/stored.txt":              text(5, 80<<10),
-		"usr/local/lib/python3.12/dist-packages/vllm-0.22.1.dist-info/RECORD": text(6, 40<<10),
+		"usr/local/lib/python3.12/dist-packages/vllm-0.22.1.dist-info/RECORD": text(6, 20<<10),
 		"usr/local/bin/vllm": text(7, 512),
 	}
 	for i := range 60 {

@@ -123,6 +123,8 @@ func (p *parser) take(ok func(rune) bool) string {
 	return rest[:n]
 }
 
+// identifier reads a name or an extra. Like packaging, it lets one end in _,
+// which PEP 508 does not.
 func (p *parser) identifier(expected string) string {
 	at := p.pos
 	s := p.take(func(r rune) bool { return isAlnum(r) || r == '.' || r == '_' || r == '-' })

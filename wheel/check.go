@@ -94,6 +94,7 @@ func (r *Reader) checkMembers(f *faults) {
 		}
 	}
 	if total > bombSize && total/bombRatio > r.Size {
+		r.bomb = true
 		f.addf("bomb", "", "%d bytes inflate to %d", r.Size, total)
 	}
 }

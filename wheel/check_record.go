@@ -13,7 +13,7 @@ func (r *Reader) readRecord(f *faults) {
 		return
 	}
 	defer c.Close()
-	record, err := ParseRecord(c)
+	record, err := parseRecord(c, make(Record, 0, len(r.archive.Members)))
 	if err != nil {
 		f.add("record", r.distInfo+".dist-info/RECORD", err.Error())
 		return

@@ -46,7 +46,7 @@ func (e *VerifyError) Error() string {
 }
 
 // maxFaults bounds what is kept of one code: a hostile wheel can have a fault
-// for each of 200,000 members.
+// for each of 120,000 members.
 const maxFaults = 1000
 
 // faults gathers what is found, from any goroutine.

@@ -15,7 +15,7 @@ import (
 
 const (
 	maxRows   = zip.MaxMembers + 1000
-	maxRecord = 96 << 20
+	maxRecord = 24 << 20
 )
 
 // Reader is an open wheel whose structure is sound: every member's name, its
@@ -40,6 +40,7 @@ type Reader struct {
 	distInfo string  // "torch-2.11.0", the name before .dist-info and .data
 	rows     []int32 // of each member, the index of its row in Record, or -1
 	warnings []Fault
+	bomb     bool
 	digest   func() ([sha256.Size]byte, error)
 }
 

@@ -67,11 +67,13 @@ func HashEntry(path string, sha256 hash.Hash, size int64) Entry {
 
 // ParseRecord reads a RECORD file row by row. Its error names the line. It
 // reads CSV as Python's csv module writes it; rows have three fields.
-func ParseRecord(r io.Reader) (Record, error) {
+func ParseRecord(r io.Reader) (Record, error) { return parseRecord(r, nil) }
+
+// parseRecord appends to record, whose capacity the caller may know.
+func parseRecord(r io.Reader, record Record) (Record, error) {
 	c := csv.NewReader(r)
 	c.FieldsPerRecord = 3
 	c.ReuseRecord = true
-	var record Record
 	for {
 		row, err := c.Read()
 		if err == io.EOF {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -39,16 +40,24 @@ func Verify(ctx context.Context, path string) (warnings []Fault, err error) {
 }
 
 func (r *Reader) verify(ctx context.Context, f *faults) error {
+	if r.bomb {
+		return ctx.Err() // what it inflates to is known already
+	}
 	g, groupCtx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for file := range r.Files() {
-		if groupCtx.Err() != nil {
-			break
-		}
-		if !file.member().Readable() {
-			continue // has its fault already
-		}
-		g.Go(func() error { return file.verify(groupCtx, f) })
+	var next atomic.Int32
+	for range runtime.GOMAXPROCS(0) {
+		g.Go(func() error {
+			for i := next.Add(1) - 1; int(i) < len(r.archive.Members); i = next.Add(1) - 1 {
+				file := File{r, i}
+				if !file.member().Readable() {
+					continue // has its fault already
+				}
+				if err := file.verify(groupCtx, f); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("verifying %s: %w", r.path, err)

@@ -24,6 +24,7 @@ type buildFlags struct {
 	out     string
 	push    string
 	sandbox string
+	strict  pipeline.Strictness
 	reg     registryFlags
 }
 
@@ -42,8 +43,15 @@ func (a *app) buildCommand() *cobra.Command {
 	cmd.Flags().StringVarP(&f.out, "output", "o", "out", "`DIR` for image, wheels, build.json")
 	cmd.Flags().StringVar(&f.push, "push", "", "push the image to `IMAGE`")
 	cmd.Flags().StringVar(&f.sandbox, "sandbox", "namespaces", "`namespaces|none`: none runs upstream code unconfined and is recorded")
+	registerStrictness(cmd, &f.strict)
 	f.reg.register(cmd)
 	return cmd
+}
+
+// registerStrictness adds --allow and --complete.
+func registerStrictness(cmd *cobra.Command, s *pipeline.Strictness) {
+	cmd.Flags().StringArrayVar(&s.Allow, "allow", nil, "accept that the image has another version of distribution `NAME` than is required (repeatable; recorded)")
+	cmd.Flags().BoolVar(&s.Complete, "complete", false, "refuse an image that lacks a required distribution")
 }
 
 func (a *app) runBuild(ctx context.Context, f *buildFlags, targets []string) error {
@@ -79,7 +87,7 @@ func (a *app) runBuild(ctx context.Context, f *buildFlags, targets []string) err
 		return classify(ctx, err)
 	}
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
-	s, err := pipeline.Build(g, env, r, l, names, image)
+	s, err := pipeline.Build(g, env, r, l, names, image, f.strict)
 	if err != nil {
 		return classify(ctx, err)
 	}
@@ -191,6 +199,9 @@ func (a *app) sayChanges(rec *pipeline.Record) {
 				after = "(dropped)"
 			}
 			fmt.Fprintf(a.Stderr, "changed %s %s:%d: %s -> %s\n", s.Name, c.File, c.Line, strings.TrimSpace(c.Before), after)
+		}
+		for _, l := range s.Left {
+			fmt.Fprintf(a.Stderr, "note: %s %s:%d: left %q as it is (%s): %s\n", s.Name, l.File, l.Line, l.Text, l.Rule, l.Reason)
 		}
 		for _, rule := range s.Unmatched {
 			fmt.Fprintf(a.Stderr, "note: rule %s matched nothing in %s\n", rule, s.Name)

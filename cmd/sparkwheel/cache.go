@@ -13,6 +13,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/git"
 )
 
 func (a *app) cacheCommand() *cobra.Command {
@@ -100,8 +101,9 @@ func (a *app) cacheVerifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Read all of the store and name what is damaged",
-		Long: `Verify reads every blob and every recorded file and compares their digests. It
-exits with 3 when something is damaged.`,
+		Long: `Verify reads every blob, every file of bases, tools and outputs, and every
+object of the git mirrors, and compares their digests. It exits with 3 when
+something is damaged.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(func(s store.Store) error { return a.cacheVerify(cmd.Context(), s, remove) })
@@ -114,7 +116,7 @@ exits with 3 when something is damaged.`,
 func (a *app) cacheVerify(ctx context.Context, s store.Store, remove bool) error {
 	var g stage.Graph
 	verified := stage.Add(&g, "verify", func(ctx context.Context, r *stage.Run) ([]store.Fault, error) {
-		return s.Verify(ctx, r.Progress)
+		return s.Verify(ctx, git.CheckMirror, r.Progress)
 	})
 	if err := a.runGraph(ctx, &g); err != nil {
 		return err

@@ -16,6 +16,7 @@ func (a *app) commands() []*cobra.Command {
 		a.copyCommand(),
 		a.serveCommand(),
 		a.doctorCommand(),
+		a.verifyCommand(),
 		a.versionCommand(),
 		a.wheelCommand(),
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
+	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
 // openEnv lends this host to a run: its store, its network, its processors.
@@ -43,6 +44,7 @@ func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
 		Mirrors:  mirrors,
 		Index:    &index.Client{HTTP: http.DefaultClient, Index: indexURL, Offline: a.offline},
 		Host:     hostPlatform(),
+		Sandbox:  sandbox.Namespaces,
 		Network:  a.fetchNetwork(indexURL),
 		Launcher: program,
 		Offline:  a.offline,
@@ -195,6 +197,8 @@ func classify(ctx context.Context, err error) error {
 		return &codeError{codeInterrupted, fmt.Errorf("interrupted: %w", err)}
 	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*pipeline.PlatformError](err):
 		return &codeError{codeUsage, err}
+	case isError[*truth.Error](err):
+		return &codeError{codeFaults, err}
 	}
 	return notLocked(err)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/archive"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
+	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
 // wheelFlags say which wheels go onto which base.
@@ -23,6 +24,7 @@ type wheelFlags struct {
 	base     string
 	platform string
 	python   string
+	strict   pipeline.Strictness
 	reg      registryFlags
 }
 
@@ -31,6 +33,7 @@ func (f *wheelFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.base, "base", "", "base image: a reference, oci:DIR, docker-archive:FILE or tar:FILE (default the recipe's)")
 	cmd.Flags().StringVar(&f.platform, "platform", "", "`OS/ARCH` of the image (default by the wheels' tags, else the host's)")
 	f.reg.register(cmd)
+	registerStrictness(cmd, &f.strict)
 	cmd.Flags().StringVar(&f.python, "python", "", "`VERSION` of Python, such as 3.12, for a base without one")
 }
 
@@ -112,7 +115,7 @@ func (a *app) wheelImage(ctx context.Context, env pipeline.Env, f *wheelFlags) (
 	}
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
 	s, err := pipeline.Layers(g, env, pipeline.LayersRequest{
-		Wheels: f.wheels, Base: f.base, Platform: f.platform, Python: f.python,
+		Wheels: f.wheels, Base: f.base, Platform: f.platform, Python: f.python, Strict: f.strict,
 	})
 	if err != nil {
 		return nil, err
@@ -129,6 +132,7 @@ type imageDocument struct {
 	Digest    string          `json:"digest"`
 	Layers    []layerDocument `json:"layers"`
 	BytesSent *int64          `json:"bytes_sent,omitempty"`
+	Allowed   []truth.Fault   `json:"allowed,omitempty"`
 }
 
 type layerDocument struct {
@@ -143,7 +147,9 @@ type layerDocument struct {
 
 // layersOf describes an image that was made here: its last layers are new.
 func layersOf(image string, made *pipeline.Result) (imageDocument, error) {
-	return describeImage(image, made.Image, made.Layers)
+	doc, err := describeImage(image, made.Image, made.Layers)
+	doc.Allowed = made.Allowed
+	return doc, err
 }
 
 func describeImage(image string, img v1.Image, made []pipeline.Layer) (imageDocument, error) {

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/netrc"
 	"github.com/sparkwheel/sparkwheel/git"
 )
 
-// gitMirrors are the store's git mirrors, with the rewrites of --mirror.
+// gitMirrors are the store's git mirrors, with the rewrites of --mirror and the
+// user's credentials. Proxies come from the environment with Go's transport.
 func (a *app) gitMirrors() (*git.Mirrors, error) {
-	m := &git.Mirrors{Dir: filepath.Join(a.store, "git"), Offline: a.offline}
+	m := &git.Mirrors{Dir: filepath.Join(a.store, "git"), Offline: a.offline, Credentials: a.gitCredentials()}
 	for _, flag := range a.mirrors {
 		prefix, base, ok := strings.Cut(flag, "=")
 		if !ok || prefix == "" || base == "" {
@@ -18,4 +21,48 @@ func (a *app) gitMirrors() (*git.Mirrors, error) {
 		m.Rewrites = append(m.Rewrites, git.Rewrite{Prefix: prefix, Base: base})
 	}
 	return m, nil
+}
+
+// gitCredentials answers from SPARKWHEEL_GIT_TOKEN_<HOST>, a bearer token, or
+// with a colon in it USER:PASSWORD, where <HOST> is in capitals, with or
+// without its port, and _ stands for every other sign; then, for github.com, from GITHUB_TOKEN; then from $NETRC
+// or ~/.netrc. A file that cannot be read is as none.
+func (a *app) gitCredentials() func(host string) (user, password string, ok bool) {
+	name := a.Getenv("NETRC")
+	if name == "" && a.Getenv("HOME") != "" {
+		name = filepath.Join(a.Getenv("HOME"), ".netrc")
+	}
+	text, _ := os.ReadFile(name)
+	file := netrc.Parse(text)
+	return func(host string) (string, string, bool) {
+		alone, _, _ := strings.Cut(host, ":")
+		for _, name := range []string{host, alone} {
+			token := a.Getenv("SPARKWHEEL_GIT_TOKEN_" + variable(name))
+			if user, password, ok := strings.Cut(token, ":"); ok {
+				return user, password, true
+			}
+			if token != "" {
+				return "", token, true
+			}
+		}
+		// GitHub takes its tokens as the password of any user.
+		if token := a.Getenv("GITHUB_TOKEN"); token != "" && host == "github.com" {
+			return "x-access-token", token, true
+		}
+		e, ok := file.Lookup(host)
+		return e.Login, e.Password, ok
+	}
+}
+
+// variable is a host as it stands in the name of an environment variable.
+func variable(host string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			return r
+		}
+		return '_'
+	}, host)
 }

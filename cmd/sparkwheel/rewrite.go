@@ -86,13 +86,7 @@ func (a *app) rewriteRules(source string) (rewrite.Rules, error) {
 	case len(found) > 1:
 		return rewrite.Rules{}, usageErrorf("several sources of recipe %s have rewrite rules; choose one by --source NAME", r.Name)
 	}
-	rules := found[0].Rewrite.Rules()
-	for _, rule := range rules.Rules {
-		if err := rule.Check(); err != nil {
-			return rewrite.Rules{}, usageErrorf("recipe %s: source %s: %w", r.Name, found[0].Name, err)
-		}
-	}
-	return rules, nil
+	return found[0].Rewrite.Rules(), nil
 }
 
 // rewriteDocument is the document of `rewrite --json`.

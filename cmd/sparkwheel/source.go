@@ -2,14 +2,15 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
-	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/spf13/cobra"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/git"
 )
 
 func (a *app) sourceCommand() *cobra.Command {
@@ -74,18 +75,17 @@ func (a *app) exportSource(ctx context.Context, src git.Source, dir string, opt 
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	commit, err := m.Resolve(ctx, src)
-	if err != nil {
-		return refError(err)
+	g := &stage.Graph{Clock: time.Now}
+	resolved := stage.Add(g, "resolve", func(ctx context.Context, _ *stage.Run) (git.Commit, error) {
+		return m.Resolve(ctx, src)
+	})
+	written := stage.Add(g, "export", func(ctx context.Context, run *stage.Run) (git.Tree, error) {
+		return m.Checkout(ctx, src.URL, resolved.Value(), dir, opt, run)
+	}, resolved)
+	if err := a.runGraph(ctx, g); err != nil {
+		return classify(ctx, err)
 	}
-	tree, err := m.Checkout(ctx, src.URL, commit, dir, opt, a.Stderr)
-	if err != nil {
-		return err
-	}
-	if !a.json {
-		_, err = fmt.Fprintln(a.Stdout, commit.Hash)
-		return err
-	}
+	commit, tree := resolved.Value(), written.Value()
 	doc := exported{
 		URL: src.URL, Ref: src.Ref, Commit: commit.Hash, Time: commit.Time, Tree: tree.Hash,
 		Files: tree.Files, Bytes: tree.Bytes, BytesReceived: tree.Received, Submodules: []exportedSubmodule{},
@@ -93,7 +93,7 @@ func (a *app) exportSource(ctx context.Context, src git.Source, dir string, opt 
 	for _, s := range tree.Submodules {
 		doc.Submodules = append(doc.Submodules, exportedSubmodule(s))
 	}
-	return json.NewEncoder(a.Stdout).Encode(doc)
+	return a.result(doc, commit.Hash)
 }
 
 // described is the document of `source describe --json`.
@@ -123,31 +123,29 @@ func (a *app) describeSource(ctx context.Context, src git.Source) error {
 	if err != nil {
 		return err
 	}
-	commit, err := m.Resolve(ctx, src)
-	if err != nil {
-		return refError(err)
+	g := &stage.Graph{Clock: time.Now}
+	resolved := stage.Add(g, "resolve", func(ctx context.Context, _ *stage.Run) (git.Commit, error) {
+		return m.Resolve(ctx, src)
+	})
+	found := stage.Add(g, "describe", func(ctx context.Context, run *stage.Run) (git.Description, error) {
+		d, err := m.Describe(ctx, src.URL, resolved.Value(), run)
+		if errors.Is(err, git.ErrNoTag) {
+			run.Note("%v", err)
+			return git.Description{}, nil
+		}
+		return d, err
+	}, resolved)
+	if err := a.runGraph(ctx, g); err != nil {
+		return classify(ctx, err)
 	}
-	d, err := m.Describe(ctx, src.URL, commit, a.Stderr)
-	if err != nil {
-		return err
+	commit, d := resolved.Value(), found.Value()
+	doc := described{URL: src.URL, Ref: src.Ref, Commit: commit.Hash, Time: commit.Time, Tag: d.Tag, Distance: d.Distance}
+	line := fmt.Sprintf("commit   %s\ntime     %s", doc.Commit, doc.Time.Format(time.RFC3339))
+	if d.Tag != "" {
+		if doc.Version, err = d.Version(false, commit.Time); err != nil {
+			return fmt.Errorf("finding the version of %s: %w", commit.Hash, err)
+		}
+		line += fmt.Sprintf("\ndescribe %s\nversion  %s", d, doc.Version)
 	}
-	version, err := d.Version(false, commit.Time)
-	if err != nil {
-		return fmt.Errorf("finding the version of %s: %w", commit.Hash, err)
-	}
-	doc := described{src.URL, src.Ref, commit.Hash, commit.Time, d.Tag, d.Distance, version}
-	if a.json {
-		return json.NewEncoder(a.Stdout).Encode(doc)
-	}
-	_, err = fmt.Fprintf(a.Stdout, "commit   %s\ntime     %s\ndescribe %s\nversion  %s\n",
-		doc.Commit, doc.Time.Format(time.RFC3339), d, version)
-	return err
-}
-
-// refError makes a ref that is missing or ambiguous an error of the call.
-func refError(err error) error {
-	if errors.As(err, new(*git.RefError)) || errors.As(err, new(*git.AmbiguousError)) {
-		return usageErrorf("%w", err)
-	}
-	return err
+	return a.result(doc, line)
 }

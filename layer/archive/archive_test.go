@@ -12,7 +12,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer/archive"
 )
 
-func randomImage(t *testing.T) v1.Image {
+func randomImage(t testing.TB) v1.Image {
 	t.Helper()
 	img, err := random.Image(10_000, 2)
 	if err != nil {

@@ -27,7 +27,7 @@ func program(machine elf.Machine) []byte {
 	return b
 }
 
-func rootTar(t *testing.T, files map[string][]byte, order ...string) []byte {
+func rootTar(t testing.TB, files map[string][]byte, order ...string) []byte {
 	t.Helper()
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)

@@ -20,6 +20,9 @@ import (
 // refName is the annotation that holds a descriptor's tag (image-spec, annotations).
 const refName = "org.opencontainers.image.ref.name"
 
+// maxDepth is how far indexes may stand within indexes.
+const maxDepth = 4
+
 // maxDocument bounds what is read into memory as an index, manifest or config.
 const maxDocument = 16 << 20
 
@@ -68,8 +71,8 @@ func ReadFS(fsys fs.FS, name, tag string, p v1.Platform) (v1.Image, error) {
 		return nil, err
 	}
 	for depth := 0; desc.MediaType.IsIndex(); depth++ {
-		if depth == 4 {
-			return nil, fmt.Errorf("%s: indexes within indexes, too deep", name)
+		if depth == maxDepth {
+			return nil, fmt.Errorf("%s: %w", name, errTooDeep)
 		}
 		if desc, err = l.choose(desc, p); err != nil {
 			return nil, err

@@ -4,17 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
@@ -23,12 +20,13 @@ import (
 
 // Write puts img into the OCI layout dir, which it creates if need be, under
 // tag (default "latest"), and returns the manifest's digest. The image that had
-// the tag loses it; others stay. Blobs are whole or absent at their names and
-// the index changes last, in one step: whoever reads dir meanwhile, or after an
-// interruption, finds a valid layout. Writers of one dir take turns.
+// the tag loses it, and the blobs that no other image there needs; others stay.
+// Blobs are whole or absent at their names and the index changes in one step
+// once all are there: who reads dir after an interruption finds a valid layout.
+// Writers of one dir take turns. A directory with anything else in it is refused.
 //
 // A layer that is a file of this host (has a Path) is hard-linked where the
-// file system lets it, else copied; a blob that is there is not written again.
+// file system lets it, else copied; a sound blob that is there stays.
 func Write(ctx context.Context, dir, tag string, img v1.Image) (v1.Hash, error) {
 	hash, err := write(ctx, dir, cmp.Or(tag, "latest"), img)
 	if err != nil {
@@ -47,6 +45,9 @@ func write(ctx context.Context, dir, tag string, img v1.Image) (v1.Hash, error) 
 		return v1.Hash{}, err
 	}
 	defer unlock()
+	if err := tidy(dir, blobs); err != nil {
+		return v1.Hash{}, err
+	}
 	err = atomicfile.Write(filepath.Join(dir, "oci-layout"), func(w io.Writer) error {
 		_, err := io.WriteString(w, `{"imageLayoutVersion":"1.0.0"}`+"\n")
 		return err
@@ -67,13 +68,46 @@ func write(ctx context.Context, dir, tag string, img v1.Image) (v1.Hash, error) 
 	return desc.Digest, setTag(dir, tag, desc)
 }
 
-// Descriptor is what an index says of img: its platform, and tag as its name.
+// tidy refuses a directory that is something else than a layout, and removes
+// what writers left that were killed: no other is at work now.
+func tidy(dir, blobs string) error {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		switch name := d.Name(); {
+		case name == "blobs" || name == "oci-layout" || name == "index.json":
+		case strings.HasPrefix(name, atomicfile.TempPrefix):
+		default:
+			return fmt.Errorf("%s is in it, so it is no OCI layout; name a new directory", name)
+		}
+	}
+	for _, d := range []string{dir, blobs} {
+		left, err := filepath.Glob(filepath.Join(d, atomicfile.TempPrefix+"*"))
+		if err != nil {
+			return err
+		}
+		for _, path := range left {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Descriptor is what an index says of img: its platform, and tag, unless empty,
+// as its name.
 func Descriptor(img v1.Image, tag string) (v1.Descriptor, error) {
 	raw, err := img.RawManifest()
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
-	desc := v1.Descriptor{Annotations: map[string]string{refName: tag}}
+	var desc v1.Descriptor
+	if tag != "" {
+		desc.Annotations = map[string]string{refName: tag}
+	}
 	if desc.Digest, desc.Size, err = v1.SHA256(bytes.NewReader(raw)); err != nil {
 		return v1.Descriptor{}, err
 	}
@@ -146,7 +180,7 @@ func writeDocument(blobs string, content []byte) error {
 		return err
 	}
 	path := filepath.Join(blobs, h.Hex)
-	if present(path, size) {
+	if sound(path, v1.Descriptor{Digest: h, Size: size}) {
 		return nil
 	}
 	return atomicfile.Write(path, func(w io.Writer) error {
@@ -155,34 +189,65 @@ func writeDocument(blobs string, content []byte) error {
 	})
 }
 
-func present(path string, size int64) bool {
+// sound says that path holds what desc describes: another tool may have left
+// less, or the disk may have lost some of it.
+func sound(path string, desc v1.Descriptor) bool {
 	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular() && info.Size() == size
+	if err != nil || info.Size() != desc.Size {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	_, err = io.Copy(io.Discard, newVerifier(f, desc))
+	return err == nil
 }
 
 func writeLayer(ctx context.Context, path string, digest v1.Hash, l v1.Layer) error {
 	size, err := l.Size()
-	if err != nil || present(path, size) {
+	if err != nil {
 		return err
 	}
+	desc := v1.Descriptor{Digest: digest, Size: size}
 	if onDisk, ok := l.(interface{ Path() string }); ok {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if os.Link(onDisk.Path(), path) == nil {
+		if sameFile(onDisk.Path(), path) || link(onDisk.Path(), path) {
 			return nil
 		}
+	}
+	if sound(path, desc) {
+		return nil
 	}
 	rc, err := l.Compressed()
 	if err != nil {
 		return err
 	}
 	defer rc.Close()
-	in := newVerifier(rc, v1.Descriptor{Digest: digest, Size: size})
+	in := newVerifier(rc, desc)
 	return atomicfile.Write(path, func(w io.Writer) error {
 		_, err := io.Copy(w, contextReader{in, ctx.Err})
 		return err
 	})
+}
+
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}
+
+// link makes path another name of the file from, whatever path was before.
+func link(from, path string) bool {
+	temp := filepath.Join(filepath.Dir(path), atomicfile.TempPrefix+filepath.Base(path))
+	if os.Link(from, temp) != nil {
+		return false
+	}
+	if os.Rename(temp, path) != nil {
+		os.Remove(temp)
+		return false
+	}
+	return true
 }
 
 // contextReader ends a long copy when the context does.
@@ -196,24 +261,6 @@ func (c contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.r.Read(p)
-}
-
-// setTag makes desc the one descriptor of the index with its tag.
-func setTag(dir, tag string, desc v1.Descriptor) error {
-	index, err := store{os.DirFS(dir), dir}.index()
-	if errors.Is(err, fs.ErrNotExist) {
-		index, err = &v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}, nil
-	}
-	if err != nil {
-		return err
-	}
-	index.Manifests = slices.DeleteFunc(index.Manifests, func(d v1.Descriptor) bool {
-		return d.Annotations[refName] == tag
-	})
-	index.Manifests = append(index.Manifests, desc)
-	return atomicfile.Write(filepath.Join(dir, "index.json"), func(w io.Writer) error {
-		return json.NewEncoder(w).Encode(index)
-	})
 }
 
 func syncDir(dir string) error {

@@ -5,6 +5,9 @@ Run by hand, from the repository's root, in an environment of its own:
     python3 -m venv /tmp/pip && /tmp/pip/bin/pip install pip==26.3
     PYTHONUTF8=1 /tmp/pip/bin/python testdata/pip/generate.py
 
+With the path of a directory of source trees as argument, what pip and its
+packaging find in their requirement files and pyproject.toml is written too.
+
 Each file below, and files put together from their pieces (of a fixed seed), goes
 through pip's own reader; what it makes of the lines is written beside this file.
 """
@@ -16,9 +19,13 @@ import json
 import logging
 import pathlib
 import random
+import sys
+import tomllib
 
 import pip
 from pip._internal.req import req_file
+from pip._vendor.packaging.requirements import Requirement
+from pip._vendor.packaging.utils import canonicalize_name
 
 FILES = [
     "", "\n", "torch", "torch\n", "torch\r\nnumpy\r\n", "torch\rnumpy", "a\x0bb\x0cc\x1cd\x1de\x1ef\x85g\u2028h\u2029i",
@@ -78,7 +85,38 @@ def read(source):
     return rows
 
 
+def name(requirement):
+    return canonicalize_name(Requirement(requirement).name)
+
+
+def find(tree):
+    """Each requirement of a tree: [file, line, name]; in pyproject.toml the line is 0."""
+    rows = []
+    for path in sorted(tree.rglob("*.txt")):
+        for row in read(path.read_bytes()):
+            if row[2:3] == ["requirement"]:
+                rows.append([path.relative_to(tree).as_posix(), row[0], name(row[3])])
+    document = tomllib.loads((tree / "pyproject.toml").read_text())
+    project = document.get("project", {})
+    arrays = [document["build-system"]["requires"], project.get("dependencies", [])]
+    arrays += project.get("optional-dependencies", {}).values()
+    arrays += document.get("dependency-groups", {}).values()
+    for array in arrays:
+        rows += [["pyproject.toml", 0, name(r)] for r in array if isinstance(r, str)]
+    return rows
+
+
+def write_trees(directory):
+    trees = {tree.name: find(tree) for tree in sorted(directory.iterdir())}
+    body = ",\n".join(
+        json.dumps(tree) + ": [\n" + ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows) + "\n]" for tree, rows in trees.items()
+    )
+    (pathlib.Path(__file__).parent / "trees.json").write_text("{\n" + body + "\n}\n")
+
+
 def main():
+    if len(sys.argv) > 1:
+        write_trees(pathlib.Path(sys.argv[1]))
     sources = [s.encode() for s in FILES] + [bom + s.encode(e) for s, e, bom in ENCODED] + BAD
     chance = random.Random(7)
     while len(sources) < 1500:

@@ -26,6 +26,8 @@ const (
 	defaultBackoff  = 500 * time.Millisecond
 	defaultStall    = time.Minute
 	longestWait     = 2 * time.Minute
+	// The largest simple page known, of an index of nightly builds, has 20 MB.
+	defaultMaxAnswer = 64 << 20
 )
 
 // Client talks to indexes. The zero value asks Default over
@@ -56,6 +58,9 @@ type Client struct {
 	// Stall is how long a connection may stay silent before it is given up and
 	// tried again; 0 means one minute.
 	Stall time.Duration
+	// MaxAnswer is how many bytes a page of the simple API may have; 0 means 64
+	// MiB.
+	MaxAnswer int64
 	// Retrying, when set, hears of every wait. It may be called concurrently.
 	Retrying func(url string, wait time.Duration, cause error)
 }

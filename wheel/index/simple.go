@@ -17,10 +17,6 @@ import (
 	"github.com/sparkwheel/sparkwheel/requirements"
 )
 
-// An answer is cut off here: the largest simple page known, of an index of
-// nightly builds, has 20 MB.
-const longestAnswer = 128 << 20
-
 // File is one file of a distribution on an index.
 type File struct {
 	Name           string // file name, without any slash
@@ -77,7 +73,11 @@ func (c *Client) page(ctx context.Context, u *url.URL, alive func()) ([]File, er
 	// Relative addresses count from where the page was found in the end.
 	at := *resp.Request.URL
 	at.User = nil
-	body := &body{r: resp.Body, left: longestAnswer, url: Redact(at.String()), alive: alive}
+	limit := c.MaxAnswer
+	if limit == 0 {
+		limit = defaultMaxAnswer
+	}
+	body := &body{r: resp.Body, left: limit, limit: limit, url: Redact(at.String()), alive: alive}
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil {
 		kind = resp.Header.Get("Content-Type")
@@ -93,15 +93,15 @@ func (c *Client) page(ctx context.Context, u *url.URL, alive func()) ([]File, er
 
 // body is an answer with an end, whose read errors are the network's.
 type body struct {
-	r     io.Reader
-	left  int64
-	url   string
-	alive func()
+	r           io.Reader
+	left, limit int64
+	url         string
+	alive       func()
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, &AnswerError{URL: b.url, Msg: fmt.Sprintf("it is longer than %d MiB", longestAnswer>>20)}
+		return 0, &AnswerError{URL: b.url, Msg: fmt.Sprintf("it is longer than %d MiB", b.limit>>20)}
 	}
 	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)

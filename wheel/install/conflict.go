@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/requirements"
@@ -101,9 +102,22 @@ func (o *one) put(target string, n *node) error {
 		return err
 	}
 	if !same {
-		return o.clash(target, old, "they write one path with different bytes")
+		return o.settle(d, target, old, n)
 	}
 	old.executable = old.executable || n.executable
+	return nil
+}
+
+// settle gives the path to the file that Over names the winner, if it does.
+func (o *one) settle(d *node, target string, old, n *node) error {
+	first, second := o.wheels[old.wheel].Filename.Distribution, o.r.Filename.Distribution
+	switch {
+	case slices.Contains(o.scheme.Over, Over{Winner: second, Loser: first}):
+		d.children[n.name] = n
+	case slices.Contains(o.scheme.Over, Over{Winner: first, Loser: second}):
+	default:
+		return o.clash(target, old, "they write one path with different bytes")
+	}
 	return nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"github.com/sparkwheel/sparkwheel/requirements"
 )
 
 // Scheme says where the parts of a wheel go (sysconfig's installation scheme)
@@ -26,10 +28,18 @@ type Scheme struct {
 	Python string
 	// PythonVersion is major and minor: 3.12.
 	PythonVersion string
+	// Over settles conflicts between distributions.
+	Over []Over `json:",omitempty"`
 	// URL is what direct_url.json puts before the wheel's file name; "" leaves
 	// that file out, as for wheels that came from an index.
 	URL string
 }
+
+// Over says that where both distributions write a path with different bytes,
+// those of Winner stand. Published sets need it: two distributions that ship
+// builds of one library for two versions of CUDA, or a stray build_backend.py.
+// Where each has a layer of its own, that of Winner must come later.
+type Over struct{ Winner, Loser requirements.Name }
 
 // wheelsURL is where an image keeps, or would keep, the wheels it was made of.
 const wheelsURL = "file:///workspace/wheels/"

@@ -24,7 +24,8 @@ import (
 // err error).
 //
 // Where two wheels write one path with different bytes, or are of one
-// distribution, the error is a *ConflictError with all such paths; where one
+// distribution, the error is a *ConflictError with all such paths, unless the
+// scheme's Over says whose bytes stand; where one
 // wheel writes a path twice, a *wheel.VerifyError. The Readers must stay open
 // as long as the tree is used.
 func Tree(s Scheme, wheels ...*wheel.Reader) (fs.FS, error) {

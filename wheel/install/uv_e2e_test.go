@@ -26,9 +26,9 @@ import (
 const uvVersion = "0.13.9"
 
 // uvTool is a uv from the index, installed once for all tests.
-func uvTool(t *testing.T) string {
+func uvTool(t testing.TB) string {
 	t.Helper()
-	if os.Getenv("SPARKWHEEL_E2E") == "" {
+	if os.Getenv("SPARKWHEEL_E2E") == "" && os.Getenv("SPARKWHEEL_E2E_REAL") == "" {
 		t.Skip("set SPARKWHEEL_E2E=1: this test needs the Python index")
 	}
 	uvMutex.Lock()
@@ -58,9 +58,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func run(t *testing.T, name string, args ...string) string {
+func run(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
+	if uvPath != "" {
+		// The user's own cache neither helps nor grows.
+		cmd.Env = append(os.Environ(), "UV_CACHE_DIR="+filepath.Join(filepath.Dir(filepath.Dir(uvPath)), "cache"))
+	}
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

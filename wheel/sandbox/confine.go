@@ -12,14 +12,8 @@ const addrNoRandomize = 0x0040000
 // start, all that a build has no need of.
 func confine(o *order) *setupError {
 	unix.Umask(o.Umask)
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		return &setupError{"forbidding core files", err}
-	}
-	if o.MaxProcesses > 0 {
-		n := uint64(o.MaxProcesses)
-		if err := unix.Setrlimit(unix.RLIMIT_NPROC, &unix.Rlimit{Cur: n, Max: n}); err != nil {
-			return &setupError{"limiting processes", err}
-		}
+	if err := limitResources(o.MaxProcesses); err != nil {
+		return &setupError{"setting resource limits", err}
 	}
 	if o.Nice > 0 {
 		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, o.Nice); err != nil {
@@ -43,6 +37,26 @@ func confine(o *order) *setupError {
 	}
 	if err := filterSyscalls(); err != nil {
 		return &setupError{"filtering system calls", err}
+	}
+	return nil
+}
+
+// limitResources makes the limits that a command can see the same on every
+// host, as far as the host's own allow.
+func limitResources(processes int) error {
+	limits := map[int]uint64{unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: 16384, unix.RLIMIT_STACK: 8 << 20}
+	if processes > 0 {
+		limits[unix.RLIMIT_NPROC] = uint64(processes)
+	}
+	for resource, most := range limits {
+		var now unix.Rlimit
+		if err := unix.Getrlimit(resource, &now); err != nil {
+			return err
+		}
+		n := min(most, now.Max)
+		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: n, Max: n}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -21,6 +21,8 @@ const childName = "sparkwheel-sandbox"
 type order struct {
 	Steps     []step
 	MountAt   string // a host directory that the new root may cover
+	Changes   string // upper directory of an overlay as root, or ""
+	Work      string // the overlay's own
 	Hostname  string
 	Network   bool
 	Args, Env []string
@@ -71,7 +73,15 @@ func (s *Sandbox) order(cmd Command) (*order, error) {
 	if o.Umask == 0 {
 		o.Umask = 0o022
 	}
-	o.Steps, err = layout(root, o.Hostname, o.CPUs, cmd.Mounts)
+	if cmd.Changes == "" {
+		o.Steps, err = layout(root, o.Hostname, o.CPUs, cmd.Mounts)
+		return o, err
+	}
+	if root == "/" {
+		return nil, errors.New("making a sandbox: changes of the host's own system cannot be kept")
+	}
+	o.Changes = cmd.Changes
+	o.Steps, err = layoutOver(root, o.Hostname, o.CPUs, cmd.Mounts)
 	return o, err
 }
 
@@ -79,6 +89,16 @@ func (s *Sandbox) runIsolated(ctx context.Context, cmd Command) error {
 	o, err := s.order(cmd)
 	if err != nil {
 		return err
+	}
+	if o.Changes != "" {
+		if o.Work, err = os.MkdirTemp(s.Scratch, "overlay-*"); err != nil {
+			return fmt.Errorf("making a sandbox: %w", err)
+		}
+		defer func() {
+			// The kernel leaves a directory there that nobody may enter.
+			os.Chmod(filepath.Join(o.Work, "work"), 0o700)
+			os.RemoveAll(o.Work)
+		}()
 	}
 	// Pdeathsig follows the thread that starts the child, not the process.
 	runtime.LockOSThread()

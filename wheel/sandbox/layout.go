@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -35,17 +34,10 @@ var ownEntries = []string{"/dev", "/proc", "/sys", "/tmp", "/etc/hosts", "/etc/h
 // directories are the root's own, bound read-only as high up as the mount
 // points in it allow. It reads names and kinds below root, and changes nothing.
 func layout(root, hostname string, cpus int, mounts []Mount) ([]step, error) {
-	mounts = slices.Clone(mounts)
-	for i, m := range mounts {
-		if !path.IsAbs(m.Target) || path.Clean(m.Target) != m.Target || m.Target == "/" {
-			return nil, fmt.Errorf("mounting %s at %q: the target is no clean absolute path", m.Source, m.Target)
-		}
-		if !filepath.IsAbs(m.Source) {
-			return nil, fmt.Errorf("mounting %q at %s: the source is no absolute path", m.Source, m.Target)
-		}
-		mounts[i].Target = resolveIn(root, m.Target)
+	mounts, err := cleanMounts(root, mounts)
+	if err != nil {
+		return nil, err
 	}
-	sort.SliceStable(mounts, func(i, j int) bool { return mounts[i].Target < mounts[j].Target })
 	l := &layouter{root: root, open: map[string]bool{"/": true, "/etc": true}, skip: map[string]bool{}}
 	for _, p := range ownEntries {
 		l.skip[p] = true
@@ -59,15 +51,50 @@ func layout(root, hostname string, cpus int, mounts []Mount) ([]step, error) {
 			l.open[dir] = true
 		}
 	}
-	if err := l.expand("/"); err != nil {
+	if err := l.expand("/", true); err != nil {
 		return nil, err
 	}
 	l.own(hostname, cpus)
+	l.mount(mounts)
+	return l.steps, nil
+}
+
+// layoutOver plans a sandbox whose root is an overlay over root: what the
+// command changes there is kept, so nothing of the sandbox's own may be written
+// to it. Mount points and files that root lacks come from below it instead.
+func layoutOver(root, hostname string, cpus int, mounts []Mount) ([]step, error) {
+	mounts, err := cleanMounts(root, mounts)
+	if err != nil {
+		return nil, err
+	}
+	l := &layouter{root: root}
+	l.own(hostname, cpus)
+	l.mount(mounts)
+	return l.steps, nil
+}
+
+func (l *layouter) mount(mounts []Mount) {
 	l.add(step{Do: "dir", Target: "/build", Mode: 0o755})
 	for _, m := range mounts {
 		l.add(step{Do: "bind", Source: m.Source, Target: m.Target, Writable: m.Writable})
 	}
-	return l.steps, nil
+}
+
+// cleanMounts checks mounts, resolves their targets inside root and sorts them,
+// so that a mount comes before those below it.
+func cleanMounts(root string, mounts []Mount) ([]Mount, error) {
+	mounts = slices.Clone(mounts)
+	for i, m := range mounts {
+		if !path.IsAbs(m.Target) || path.Clean(m.Target) != m.Target || m.Target == "/" {
+			return nil, fmt.Errorf("mounting %s at %q: the target is no clean absolute path", m.Source, m.Target)
+		}
+		if !filepath.IsAbs(m.Source) {
+			return nil, fmt.Errorf("mounting %q at %s: the source is no absolute path", m.Source, m.Target)
+		}
+		mounts[i].Target = resolveIn(root, m.Target)
+	}
+	sort.SliceStable(mounts, func(i, j int) bool { return mounts[i].Target < mounts[j].Target })
+	return mounts, nil
 }
 
 // resolveIn follows the symbolic links of target's existing parents as they
@@ -81,7 +108,7 @@ func resolveIn(root, target string) string {
 		next := path.Join(done, rest[0])
 		rest = rest[1:]
 		to, err := os.Readlink(filepath.Join(root, next))
-		if err != nil || links == maxLinks {
+		if err != nil || links == maxLinks || !shown(root, next) {
 			done = next
 			continue
 		}
@@ -111,19 +138,24 @@ type layouter struct {
 
 func (l *layouter) add(s step) { l.steps = append(l.steps, s) }
 
-// expand makes dir new and puts the root's entries into it.
-func (l *layouter) expand(dir string) error {
+// expand makes dir new and puts the entries into it that the root's own
+// directory there has. A link in its place may lead out of the root, and is
+// never followed.
+func (l *layouter) expand(dir string, there bool) error {
 	if dir != "/" {
 		l.add(step{Do: "dir", Target: dir, Mode: 0o755})
 	}
-	entries, err := os.ReadDir(filepath.Join(l.root, dir))
-	if err != nil && (dir == "/" || !errors.Is(err, fs.ErrNotExist)) {
-		return fmt.Errorf("reading the sandbox's root: %w", err)
+	var entries []os.DirEntry
+	if there {
+		var err error
+		if entries, err = os.ReadDir(filepath.Join(l.root, dir)); err != nil {
+			return fmt.Errorf("reading the sandbox's root: %w", err)
+		}
 	}
 	made := map[string]bool{}
 	for _, e := range entries {
 		p := path.Join(dir, e.Name())
-		if l.skip[p] || !l.shown(p) {
+		if l.skip[p] || !l.open[p] && !shown(l.root, p) {
 			continue
 		}
 		made[p] = true
@@ -138,7 +170,7 @@ func (l *layouter) entry(p string, kind fs.FileMode) error {
 	host := filepath.Join(l.root, p)
 	switch {
 	case l.open[p]:
-		return l.expand(p)
+		return l.expand(p, kind.IsDir())
 	case kind&fs.ModeSymlink != 0:
 		to, err := os.Readlink(host)
 		if err != nil {
@@ -161,25 +193,20 @@ func (l *layouter) expandMissing(dir string, made map[string]bool) error {
 	}
 	slices.Sort(missing)
 	for _, p := range missing {
-		if err := l.expand(p); err != nil {
+		if err := l.expand(p, false); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// shown says whether p may be seen; only the host's own root hides anything.
-func (l *layouter) shown(p string) bool {
-	if l.root != "/" || l.open[p] {
+// shown says whether p of root may be seen; only the host's own hides anything.
+func shown(root, p string) bool {
+	if root != "/" {
 		return true
 	}
 	p = strings.TrimPrefix(p, "/")
-	for _, e := range hostEntries {
-		if p == e || strings.HasPrefix(p, e+"/") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(hostEntries, func(e string) bool { return p == e || strings.HasPrefix(p, e+"/") })
 }
 
 // own adds what every sandbox has alike, whatever its root holds.

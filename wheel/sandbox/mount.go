@@ -24,14 +24,18 @@ func buildRoot(o *order) *setupError {
 		}
 		sources[i] = fd
 	}
-	root, err := newFS("tmpfs", harmless, "mode", "0755", "size", "64m")
-	if err == nil {
-		err = unix.MoveMount(root, "", unix.AT_FDCWD, o.MountAt, unix.MOVE_MOUNT_F_EMPTY_PATH)
+	mount := mountRoot
+	if o.Changes != "" {
+		mount = mountOverlay
 	}
+	root, err := mount(o, sources)
 	if err != nil {
 		return &setupError{"mounting the root", err}
 	}
 	for i, s := range o.Steps {
+		if o.Changes != "" && (s.Do == "file" || s.Do == "link") {
+			continue
+		}
 		if err := perform(root, s, sources[i]); err != nil {
 			return &setupError{fmt.Sprintf("making %s", s.Target), err}
 		}
@@ -39,15 +43,71 @@ func buildRoot(o *order) *setupError {
 	if err := maskProc(root); err != nil {
 		return &setupError{"masking /proc", err}
 	}
+	if o.Changes == "" {
+		if err := setReadOnly(root); err != nil {
+			return &setupError{"making the root read-only", err}
+		}
+	}
 	return enter(root)
+}
+
+// mountRoot mounts the memory that a root of read-only binds is made in.
+func mountRoot(o *order, _ []int) (int, error) {
+	root, err := newFS("tmpfs", harmless, "mode", "0755", "size", "64m")
+	if err != nil {
+		return -1, err
+	}
+	return root, unix.MoveMount(root, "", unix.AT_FDCWD, o.MountAt, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+// mountOverlay mounts an overlay whose lowest layer has the sandbox's own
+// files and mount points, where the root proper does not have them.
+func mountOverlay(o *order, sources []int) (int, error) {
+	layers := map[string]string{}
+	for option, dir := range map[string]string{"lowerdir": o.MountAt, "upperdir": o.Changes, "workdir": o.Work} {
+		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return -1, fmt.Errorf("opening %s: %w", dir, err)
+		}
+		defer unix.Close(fd)
+		layers[option] = fmt.Sprintf("/proc/self/fd/%d", fd)
+	}
+	below, err := mountRoot(o, nil)
+	if err != nil {
+		return -1, err
+	}
+	for i, s := range o.Steps {
+		if err := lay(below, s, sources[i]); err != nil {
+			return -1, fmt.Errorf("laying %s below: %w", s.Target, err)
+		}
+	}
+	options := []string{"lowerdir", layers["lowerdir"] + ":" + o.MountAt, "upperdir", layers["upperdir"], "workdir", layers["workdir"]}
+	if inUserNamespace() {
+		options = append(options, "userxattr", "")
+	}
+	root, err := newFS("overlay", harmless, options...)
+	if err != nil {
+		return -1, err
+	}
+	return root, unix.MoveMount(root, "", unix.AT_FDCWD, o.MountAt, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+// lay makes in the lowest layer what s needs to find in the root.
+func lay(below int, s step, source int) error {
+	switch {
+	case s.Do == "file", s.Do == "link":
+		if err := mkdirIn(below, path.Dir(s.Target), 0o755); err != nil {
+			return err
+		}
+		return perform(below, s, source)
+	case s.Do == "bind" && !isDir(source):
+		return writeIn(below, s.Target, "")
+	}
+	return mkdirIn(below, s.Target, 0o755)
 }
 
 // enter makes root the root of this process and lets go of the old one.
 func enter(root int) *setupError {
-	// Both are the root's own memory, /dev's without the nodes bound into it.
-	if err := setReadOnly(root, 0); err != nil {
-		return &setupError{"making the root read-only", err}
-	}
 	if err := unix.Fchdir(root); err != nil {
 		return &setupError{"entering the root", err}
 	}
@@ -90,8 +150,8 @@ func isDir(fd int) bool {
 	return unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR
 }
 
-func setReadOnly(fd int, flags uint) error {
-	return unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|flags, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+func setReadOnly(fd int) error {
+	return unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 }
 
 // newFS makes a mount of a new file system that stands nowhere yet.
@@ -253,7 +313,7 @@ func cover(root int, from, at string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := setReadOnly(fd, 0); err != nil {
+	if err := setReadOnly(fd); err != nil {
 		return err
 	}
 	return place(root, at, fd, isDir(fd))

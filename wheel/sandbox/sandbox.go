@@ -25,8 +25,8 @@ type Sandbox struct {
 	// Root is the unpacked root file system (a host path), bound read-only.
 	// "/" means the host's own: of it only /usr and what links into it is seen.
 	Root string
-	// Scratch is a host directory on the file system that keeps the Changes of
-	// commands; others need none.
+	// Scratch is a host directory on the file system of the commands' Changes;
+	// commands without need none.
 	Scratch string
 	// Mode is Namespaces (or empty), or None.
 	Mode Mode
@@ -62,7 +62,14 @@ type Command struct {
 	Env    []string // the whole environment, "K=V"
 	Dir    string   // absolute, inside; empty means "/"
 	Mounts []Mount
-	// Network shares the host's network, for the fetch phase alone.
+	// Changes is an empty directory on the host that gets what the command
+	// changes in the root, as the upper layer of an overlay: whiteouts are
+	// character devices 0:0, opaque directories carry trusted.overlay.opaque, or
+	// user.overlay.opaque when the caller is not root. Empty keeps the root
+	// read-only.
+	Changes string
+	// Network shares the host's network, its loopback included, for the fetch
+	// phase alone.
 	Network bool
 	// Output gets stdout and stderr as they come; nil discards them.
 	Output io.Writer

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 )
 
 func TestMain(m *testing.M) {
@@ -235,10 +236,10 @@ func (w *signalWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestRunShowsFewerProcessors(t *testing.T) {
+func TestRunShowsFixedLimits(t *testing.T) {
 	t.Parallel()
-	got, err := run(t, Command{Args: sh("nproc; cat /sys/devices/system/cpu/online; nice"), CPUs: 1, Nice: 7})
-	if err != nil || got != "1\n0\n7\n" {
+	got, err := run(t, Command{Args: sh("nproc; cat /sys/devices/system/cpu/online; nice; ulimit -n; ulimit -c; ulimit -s"), CPUs: 1, Nice: 7})
+	if err != nil || got != "1\n0\n7\n16384\n0\n8192\n" {
 		t.Errorf("Run = %q, %v (this host has %d)", got, err, runtime.NumCPU())
 	}
 }
@@ -258,6 +259,33 @@ func TestRunPlain(t *testing.T) {
 	}
 	if _, err := os.Lstat(at); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the link is still there: %v", err)
+	}
+}
+
+func TestRunPlainTakesTurns(t *testing.T) {
+	t.Parallel()
+	at := filepath.Join(t.TempDir(), "build")
+	// A killed command has left its link.
+	if err := os.Symlink(t.TempDir(), at); err != nil {
+		t.Fatal(err)
+	}
+	var g errgroup.Group
+	for range 3 {
+		source := t.TempDir()
+		g.Go(func() error {
+			return (&Sandbox{Mode: None}).Run(t.Context(), Command{Args: sh("[ ! -e mine ] && echo x > mine"), Dir: at,
+				Mounts: []Mount{{Source: source, Target: at, Writable: true}}})
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(at, nil, 0o644); err != nil {
+		t.Errorf("a link is left: %v", err)
+	}
+	err := (&Sandbox{Mode: None}).Run(t.Context(), Command{Args: sh("true"), Mounts: []Mount{{Source: t.TempDir(), Target: at}}})
+	if err == nil || !strings.Contains(err.Error(), "remove it, or build in the sandbox") {
+		t.Errorf("Run over a file = %v", err)
 	}
 }
 

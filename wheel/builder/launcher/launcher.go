@@ -44,13 +44,11 @@ func Called(args []string) bool { return len(args) > 1 && path.Base(args[0]) == 
 // Run runs the compiler that args name in place of this process. It returns
 // only when that cannot be done, with the exit status to end with.
 func Run(args, env []string, stderr io.Writer) int {
-	if err := run(args[1:], env); err != nil {
-		fmt.Fprintf(stderr, "%s: %v\n", Name, err)
-		return 1
-	}
-	return 0
+	fmt.Fprintf(stderr, "%s: %v\n", Name, run(args[1:], env))
+	return 1
 }
 
+// run returns only when the compiler could not be started.
 func run(args, env []string) error {
 	dir, err := os.Getwd()
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 // Limits of what is read. Real wheels stay far below them; they bound the
 // memory that a hostile archive can ask for.
 const (
-	MaxMembers   = 200_000
-	maxDirectory = 64 << 20
+	MaxMembers   = 120_000
+	maxDirectory = 24 << 20
 )
 
 // Methods of compression that members may use.
@@ -108,4 +108,29 @@ func (a *Archive) readAt(b []byte, offset int64) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// window reads small pieces of the archive that mostly follow one another: the
+// headers of small members come many at once.
+type window struct {
+	a     *Archive
+	buf   []byte
+	start int64
+	n     int
+}
+
+// at returns n bytes at offset, which stay valid until the next call.
+func (w *window) at(offset int64, n int) ([]byte, error) {
+	if in := offset - w.start; in < 0 || in > int64(w.n-n) {
+		w.n = 0
+		size := max(n, int(min(int64(len(w.buf)), w.a.size-offset)))
+		if size > len(w.buf) {
+			w.buf = make([]byte, size)
+		}
+		if err := w.a.readAt(w.buf[:size], offset); err != nil {
+			return nil, err
+		}
+		w.start, w.n = offset, size
+	}
+	return w.buf[offset-w.start:][:n], nil
 }

@@ -1,7 +1,12 @@
 package zip
 
 import (
+	"bufio"
+	"cmp"
+	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -19,21 +24,23 @@ const (
 	extraUnicodePath = 0x7075
 )
 
-// readDirectory reads the central directory, which is bounded by maxDirectory.
+// readDirectory reads the entries of the central directory one by one.
 func (a *Archive) readDirectory(e end, report Report) error {
-	b := make([]byte, e.length)
-	if err := a.readAt(b, e.offset); err != nil {
-		return fmt.Errorf("reading the central directory: %w", err)
-	}
+	r := bufio.NewReaderSize(io.NewSectionReader(a.r, e.offset, e.length), 64<<10)
 	// The records bound the count better than what the archive claims.
-	a.Members = make([]Member, 0, min(e.entries, uint64(len(b)/entryLen)))
-	for len(b) > 0 {
-		m, n, err := parseEntry(b, report)
+	a.Members = make([]Member, 0, min(int64(e.entries), e.length/entryLen))
+	var buf []byte
+	for {
+		_, err := r.Peek(1)
+		if err == nil {
+			err = a.readEntry(r, &buf, report)
+		}
+		if err == io.EOF {
+			break
+		}
 		if err != nil {
 			return fmt.Errorf("reading entry %d of the central directory: %w", len(a.Members)+1, err)
 		}
-		b = b[n:]
-		a.Members = append(a.Members, m)
 	}
 	if uint64(len(a.Members)) != e.entries {
 		report("entry-count", "", fmt.Sprintf("the archive says that it has %d members; its directory has %d", e.entries, len(a.Members)))
@@ -41,17 +48,19 @@ func (a *Archive) readDirectory(e end, report Report) error {
 	return nil
 }
 
-func parseEntry(b []byte, report Report) (Member, int, error) {
-	if len(b) < entryLen || string(b[:4]) != entrySignature {
-		return Member{}, 0, fmt.Errorf("no entry where one should begin")
+// readEntry reads one entry; buf is used again for the next.
+func (a *Archive) readEntry(r io.Reader, buf *[]byte, report Report) error {
+	var b [entryLen]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil || string(b[:4]) != entrySignature {
+		return cmp.Or(unexpected(err), errors.New("no entry where one should begin"))
 	}
 	nameLen, extraLen, commentLen := int(le.Uint16(b[28:])), int(le.Uint16(b[30:])), int(le.Uint16(b[32:]))
-	n := entryLen + nameLen + extraLen + commentLen
-	if n > len(b) {
-		return Member{}, 0, fmt.Errorf("the entry is longer than the directory")
+	*buf = slices.Grow((*buf)[:0], nameLen+extraLen+commentLen)[:nameLen+extraLen+commentLen]
+	if _, err := io.ReadFull(r, *buf); err != nil {
+		return unexpected(err)
 	}
 	m := Member{
-		Name:       string(b[entryLen : entryLen+nameLen]),
+		Name:       string((*buf)[:nameLen]),
 		flags:      le.Uint16(b[8:]),
 		Method:     le.Uint16(b[10:]),
 		CRC32:      le.Uint32(b[16:]),
@@ -60,7 +69,7 @@ func parseEntry(b []byte, report Report) (Member, int, error) {
 		mode:       uint16(le.Uint32(b[38:]) >> 16),
 		header:     int64(le.Uint32(b[42:])),
 	}
-	x, err := parseExtra(b[entryLen+nameLen : entryLen+nameLen+extraLen])
+	x, err := parseExtra((*buf)[nameLen : nameLen+extraLen])
 	if err != nil {
 		report("extra-field", m.Name, err.Error())
 	}
@@ -72,7 +81,16 @@ func parseEntry(b []byte, report Report) (Member, int, error) {
 	}
 	m.checkFlags(report)
 	m.checkName(x, report)
-	return m, n, nil
+	a.Members = append(a.Members, m)
+	return nil
+}
+
+// unexpected makes an end of the directory in the middle of an entry an error.
+func unexpected(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return errors.New("the entry is longer than the directory")
+	}
+	return err
 }
 
 func (m *Member) checkFlags(report Report) {

@@ -21,7 +21,7 @@ func (a *Archive) checkLocals(offset int64, report Report) {
 		return cmp.Compare(a.Members[i].header, a.Members[j].header)
 	})
 	var at int64
-	buf := make([]byte, 512)
+	w := &window{a: a, buf: make([]byte, 16<<10)}
 	for k, i := range order {
 		m := &a.Members[i]
 		switch {
@@ -34,7 +34,7 @@ func (a *Archive) checkLocals(offset int64, report Report) {
 		if k+1 < len(order) {
 			next = a.Members[order[k+1]].header
 		}
-		end, err := a.checkLocal(m, next, buf, report)
+		end, err := a.checkLocal(m, next, w, report)
 		if err != nil {
 			report("local-header", m.Name, err.Error())
 			m.unreadable, end = true, next
@@ -51,20 +51,17 @@ func (a *Archive) checkLocals(offset int64, report Report) {
 
 // checkLocal compares the local header of m with its directory entry, sets
 // where its content begins and returns where its bytes end.
-func (a *Archive) checkLocal(m *Member, next int64, buf []byte, report Report) (int64, error) {
-	b := buf[:min(int64(len(buf)), max(localLen, a.size-m.header))]
-	if err := a.readAt(b, m.header); err != nil {
+func (a *Archive) checkLocal(m *Member, next int64, w *window, report Report) (int64, error) {
+	b, err := w.at(m.header, localLen)
+	if err != nil {
 		return 0, err
 	}
 	if string(b[:4]) != localSignature {
 		return 0, fmt.Errorf("no local header at offset %d", m.header)
 	}
 	nameLen, extraLen := int(le.Uint16(b[26:])), int(le.Uint16(b[28:]))
-	if n := localLen + nameLen + extraLen; n > len(b) {
-		b = make([]byte, n)
-		if err := a.readAt(b, m.header); err != nil {
-			return 0, err
-		}
+	if b, err = w.at(m.header, localLen+nameLen+extraLen); err != nil {
+		return 0, err
 	}
 	m.content = m.header + int64(localLen+nameLen+extraLen)
 	if m.content > a.size-m.Compressed {
@@ -83,7 +80,7 @@ func (a *Archive) checkLocal(m *Member, next int64, buf []byte, report Report) (
 	m.compareLocal(b, x, report)
 	end := m.content + m.Compressed
 	if m.flags&flagDescriptor != 0 {
-		n, err := a.descriptor(m, end, next)
+		n, err := descriptor(m, end, next, w)
 		if err != nil {
 			report("data-descriptor", m.Name, err.Error())
 			n = max(0, next-end)
@@ -115,15 +112,15 @@ func (m *Member) compareLocal(b []byte, x extra, report Report) {
 // descriptor returns the length of the data descriptor at offset at, which
 // must repeat what the directory says: with or without its signature, with
 // sizes of 4 or 8 bytes, and filling the place before the next record.
-func (a *Archive) descriptor(m *Member, at, next int64) (int64, error) {
+func descriptor(m *Member, at, next int64, w *window) (int64, error) {
 	n := next - at
 	switch n {
 	case 12, 16, 20, 24:
 	default:
 		return 0, fmt.Errorf("%d bytes stand where its data descriptor should", n)
 	}
-	b := make([]byte, n)
-	if err := a.readAt(b, at); err != nil {
+	b, err := w.at(at, int(n))
+	if err != nil {
 		return 0, err
 	}
 	if n == 16 || n == 24 {

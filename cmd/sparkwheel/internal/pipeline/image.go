@@ -2,23 +2,15 @@ package pipeline
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"io/fs"
-	"path/filepath"
 	"slices"
-	"testing/fstest"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer"
-	"github.com/sparkwheel/sparkwheel/wheel"
-	"github.com/sparkwheel/sparkwheel/wheel/install"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
+	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
 // Result is what a build made.
@@ -26,8 +18,12 @@ type Result struct {
 	Wheels  []*Wheel
 	Record  *Record
 	Commits map[string]string // marker file -> text
-	Image   v1.Image          // nil when only wheels were asked for
-	Layers  []Layer
+	// Constraints holds every distribution of the image, and what a shim stands
+	// in for, at its version.
+	Constraints string
+	Allowed     []truth.Fault // faults accepted by name, of an image without a record
+	Image       v1.Image      // nil when only wheels were asked for
+	Layers      []Layer
 }
 
 // Layer is a layer of the image that this build made.
@@ -37,36 +33,31 @@ type Layer struct {
 }
 
 // Build adds the stages that make the lock's wheels and, with image, the image.
-// names are the recipe's wheels to make; nil means all.
-func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool) (*stage.Stage[*Result], error) {
-	platform, err := env.hostPlatform(r)
+// names are the recipe's wheels to make; nil means all. strict judges the image.
+func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool, strict Strictness) (*stage.Stage[*Result], error) {
+	b, err := newBuilding(g, env, r, l)
 	if err != nil {
 		return nil, err
 	}
-	base := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
-		return unpackedBase(ctx, env, l.Base.Reference, l.Base.Digest, platform, run)
-	})
-	uv := stage.Add(g, "uv", func(ctx context.Context, run *stage.Run) (Tool, error) {
-		return fetchUV(ctx, env, l.UV, platform, run)
-	})
-	b := &building{env: env, recipe: r, lock: l, base: base, uv: uv, trees: map[string]*stage.Stage[*Tree]{}}
-	needs := []stage.Need{base}
-	for _, w := range r.Wheels {
-		if names != nil && !slices.Contains(names, w.Name) {
-			continue
-		}
-		s, err := b.add(g, w)
-		if err != nil {
-			return nil, err
-		}
-		needs = append(needs, s)
+	needs, err := b.addWheels(g, names)
+	if err != nil {
+		return nil, err
+	}
+	if image && l.Runtime != nil {
+		b.runtime = stage.Add(g, "runtime", func(ctx context.Context, run *stage.Run) ([]index.Pin, error) {
+			return fetchRuntime(ctx, env, b.base.Value(), *l.Runtime, run)
+		}, b.base)
+		needs = append(needs, b.runtime)
 	}
 	return stage.Add(g, "image", func(ctx context.Context, run *stage.Run) (*Result, error) {
 		res := b.result()
 		if !image {
 			return res, nil
 		}
-		return res, assemble(ctx, env, r, l, base.Value(), res, run)
+		if err := b.judge(strict, res, run); err != nil {
+			return nil, err
+		}
+		return res, b.assemble(ctx, res, run)
 	}, needs...), nil
 }
 
@@ -78,7 +69,49 @@ type building struct {
 	base   *stage.Stage[*Base]
 	uv     *stage.Stage[Tool]
 	trees  map[string]*stage.Stage[*Tree]
-	wheels []*stage.Stage[madeWheel]
+	wheels []namedWheel
+	// runtime is nil when the image holds only the wheels that are built.
+	runtime *stage.Stage[[]index.Pin]
+}
+
+// namedWheel is the stage that makes a wheel.
+type namedWheel struct {
+	name  string
+	stage *stage.Stage[madeWheel]
+}
+
+func newBuilding(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*building, error) {
+	platform, err := env.buildPlatform(r)
+	if err != nil {
+		return nil, err
+	}
+	b := &building{env: env, recipe: r, lock: l, trees: map[string]*stage.Stage[*Tree]{}}
+	b.base = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
+		return unpackedBase(ctx, env, l.Base.Reference, l.Base.Digest, platform, run)
+	})
+	if len(r.Wheels) == 0 {
+		return b, nil
+	}
+	b.uv = stage.Add(g, "uv", func(ctx context.Context, run *stage.Run) (Tool, error) {
+		return fetchUV(ctx, env, l.UV, platform, run)
+	})
+	return b, nil
+}
+
+// addWheels adds the stages of the wheels named; nil means every one.
+func (b *building) addWheels(g *stage.Graph, names []string) ([]stage.Need, error) {
+	needs := []stage.Need{b.base}
+	for _, w := range b.recipe.Wheels {
+		if names != nil && !slices.Contains(names, w.Name) {
+			continue
+		}
+		s, err := b.add(g, w)
+		if err != nil {
+			return nil, err
+		}
+		needs = append(needs, s)
+	}
+	return needs, nil
 }
 
 type madeWheel struct {
@@ -124,11 +157,11 @@ func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
 		if err != nil {
 			return madeWheel{}, err
 		}
-		plan := buildPlan{w, *src, *locked, tree.Value(), b.base.Value(), b.uv.Value(), all}
+		plan := buildPlan{w, *src, *locked, tree.Value(), b.base.Value(), b.uv.Value(), all, b.env.Sandbox}
 		made, err := plan.build(ctx, b.env, run)
 		return madeWheel{plan, made}, err
 	}, tree, b.base, b.uv)
-	b.wheels = append(b.wheels, s)
+	b.wheels = append(b.wheels, namedWheel{w.Name, s})
 	return s, nil
 }
 
@@ -141,127 +174,12 @@ func (b *building) result() *Result {
 		}
 	}
 	for _, s := range b.wheels {
-		made := s.Value()
+		made := s.stage.Value()
 		res.Wheels = append(res.Wheels, made.wheel)
 		res.Record.Wheels = append(res.Record.Wheels, recordWheel(made.plan, made.wheel))
 	}
+	if b.runtime != nil {
+		res.Record.Runtime = recordPins(b.runtime.Value())
+	}
 	return res
-}
-
-// assemble writes a layer for each wheel and one for the record, and puts them
-// on the base.
-func assemble(ctx context.Context, env Env, r *recipe.Recipe, l *recipe.Lock, base *Base, res *Result, run *stage.Run) error {
-	var blobs []*layer.Blob
-	for _, w := range res.Wheels {
-		blob, err := WheelLayer(ctx, env, base.Python.Scheme, w.Path, w.SHA256)
-		if err != nil {
-			return err
-		}
-		blobs = append(blobs, blob)
-		res.Layers = append(res.Layers, Layer{blob, []string{w.File}})
-	}
-	blob, err := recordLayer(ctx, env, res)
-	if err != nil {
-		return err
-	}
-	blobs = append(blobs, blob)
-	res.Layers = append(res.Layers, Layer{Blob: blob})
-	res.Image, err = layer.Append(base.Image, imageConfig(r, l), blobs...)
-	if err != nil {
-		return fmt.Errorf("assembling the image: %w", err)
-	}
-	digest, err := res.Image.Digest()
-	if err != nil {
-		return err
-	}
-	logf(run, "image %s: %d layers on base %s", digest, len(blobs), base.Digest)
-	return nil
-}
-
-// WheelLayer writes a wheel as a layer, once for each wheel, scheme and form.
-func WheelLayer(ctx context.Context, env Env, s install.Scheme, path, sum string) (*layer.Blob, error) {
-	name := filepath.Base(path)
-	key := store.NewHash("layer "+name).Field("form", "1").Field("wheel", sum).Field("scheme", jsonText(s)).Key()
-	dir, _, err := env.Store.Do(ctx, "stage", key, func(dir string) error {
-		w, err := wheel.Open(path)
-		if err != nil {
-			return err
-		}
-		defer w.Close()
-		tree, err := install.Tree(s, w)
-		if err != nil {
-			return err
-		}
-		_, err = layer.Write(ctx, dir, tree, layer.Options{Jobs: env.Jobs, Comment: name})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("writing the layer of %s: %w", name, err)
-	}
-	return layer.Open(dir)
-}
-
-func layerKey(name, sum string, s install.Scheme) store.Key {
-	return store.NewHash("layer "+name).Field("form", "1").Field("wheel", sum).Field("scheme", jsonText(s)).Key()
-}
-
-// recordLayer is the small layer that says what the image is made of.
-func recordLayer(ctx context.Context, env Env, res *Result) (*layer.Blob, error) {
-	record, err := res.Record.JSON()
-	if err != nil {
-		return nil, err
-	}
-	files := fstest.MapFS{"workspace/build.json": {Data: record, Mode: 0o644}}
-	for name, text := range res.Commits {
-		files["workspace/wheels/"+name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
-	}
-	return smallLayer(ctx, env, "record", files)
-}
-
-func smallLayer(ctx context.Context, env Env, name string, files fstest.MapFS) (*layer.Blob, error) {
-	h := store.NewHash("layer "+name).Field("form", "1")
-	for _, path := range sortedKeys(files) {
-		sum := sha256.Sum256(files[path].Data)
-		h = h.Field(path, hex.EncodeToString(sum[:]))
-	}
-	dir, _, err := env.Store.Do(ctx, store.Stage, h.Key(), func(dir string) error {
-		_, err := layer.Write(ctx, dir, fs.FS(files), layer.Options{Jobs: env.Jobs})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("writing the %s layer: %w", name, err)
-	}
-	return layer.Open(dir)
-}
-
-func imageConfig(r *recipe.Recipe, l *recipe.Lock) layer.Config {
-	c := layer.Config{
-		WorkDir: r.Image.WorkDir, Entrypoint: r.Image.Entrypoint, Cmd: r.Image.Cmd,
-		Labels: map[string]string{}, Created: newest(l),
-	}
-	for _, k := range sortedKeys(r.Image.Environment) {
-		c.Env = append(c.Env, k+"="+r.Image.Environment[k])
-	}
-	for k, v := range r.Image.Labels {
-		c.Labels[k] = v
-	}
-	for _, s := range l.Sources {
-		c.Labels["org.sparkwheel."+s.Name+".commit"] = s.Commit
-	}
-	c.Labels["org.opencontainers.image.base.digest"] = l.Base.Digest
-	if !isPath(l.Base.Reference) {
-		c.Labels["org.opencontainers.image.base.name"] = l.Base.Reference
-	}
-	return c
-}
-
-// newest is the time of the newest commit: what stands for "now" in an image.
-func newest(l *recipe.Lock) time.Time {
-	var t time.Time
-	for _, s := range l.Sources {
-		if s.Time.After(t) {
-			t = s.Time
-		}
-	}
-	return t
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/wheel"
+	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
 // LayersRequest asks for wheels on a base, without a recipe's build.
@@ -20,6 +21,7 @@ type LayersRequest struct {
 	Base     string
 	Platform string // "" decides by the wheels' tags, else by the host
 	Python   string // for a base whose interpreter is absent or of another platform
+	Strict   Strictness
 }
 
 // OpenImage opens an image on this host or in a registry.
@@ -49,29 +51,46 @@ func Layers(g *stage.Graph, env Env, req LayersRequest) (*stage.Stage[*Result], 
 		return struct{}{}, errors.Join(all...)
 	})
 	return stage.Add(g, "layers", func(ctx context.Context, run *stage.Run) (*Result, error) {
-		return layWheels(ctx, env, req.Wheels, base.Value())
+		return layWheels(ctx, env, req, base.Value(), run)
 	}, base, verified), nil
 }
 
-func layWheels(ctx context.Context, env Env, paths []string, base *Base) (*Result, error) {
-	if err := fits(paths, base); err != nil {
+func layWheels(ctx context.Context, env Env, req LayersRequest, base *Base, run *stage.Run) (*Result, error) {
+	if err := fits(req.Wheels, base); err != nil {
 		return nil, err
 	}
-	res := &Result{}
-	var blobs []*layer.Blob
-	for _, path := range paths {
-		sum, _, err := hashFile(path)
+	var wheels []truth.Distribution
+	for _, path := range req.Wheels {
+		d, err := readDistribution(path)
 		if err != nil {
 			return nil, err
 		}
-		blob, err := WheelLayer(ctx, env, base.Python.Scheme, path, sum)
-		if err != nil {
-			return nil, err
-		}
-		blobs = append(blobs, blob)
-		res.Layers = append(res.Layers, Layer{blob, []string{filepath.Base(path)}})
+		wheels = append(wheels, d)
 	}
-	img, err := layer.Append(base.Image, layer.Config{}, blobs...)
+	j, err := req.Strict.judge(base, wheels, run)
+	if err != nil {
+		return nil, err
+	}
+	var members []member
+	for _, path := range req.Wheels {
+		sum, size, err := hashFile(path)
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, member{file: filepath.Base(path), path: path, sha256: sum, size: size})
+	}
+	if err := conflicts(env, base.Python.Scheme, members); err != nil {
+		return nil, err
+	}
+	groups, err := grouped(members, 0)
+	if err != nil {
+		return nil, err
+	}
+	res := &Result{Allowed: j.Allowed}
+	if res.Layers, err = writeGroups(ctx, env, base.Python.Scheme, groups, run); err != nil {
+		return nil, err
+	}
+	img, err := layer.Append(base.Image, layer.Config{}, blobs(res.Layers)...)
 	if err != nil {
 		return nil, fmt.Errorf("assembling the image: %w", err)
 	}

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
@@ -131,7 +130,7 @@ func (p *planning) wheel(r *recipe.Recipe, w recipe.Wheel, tree store.Key, base 
 	}
 	src, _ := r.Source(w.Source)
 	locked, _ := p.lock.Source(w.Source)
-	plan := buildPlan{w, *src, *locked, &Tree{Key: tree.String()}, base, uv, all}
+	plan := buildPlan{w, *src, *locked, &Tree{Key: tree.String()}, base, uv, all, p.env.Sandbox}
 	step := p.look("wheel "+w.Name, store.Stage, plan.key())
 	if !step.Hit {
 		step.BytesToFetch = p.missing(all)
@@ -146,7 +145,7 @@ func (p *planning) layer(base *Base, plan buildPlan) error {
 	if err != nil {
 		return fmt.Errorf("wheel %s in the store: %w", plan.recipe.Name, err)
 	}
-	p.look("layer "+plan.recipe.Name, store.Stage, layerKey(filepath.Base(made.Path), made.SHA256, base.Python.Scheme))
+	p.look("layer "+plan.recipe.Name, store.Stage, groupKey([]member{{file: made.File, sha256: made.SHA256}}, base.Python.Scheme))
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/git/patch"
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/requirements/rewrite"
 	"github.com/sparkwheel/sparkwheel/requirements/version"
@@ -36,6 +37,7 @@ type Prepared struct {
 	Patches    []Patch               `json:"patches,omitempty"`
 	Changes    []requirements.Change `json:"changes"`
 	Unmatched  []string              `json:"unmatched,omitempty"`
+	Left       []requirements.Left   `json:"left,omitempty"` // matched by a rule that could not change it
 }
 
 // Patch is a patch that was applied.
@@ -49,6 +51,7 @@ func (p Prepared) dirty() bool { return len(p.Changes)+len(p.Patches) > 0 }
 // prepare makes a commit's tree as the recipe wants it, once for each commit
 // and set of instructions.
 func prepare(ctx context.Context, env Env, src recipe.Source, dir string, c git.Commit, r *stage.Run) (*Tree, error) {
+	env = env.noting(r)
 	patches, err := readPatches(dir, src.Patches)
 	if err != nil {
 		return nil, err
@@ -75,7 +78,7 @@ func prepare(ctx context.Context, env Env, src recipe.Source, dir string, c git.
 }
 
 func treeKey(src recipe.Source, c git.Commit, patches []namedPatch) store.Key {
-	h := store.NewHash("tree "+src.Name).Field("form", "1").Field("commit", c.Hash)
+	h := store.NewHash("tree "+src.Name).Field("form", "2").Field("commit", c.Hash)
 	h = h.Field("submodules", jsonText(src.Submodules)).Field("rules", jsonText(src.Rewrite))
 	for _, p := range patches {
 		h = h.Field("patch", p.sha256)
@@ -102,11 +105,8 @@ func readPatches(dir string, files []string) ([]namedPatch, error) {
 }
 
 func fillTree(ctx context.Context, env Env, src recipe.Source, c git.Commit, patches []namedPatch, dir string, r *stage.Run) error {
-	if err := env.Mirrors.Fetch(ctx, src.Git.URL, c, src.Git.Ref, r); err != nil {
-		return err
-	}
 	treeDir := filepath.Join(dir, "tree")
-	opt := git.CheckoutOptions{Submodules: src.Submodules, Jobs: env.Jobs}
+	opt := git.CheckoutOptions{Submodules: src.Submodules, Ref: src.Git.Ref, Jobs: env.Jobs}
 	tree, err := env.Mirrors.Checkout(ctx, src.Git.URL, c, treeDir, opt, r)
 	if err != nil {
 		return err
@@ -117,6 +117,9 @@ func fillTree(ctx context.Context, env Env, src recipe.Source, c git.Commit, pat
 	}
 	defer root.Close()
 	done := Prepared{Hash: tree.Hash, Submodules: tree.Submodules}
+	if err := done.patch(root, patches); err != nil {
+		return fmt.Errorf("source %s: %w", src.Name, err)
+	}
 	if err := done.rewrite(root, src.Rewrite); err != nil {
 		return fmt.Errorf("source %s: %w", src.Name, err)
 	}
@@ -124,6 +127,22 @@ func fillTree(ctx context.Context, env Env, src recipe.Source, c git.Commit, pat
 		logf(r, "%s:%d: %s", ch.File, ch.Line, describeChange(ch))
 	}
 	return os.WriteFile(filepath.Join(dir, "prepared.json"), []byte(jsonText(done)), 0o644)
+}
+
+// patch applies the patches in their order. One that the tree has already is
+// an error too: a recipe says what is needed, and that one is needed no more.
+func (p *Prepared) patch(root *os.Root, patches []namedPatch) error {
+	for _, one := range patches {
+		parsed, err := patch.Parse(one.file, one.text)
+		if err != nil {
+			return err
+		}
+		if err := parsed.Apply(root); err != nil {
+			return err
+		}
+		p.Patches = append(p.Patches, Patch{one.file, one.sha256})
+	}
+	return nil
 }
 
 func (p *Prepared) rewrite(root *os.Root, rw recipe.Rewrite) error {
@@ -135,7 +154,7 @@ func (p *Prepared) rewrite(root *os.Root, rw recipe.Rewrite) error {
 	if err != nil {
 		return err
 	}
-	p.Changes, p.Unmatched = result.Changes, result.Unmatched
+	p.Changes, p.Unmatched, p.Left = result.Changes, result.Unmatched, result.Left
 	return result.Write(root)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/builder"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
@@ -29,6 +30,7 @@ type Wheel struct {
 	Size     int64
 	Version  string
 	Requires []index.Pin // the build environment
+	Repairs  []requirements.Change
 }
 
 // buildPlan is everything that one wheel's build depends on.
@@ -40,6 +42,9 @@ type buildPlan struct {
 	base   *Base
 	uv     Tool
 	pins   []index.Pin
+	// isolation is the sandbox's mode: a wheel that was built unconfined is
+	// another wheel, and says so in build.json.
+	isolation sandbox.Mode
 }
 
 func (b buildPlan) values() recipe.Values {
@@ -50,7 +55,7 @@ func (b buildPlan) values() recipe.Values {
 // host, and how many processors it lends, are not among them.
 func (b buildPlan) key() store.Key {
 	w := b.recipe
-	h := store.NewHash("wheel "+w.Name).Field("form", "1").Field("sandbox", sandbox.Version)
+	h := store.NewHash("wheel "+w.Name).Field("form", "2").Field("sandbox", sandbox.Version).Field("isolation", string(b.isolation))
 	h = h.Field("tree", b.tree.Key).Field("files", jsonText(b.files())).Field("base", b.base.Digest)
 	h = h.Field("uv", b.uv.SHA256).Field("python", b.base.Python.Path)
 	h = h.Field("wheel", jsonText(w)).Field("environment", jsonText(b.environment()))
@@ -92,11 +97,22 @@ func (b buildPlan) spec(env Env, wheels map[string]string) (builder.Spec, error)
 		Env: b.environment(), Config: b.recipe.Config, Epoch: b.locked.Time,
 		Distribution: b.recipe.Distribution, Frontend: b.recipe.Frontend,
 		Jobs: env.Jobs, MemoryPerJob: b.recipe.MemoryPerJob,
+		Launcher: env.Launcher, CCache: env.Store.Path("ccache"),
+		RequireArch: b.recipe.RequireArch, NoRepack: !b.recipe.Repack,
 	}
 	for _, s := range b.recipe.Shims {
 		spec.Shims = append(spec.Shims, builder.Shim(s))
 	}
 	return spec, nil
+}
+
+// wheelFiles are the build requirements in the store, by file name.
+func (b buildPlan) wheelFiles(env Env) map[string]string {
+	wheels := map[string]string{}
+	for _, p := range b.pins {
+		wheels[p.File] = p.Path(env.blobs())
+	}
+	return wheels
 }
 
 // trackedFiles lists a checkout's files as git would: a line each, sorted.
@@ -114,6 +130,7 @@ func trackedFiles(dir string) (string, error) {
 // build makes the wheel, or finds it in the store under the key of all its
 // inputs. Its requirements are fetched only when it has to be made.
 func (b buildPlan) build(ctx context.Context, env Env, r *stage.Run) (*Wheel, error) {
+	env = env.noting(r)
 	dir, hit, err := env.Store.Do(ctx, store.Stage, b.key(), func(dir string) error { return b.fill(ctx, env, dir, r) })
 	if err != nil {
 		return nil, fmt.Errorf("building wheel %s: %w", b.recipe.Name, err)
@@ -133,17 +150,19 @@ func (b buildPlan) fill(ctx context.Context, env Env, dir string, r *stage.Run) 
 	if _, err := fetchAll(ctx, env, b.pins, r); err != nil {
 		return err
 	}
-	wheels := map[string]string{}
-	for _, p := range b.pins {
-		wheels[p.File] = p.Path(env.blobs())
-	}
 	box := &sandbox.Sandbox{Root: b.base.Root, Mode: env.Sandbox}
-	spec, err := b.spec(env, wheels)
+	spec, err := b.spec(env, b.wheelFiles(env))
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(spec.CCache, 0o777); err != nil {
 		return err
 	}
 	built, err := builder.Wheels(ctx, box, spec, dir, r)
 	if err != nil {
+		return err
+	}
+	if err := b.tellTruth(ctx, built[0], r); err != nil {
 		return err
 	}
 	return verifyWheel(ctx, built[0], r)
@@ -171,7 +190,11 @@ func readWheel(dir string) (*Wheel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Wheel{Path: files[0], File: filepath.Base(files[0]), SHA256: sum, Size: size, Version: name.Version.String()}, nil
+	repairs, err := readRepairs(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Wheel{Path: files[0], File: filepath.Base(files[0]), SHA256: sum, Size: size, Version: name.Version.String(), Repairs: repairs}, nil
 }
 
 func hashFile(path string) (sum string, size int64, err error) {

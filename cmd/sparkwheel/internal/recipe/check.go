@@ -90,6 +90,16 @@ func (r *Recipe) checkSources() []error {
 			bad("%s: marker %q is another source's", where, s.Marker)
 		}
 		markers[s.Marker] = true
+		for _, rule := range s.Rewrite.Rules().Rules {
+			if err := rule.Check(); err != nil {
+				bad("%s: rewrite: %w", where, err)
+			}
+		}
+		for _, p := range s.Patches {
+			if !localPath(p) {
+				bad("%s: patches: %q is not below the recipe's directory", where, p)
+			}
+		}
 		for f := range s.Files {
 			if !localPath(f) {
 				bad("%s: files: %q leaves the tree", where, f)

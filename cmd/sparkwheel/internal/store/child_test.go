@@ -203,7 +203,7 @@ func childFull(args []string) error {
 	})
 	fmt.Println(err)
 	full, ok := errors.AsType[*store.FullError](err)
-	if !ok || full.Need < 512<<10 || full.Free < full.Need || !strings.Contains(err.Error(), s.Dir) {
+	if !ok || full.Need < 512<<10 || full.Free < 512<<10 || !strings.Contains(err.Error(), s.Dir) {
 		return fmt.Errorf("a full disk is %#v", err)
 	}
 	if left, err := os.ReadDir(s.Scratch()); len(left) > 0 || err != nil {

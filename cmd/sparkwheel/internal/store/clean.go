@@ -90,7 +90,11 @@ func (s Store) alone() (release func(), err error) {
 // damaged is whether an entry of Do's kinds is not as it was made.
 func (s Store) damaged(ctx context.Context, id string) bool {
 	kind, key, ok := parseID(id)
-	return ok && s.lookup(ctx, kind, key) != nil
+	if !ok {
+		return false
+	}
+	_, _, err := s.check(ctx, kind, key, false)
+	return err != nil
 }
 
 // parseID reads the ID of an entry that Do made.

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -127,11 +128,13 @@ func TestCleanNeedsTheStoreAlone(t *testing.T) {
 	}
 }
 
+func noFault(context.Context, string) error { return nil }
+
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	s, ids := stocked(t)
 	var last int64
-	faults, err := s.Verify(t.Context(), func(done, _ int64) { last = done })
+	faults, err := s.Verify(t.Context(), noFault, func(done, _ int64) { last = done })
 	if len(faults) > 0 || err != nil || last == 0 {
 		t.Fatalf("a whole store: %v, %v, %d bytes", faults, err, last)
 	}
@@ -144,7 +147,7 @@ func TestVerify(t *testing.T) {
 	if err := makePipe(filepath.Join(s.Dir, pipe)); err != nil {
 		t.Fatal(err)
 	}
-	faults, err = s.Verify(t.Context(), nil)
+	faults, err = s.Verify(t.Context(), noFault, nil)
 	var got []string
 	for _, f := range faults {
 		got = append(got, f.ID)
@@ -152,10 +155,14 @@ func TestVerify(t *testing.T) {
 	if diff := cmp.Diff([]string{ids["blob"], pipe, ids["stage"]}, got); diff != "" || err != nil {
 		t.Errorf("faults %v, %v (-want +got):\n%s", faults, err, diff)
 	}
+	faults, err = s.Verify(t.Context(), func(_ context.Context, dir string) error { return errors.New(dir) }, nil)
+	if len(faults) != 4 || faults[2] != (store.Fault{ID: ids["git"], Message: filepath.Join(s.Dir, ids["git"])}) || err != nil {
+		t.Errorf("with a damaged mirror: %v, %v", faults, err)
+	}
 	if err := s.Remove(got...); err != nil {
 		t.Fatal(err)
 	}
-	if faults, err := s.Verify(t.Context(), nil); len(faults) > 0 || err != nil {
+	if faults, err := s.Verify(t.Context(), noFault, nil); len(faults) > 0 || err != nil {
 		t.Errorf("after the removal: %v, %v", faults, err)
 	}
 }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -36,7 +37,7 @@ func TestDoTakesDamageAsAMiss(t *testing.T) {
 		{"missing directory", store.Stage, func(e string) error { return os.Remove(e + "/files/empty") }, "missing"},
 		{"missing files", store.Stage, func(e string) error { return os.RemoveAll(e + "/files") }, "no such file"},
 		{"added file", store.Stage, func(e string) error { return os.WriteFile(e+"/files/dist/b.whl", nil, 0o644) }, "not written by sparkwheel"},
-		{"added pipe", store.Stage, func(e string) error { return makePipe(e + "/files/pipe") }, "only files"},
+		{"added pipe", store.Stage, func(e string) error { return makePipe(e + "/files/pipe") }, "not written by sparkwheel"},
 		{"not executable", store.Stage, func(e string) error { return os.Chmod(e+"/files/run", 0o644) }, "another file"},
 		{"other link", store.Stage, func(e string) error {
 			return errors.Join(os.Remove(e+"/files/latest"), os.Symlink("/etc/passwd", e+"/files/latest"))
@@ -102,8 +103,8 @@ func otherRecord(entry string) error {
 	return os.WriteFile(entry+"/entry.json", []byte(other), 0o644)
 }
 
-// TestDoReadsAgainOnlyWhatChanged holds both halves of the stamps: a copy of a
-// store has other stamps and is read, and found whole.
+// TestDoTakesACopiedStore holds both halves of the stamps: the files of a copy
+// have others and are read, once.
 func TestDoTakesACopiedStore(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())
@@ -115,8 +116,51 @@ func TestDoTakesACopiedStore(t *testing.T) {
 	if err := os.CopyFS(copied, os.DirFS(s.Dir)); err != nil {
 		t.Fatal(err)
 	}
-	if _, hit, err := open(t, copied).Do(t.Context(), store.Stage, key, notCalled); !hit || err != nil {
+	record := filepath.Join(copied, "stage", key.String(), "entry.json")
+	records := make([]string, 3)
+	for i := range records {
+		text, err := os.ReadFile(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records[i] = string(text)
+		if _, hit, err := open(t, copied).Do(t.Context(), store.Stage, key, notCalled); !hit || err != nil {
+			t.Errorf("hit %v, %v", hit, err)
+		}
+	}
+	if records[0] == records[1] || records[1] != records[2] {
+		t.Errorf("the stamps of a copy, before and after two hits: %q", records)
+	}
+}
+
+// TestDoTakesAnyBase holds that a base may have what no output of ours has, and
+// that Verify alone reads it.
+func TestDoTakesAnyBase(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	key := store.NewHash("base").Key()
+	path, _, err := s.Do(t.Context(), store.Rootfs, key, func(dir string) error {
+		return errors.Join(
+			makePipe(filepath.Join(dir, "initctl")),
+			os.WriteFile(filepath.Join(dir, "shadow"), []byte("root:*"), 0o000),
+			os.WriteFile(filepath.Join(dir, "sh"), []byte("elf"), 0o755),
+		)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if faults, err := s.Verify(t.Context(), noFault, nil); len(faults) > 0 || err != nil {
+		t.Errorf("Verify: %v, %v", faults, err)
+	}
+	if err := os.WriteFile(filepath.Join(path, "sh"), []byte("ELF"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, hit, err := s.Do(t.Context(), store.Rootfs, key, notCalled); !hit || err != nil {
 		t.Errorf("hit %v, %v", hit, err)
+	}
+	faults, err := s.Verify(t.Context(), noFault, nil)
+	if len(faults) != 1 || !strings.Contains(faults[0].Message, "sh has the sha256") || err != nil {
+		t.Errorf("Verify after the damage: %v, %v", faults, err)
 	}
 }
 
@@ -128,5 +172,23 @@ func TestDoRefusesPipes(t *testing.T) {
 	})
 	if err == nil || !strings.Contains(err.Error(), "pipe") {
 		t.Errorf("Do: %v", err)
+	}
+}
+
+// TestDoInterrupted holds that a check cut short is not taken for damage.
+func TestDoInterrupted(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir()).Noting(func(format string, args ...any) { t.Errorf(format, args...) })
+	key := store.NewHash("x").Key()
+	if _, _, err := s.Do(t.Context(), store.Stage, key, writes("a", "x")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	interrupt(errors.New("interrupted"))
+	if _, hit, err := s.Do(ctx, store.Stage, key, notCalled); hit || err == nil || err.Error() != "interrupted" {
+		t.Errorf("hit %v, %v", hit, err)
+	}
+	if _, hit, err := s.Do(t.Context(), store.Stage, key, notCalled); !hit || err != nil {
+		t.Errorf("after it: hit %v, %v", hit, err)
 	}
 }

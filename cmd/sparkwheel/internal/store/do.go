@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// The kinds of entries that Do keeps. The files of stages and tools are
-// recorded with their digests and checked at each hit; an unpacked base is not:
-// it has a hundred thousand files that nothing writes to.
+// The kinds of entries that Do keeps. All files are recorded with their
+// digests. Those of stages and tools are checked at each hit; those of an
+// unpacked base, a hundred thousand that nothing writes to, by Verify alone.
 const (
 	Stage  = "stage"
 	Rootfs = "rootfs"
@@ -32,7 +32,6 @@ func (s Store) Do(ctx context.Context, kind string, key Key, fill func(dir strin
 		return "", false, fmt.Errorf("looking for %s %q in the store: no such entry can be", kind, key.sum)
 	}
 	if s.lookup(ctx, kind, key) == nil {
-		s.used(kind, key)
 		return s.files(kind, key), true, nil
 	}
 	if ctx.Err() != nil {
@@ -47,6 +46,8 @@ func (s Store) Do(ctx context.Context, kind string, key Key, fill func(dir strin
 	switch err := s.lookup(ctx, kind, key); {
 	case err == nil:
 		return s.files(kind, key), true, nil
+	case ctx.Err() != nil:
+		return "", false, context.Cause(ctx)
 	case !errors.Is(err, fs.ErrNotExist):
 		s.notef("the store's %s entry %.12s is damaged and is made again: %v", kind, key.sum, err)
 	}
@@ -59,9 +60,10 @@ func (s Store) Do(ctx context.Context, kind string, key Key, fill func(dir strin
 // make fills the entry and puts it in its place. The caller holds its lock.
 func (s Store) make(ctx context.Context, kind string, key Key, fill func(dir string) error) (err error) {
 	tmp := s.temp(kind, key)
+	before, _ := space(s.Dir)
 	defer func() {
 		if err != nil {
-			err = errors.Join(s.explain(tmp, err), removeAll(tmp))
+			err = errors.Join(s.explain(tmp, before, err), removeAll(tmp))
 		}
 	}()
 	// What is there was left by a process that died with the lock.
@@ -107,13 +109,6 @@ func (s Store) remove(kind string, key Key) error {
 		return err
 	}
 	return removeAll(trash)
-}
-
-// used marks an entry as used now: its directory's time is what cleaning asks.
-// A store that cannot be written is not cleaned either.
-func (s Store) used(kind string, key Key) {
-	now := time.Now()
-	_ = os.Chtimes(s.Path(kind, key.sum), now, now)
 }
 
 func (s Store) temp(kind string, key Key) string {

@@ -29,13 +29,13 @@ func (e *ReadOnlyError) Unwrap() error { return e.Err }
 // FullError says that the disk of a store is full.
 type FullError struct {
 	Dir  string
-	Need int64 // bytes that were written before the disk was full: more than that is needed
-	Free int64 // bytes free once what was written is gone
+	Need int64 // bytes that were free when the work began: it needs more
+	Free int64 // bytes free now, with what it had written gone
 	Err  error
 }
 
 func (e *FullError) Error() string {
-	return fmt.Sprintf("writing to the store %s: its disk is full (%s free, more than %s needed): %v; free some with `sparkwheel cache gc`, or give --store a directory on a larger disk",
+	return fmt.Sprintf("writing to the store %s: its disk is full (%s free now, more than %s needed): %v; free some with `sparkwheel cache gc`, or give --store a directory on a larger disk",
 		e.Dir, Size(e.Free), Size(e.Need), cause(e.Err))
 }
 
@@ -59,14 +59,14 @@ func explainWrite(dir string, err error) error {
 }
 
 // explain tells why filling tmp went wrong where the disk or its rights are the
-// cause; a tool that met a full disk only says so in its own words, so the disk
-// is asked too.
-func (s Store) explain(tmp string, err error) error {
+// cause. before is what was free when it began. A tool that met a full disk
+// only says so in its own words, so the disk is asked too.
+func (s Store) explain(tmp string, before int64, err error) error {
 	written := treeSize(tmp)
 	free, total := space(s.Dir)
 	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 	if full || (written > 0 && total > 0 && free < 1<<20) {
-		return &FullError{Dir: s.Dir, Need: written, Free: free + written, Err: err}
+		return &FullError{Dir: s.Dir, Need: max(before, written), Free: free + written, Err: err}
 	}
 	var path *fs.PathError
 	if errors.As(err, &path) && isReadOnly(err) {

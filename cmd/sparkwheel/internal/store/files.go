@@ -56,13 +56,13 @@ func treeSize(dir string) (size int64) {
 const fewFiles = 64
 
 // syncTree returns when the tree at root is on the disk.
-func syncTree(root string, files []file, listed bool) error {
-	if !listed || len(files) > fewFiles {
+func syncTree(root string, files []file) error {
+	if len(files) > fewFiles {
 		return syncDisk(root)
 	}
 	for _, f := range files {
-		if f.Type == "link" {
-			continue
+		if f.Type != "dir" && f.SHA256 == "" {
+			continue // what cannot be opened
 		}
 		if err := syncDir(filepath.Join(root, filepath.FromSlash(f.Path))); err != nil {
 			return err

@@ -49,6 +49,9 @@ func digest(ctx context.Context, root string, files []file) error {
 		}
 		g.Go(func() (err error) {
 			f.SHA256, err = sum(ctx, filepath.Join(root, filepath.FromSlash(f.Path)))
+			if errors.Is(err, fs.ErrPermission) {
+				return nil // a base may have files that their owner may not read
+			}
 			return err
 		})
 	}
@@ -66,7 +69,7 @@ func describe(path string, d fs.DirEntry) (f file, err error) {
 		return f, err
 	case 0:
 	default:
-		return f, fmt.Errorf("%s is a %v: only files, directories and links can be kept", path, d.Type())
+		return file{Type: "other"}, nil
 	}
 	info, err := d.Info()
 	if err != nil {
@@ -112,35 +115,27 @@ func (r reader) Read(p []byte) (int, error) {
 }
 
 // compare says how root differs from what was recorded. Files whose stamp is
-// the recorded one are read only when deep.
-func compare(ctx context.Context, root string, want []file, deep bool) error {
+// the recorded one are read only when deep; restamped is whether others were
+// read, found whole and given their stamp of now in want.
+func compare(ctx context.Context, root string, want []file, deep bool) (restamped bool, err error) {
 	got, err := list(ctx, root)
 	if err != nil {
-		return err
+		return false, err
 	}
 	byPath := make(map[string]file, len(got))
 	for _, f := range got {
 		byPath[f.Path] = f
 	}
 	var faults []error
-	for _, w := range want {
-		g, ok := byPath[w.Path]
-		delete(byPath, w.Path)
-		switch {
-		case !ok:
-			faults = append(faults, fmt.Errorf("%s is missing", w.Path))
-		case g.Type != w.Type || g.Target != w.Target:
-			faults = append(faults, fmt.Errorf("%s is another %s than was written", w.Path, g.Type))
-		case g.Size != w.Size:
-			faults = append(faults, fmt.Errorf("%s has %d bytes of %d", w.Path, g.Size, w.Size))
-		case w.SHA256 != "" && (deep || g.Stamp == "" || g.Stamp != w.Stamp):
-			digest, err := sum(ctx, filepath.Join(root, filepath.FromSlash(w.Path)))
-			if err == nil && digest != w.SHA256 {
-				err = fmt.Errorf("%s has the sha256 %s, written was %s", w.Path, digest, w.SHA256)
-			}
-			if err != nil {
-				faults = append(faults, err)
-			}
+	for i := range want {
+		g, ok := byPath[want[i].Path]
+		delete(byPath, want[i].Path)
+		stale, err := differs(ctx, root, want[i], g, ok, deep)
+		if err != nil {
+			faults = append(faults, err)
+		}
+		if stale {
+			want[i].Stamp, restamped = g.Stamp, true
 		}
 	}
 	for _, g := range got {
@@ -148,5 +143,29 @@ func compare(ctx context.Context, root string, want []file, deep bool) error {
 			faults = append(faults, fmt.Errorf("%s was not written by sparkwheel", g.Path))
 		}
 	}
-	return errors.Join(faults...)
+	return restamped, errors.Join(faults...)
+}
+
+// differs says what is wrong with one file, and whether it was read because its
+// stamp had changed. The stamp is older than the reading: a write in between
+// changes it again.
+func differs(ctx context.Context, root string, want, got file, there, deep bool) (stale bool, err error) {
+	switch {
+	case !there:
+		return false, fmt.Errorf("%s is missing", want.Path)
+	case got.Type != want.Type || got.Target != want.Target:
+		return false, fmt.Errorf("%s is another %s than was written", want.Path, got.Type)
+	case got.Size != want.Size:
+		return false, fmt.Errorf("%s has %d bytes of %d", want.Path, got.Size, want.Size)
+	}
+	stale = got.Stamp != want.Stamp
+	// What could not be read when it was written is not read now.
+	if want.SHA256 == "" || !stale && !deep {
+		return false, nil
+	}
+	sha256, err := sum(ctx, filepath.Join(root, filepath.FromSlash(want.Path)))
+	if err == nil && sha256 != want.SHA256 {
+		err = fmt.Errorf("%s has the sha256 %s, written was %s", want.Path, sha256, want.SHA256)
+	}
+	return stale, err
 }

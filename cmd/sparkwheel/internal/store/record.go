@@ -24,18 +24,17 @@ type record struct {
 	Made    time.Time `json:"made"`
 	Seconds float64   `json:"seconds"` // how long fill took
 	Size    int64     `json:"size"`    // bytes of the files
-	Listed  bool      `json:"listed"`  // whether Files is the whole of files/
 	Files   []file    `json:"files,omitempty"`
 }
 
-const recordFormat = 1
+const recordFormat = 2
 
 // file is one path below files/.
 type file struct {
 	Path   string `json:"path"` // with slashes; parents come first
-	Type   string `json:"type"` // "dir", "file", "exec" or "link"
+	Type   string `json:"type"` // "dir", "file", "exec", "link", or "other" in a base
 	Size   int64  `json:"size,omitempty"`
-	SHA256 string `json:"sha256,omitempty"`
+	SHA256 string `json:"sha256,omitempty"` // "" in a base for what cannot be read
 	Target string `json:"target,omitempty"` // a link's
 	// Stamp is the inode and its times when the digest was taken. The kernel
 	// sets the change time at each write and nobody can set it back, so a file
@@ -48,35 +47,38 @@ type file struct {
 func writeRecord(ctx context.Context, dir, kind string, key Key, took time.Duration) error {
 	rec := record{
 		Format: recordFormat, Kind: kind, Key: key.sum, Salt: key.salt, Fields: key.fields,
-		Made: time.Now().UTC().Truncate(time.Second), Seconds: took.Seconds(), Listed: kind != Rootfs,
+		Made: time.Now().UTC().Truncate(time.Second), Seconds: took.Seconds(),
 	}
 	root := filepath.Join(dir, "files")
-	if rec.Listed {
-		files, err := list(ctx, root)
-		if err == nil {
-			err = digest(ctx, root, files)
-		}
-		if err != nil {
+	files, err := list(ctx, root)
+	if err == nil {
+		err = digest(ctx, root, files)
+	}
+	if err != nil {
+		return fmt.Errorf("recording the entry: %w", err)
+	}
+	for _, f := range files {
+		if err := f.check(kind); err != nil {
 			return fmt.Errorf("recording the entry: %w", err)
 		}
-		rec.Files = files
-		for _, f := range files {
-			rec.Size += f.Size
-		}
-	} else {
-		rec.Size = treeSize(root)
+		rec.Size += f.Size
 	}
+	rec.Files = files
+	if err := syncTree(root, rec.Files); err != nil {
+		return fmt.Errorf("writing the entry out to the disk: %w", err)
+	}
+	if err := rec.write(dir); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func (rec *record) write(dir string) error {
 	text, err := json.MarshalIndent(rec, "", " ")
 	if err != nil {
 		return fmt.Errorf("recording the entry: %w", err)
 	}
-	if err := syncTree(root, rec.Files, rec.Listed); err != nil {
-		return fmt.Errorf("writing the entry out to the disk: %w", err)
-	}
-	if err := writeFile(filepath.Join(dir, "entry.json"), append(text, '\n')); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return writeFile(filepath.Join(dir, "entry.json"), append(text, '\n'))
 }
 
 // parseRecord reads entry.json and refuses what this version does not write: a
@@ -94,12 +96,9 @@ func parseRecord(text []byte) (*record, error) {
 	if rec.Format != recordFormat {
 		return nil, fmt.Errorf("reading entry.json: format %d is not %d", rec.Format, recordFormat)
 	}
-	if !rec.Listed && len(rec.Files) > 0 {
-		return nil, errors.New("reading entry.json: files in an unlisted entry")
-	}
 	seen := map[string]bool{"": true}
 	for _, f := range rec.Files {
-		if err := f.check(); err != nil {
+		if err := f.check(rec.Kind); err != nil {
 			return nil, fmt.Errorf("reading entry.json: %w", err)
 		}
 		parent := ""
@@ -114,62 +113,79 @@ func parseRecord(text []byte) (*record, error) {
 	return &rec, nil
 }
 
-func (f file) check() error {
+// check refuses what is never written. In an entry that is checked at each hit
+// every file has a digest, and there is nothing but files, links, directories.
+func (f file) check(kind string) error {
 	if !fs.ValidPath(f.Path) || f.Path == "." || strings.ContainsRune(f.Path, 0) {
 		return fmt.Errorf("path %q leaves the entry", f.Path)
 	}
+	m := hexDigest.FindStringSubmatch(f.SHA256)
+	digest := m != nil && m[0] == m[1]
 	var ok bool
 	switch f.Type {
 	case "dir":
 		ok = f.Size == 0 && f.SHA256 == "" && f.Target == ""
 	case "file", "exec":
-		m := hexDigest.FindStringSubmatch(f.SHA256)
-		ok = m != nil && m[0] == m[1] && f.Size >= 0 && f.Target == ""
+		ok = (digest || f.SHA256 == "" && kind == Rootfs) && f.Size >= 0 && f.Target == ""
 	case "link":
 		ok = f.Size == 0 && f.SHA256 == "" && f.Target != ""
+	case "other":
+		ok = f.Size == 0 && f.SHA256 == "" && f.Target == "" && kind == Rootfs
 	}
 	if !ok {
-		return fmt.Errorf("%q is no %q as they are written", f.Path, f.Type)
+		return fmt.Errorf("%q (%s) is no readable file, link or directory, as a %s entry has", f.Path, f.Type, kind)
 	}
 	return nil
 }
 
 // lookup is nil when the entry is there and whole, fs.ErrNotExist when it is
-// not there, and else says what is wrong with it.
+// not there, and else says what is wrong with it. It marks the entry as used;
+// a store that was copied or moved gets the stamps of its new files, so that
+// they are read this once. A store that cannot be written stays as it is.
 func (s Store) lookup(ctx context.Context, kind string, key Key) error {
-	_, err := s.check(ctx, kind, key, false)
-	return err
+	rec, restamped, err := s.check(ctx, kind, key, false)
+	if err != nil {
+		return err
+	}
+	dir := s.Path(kind, key.sum)
+	if restamped {
+		_ = rec.write(dir)
+	}
+	now := time.Now()
+	_ = os.Chtimes(dir, now, now)
+	return nil
 }
 
 // check reads the record of an entry and compares the files; deep reads every byte.
-func (s Store) check(ctx context.Context, kind string, key Key, deep bool) (*record, error) {
+func (s Store) check(ctx context.Context, kind string, key Key, deep bool) (rec *record, restamped bool, err error) {
 	dir := s.Path(kind, key.sum)
 	text, err := os.ReadFile(filepath.Join(dir, "entry.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(dir); err == nil {
-			return nil, errors.New("entry.json is missing")
+			return nil, false, errors.New("entry.json is missing")
 		}
-		return nil, fs.ErrNotExist
+		return nil, false, fs.ErrNotExist
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	rec, err := parseRecord(text)
+	rec, err = parseRecord(text)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if rec.Kind != kind || rec.Key != key.sum {
-		return rec, fmt.Errorf("entry.json is that of %s %.12s", rec.Kind, rec.Key)
+		return rec, false, fmt.Errorf("entry.json is that of %s %.12s", rec.Kind, rec.Key)
 	}
 	root := filepath.Join(dir, "files")
-	if !rec.Listed {
+	if kind == Rootfs && !deep {
 		info, err := os.Lstat(root)
 		if err == nil && !info.IsDir() {
 			err = errors.New("files is no directory")
 		}
-		return rec, present(err)
+		return rec, false, present(err)
 	}
-	return rec, present(compare(ctx, root, rec.Files, deep))
+	restamped, err = compare(ctx, root, rec.Files, deep)
+	return rec, restamped, present(err)
 }
 
 // present hides that a part of an entry does not exist: the entry does, and is

@@ -12,8 +12,8 @@ import (
 )
 
 // valid is a record with one of everything.
-const valid = `{"format":1,"kind":"stage","key":"k","salt":"wheel vllm","fields":[{"name":"tree","value":"t"}],` +
-	`"made":"2026-11-23T12:00:00Z","seconds":1.5,"size":5,"listed":true,"files":[` +
+const valid = `{"format":2,"kind":"stage","key":"k","salt":"wheel vllm","fields":[{"name":"tree","value":"t"}],` +
+	`"made":"2026-11-23T12:00:00Z","seconds":1.5,"size":5,"files":[` +
 	`{"path":"dist","type":"dir"},{"path":"dist/a.whl","type":"file","size":5,"sha256":"` + sha + `","stamp":"1.2.3"},` +
 	`{"path":"latest","type":"link","target":"dist/a.whl"},{"path":"run","type":"exec","sha256":"` + sha + `"}]}`
 
@@ -25,8 +25,8 @@ var bad = map[string]string{
 	"not JSON":                `entry`,
 	"cut":                     valid[:len(valid)/2],
 	"something after it":      valid + `{}`,
-	"another format":          strings.Replace(valid, `"format":1`, `"format":2`, 1),
-	"unknown key":             strings.Replace(valid, `"format":1`, `"format":1,"x":1`, 1),
+	"another format":          strings.Replace(valid, `"format":2`, `"format":1`, 1),
+	"unknown key":             strings.Replace(valid, `"format":2`, `"format":2,"x":1`, 1),
 	"leaves the entry":        strings.Replace(valid, `"path":"run"`, `"path":"../run"`, 1),
 	"leaves it in the middle": strings.Replace(valid, `"path":"dist/a.whl"`, `"path":"dist/../../a"`, 1),
 	"absolute":                strings.Replace(valid, `"path":"run"`, `"path":"/bin/sh"`, 1),
@@ -40,7 +40,7 @@ var bad = map[string]string{
 	"digest with a prefix":    strings.Replace(valid, `"exec","sha256":"`, `"exec","sha256":"sha256:`, 1),
 	"negative size":           strings.Replace(valid, `"file","size":5`, `"file","size":-5`, 1),
 	"link without target":     strings.Replace(valid, `,"target":"dist/a.whl"`, ``, 1),
-	"files of an unlisted":    strings.Replace(valid, `"listed":true`, `"listed":false`, 1),
+	"a device of a stage":     strings.Replace(valid, `"type":"dir"`, `"type":"other"`, 1),
 }
 
 func TestParseRecord(t *testing.T) {

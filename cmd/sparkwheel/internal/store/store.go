@@ -112,7 +112,7 @@ func (s Store) Writable() error {
 	}
 	_, err = probe.WriteString("sparkwheel\n")
 	if err = errors.Join(err, probe.Close(), os.Remove(probe.Name())); err != nil {
-		return s.explain(probe.Name(), err)
+		return s.explain(probe.Name(), 0, err)
 	}
 	return nil
 }

@@ -15,10 +15,10 @@ type Fault struct {
 	Message string `json:"message"`
 }
 
-// Verify reads every byte of the blobs and of the entries whose files were
-// recorded, and gives what is damaged. It changes nothing; progress, when not
-// nil, hears of the bytes read.
-func (s Store) Verify(ctx context.Context, progress func(done, total int64)) ([]Fault, error) {
+// Verify reads every byte of the blobs and of the entries, and gives what is
+// damaged. mirror does so for a bare repository; progress, when not nil, hears
+// of the bytes read. The store is not changed.
+func (s Store) Verify(ctx context.Context, mirror func(ctx context.Context, dir string) error, progress func(done, total int64)) ([]Fault, error) {
 	entries, err := s.Entries(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("verifying the store %s: %w", s.Dir, err)
@@ -32,7 +32,7 @@ func (s Store) Verify(ctx context.Context, progress func(done, total int64)) ([]
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if err := s.verify(ctx, e.ID); err != nil {
+		if err := s.verify(ctx, e.ID, mirror); err != nil {
 			faults = append(faults, Fault{e.ID, err.Error()})
 		}
 		if done += e.Bytes; progress != nil {
@@ -42,16 +42,16 @@ func (s Store) Verify(ctx context.Context, progress func(done, total int64)) ([]
 	return faults, nil
 }
 
-func (s Store) verify(ctx context.Context, id string) error {
+func (s Store) verify(ctx context.Context, id string, mirror func(ctx context.Context, dir string) error) error {
 	if kind, key, ok := parseID(id); ok {
-		_, err := s.check(ctx, kind, key, true)
+		_, _, err := s.check(ctx, kind, key, true)
 		return err
 	}
+	path := filepath.Join(s.Dir, filepath.FromSlash(id))
 	want, ok := strings.CutPrefix(id, "blobs/sha256/")
 	if !ok {
-		return nil
+		return mirror(ctx, path)
 	}
-	path := filepath.Join(s.Dir, filepath.FromSlash(id))
 	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
 		return errors.Join(err, errors.New("it is no file"))
 	}

@@ -1,0 +1,175 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/wheel"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
+	"github.com/sparkwheel/sparkwheel/wheel/install"
+)
+
+// member is a wheel that goes into a layer.
+type member struct {
+	file   string // its name
+	path   string // where its bytes are, under whatever name
+	sha256 string
+	size   int64
+	group  string // the recipe's group, "" for a layer of its own
+}
+
+// grouped says which members share a layer.
+func grouped(members []member, budget int) ([][]member, error) {
+	byFile := map[string]member{}
+	var all []layer.Member
+	for _, m := range members {
+		byFile[m.file] = m
+		all = append(all, layer.Member{Name: m.file, Size: m.size, Group: m.group})
+	}
+	groups, err := layer.Group(all, budget)
+	if err != nil {
+		return nil, err
+	}
+	var out [][]member
+	for _, g := range groups {
+		var part []member
+		for _, m := range g {
+			part = append(part, byFile[m.Name])
+		}
+		out = append(out, part)
+	}
+	return out, nil
+}
+
+// groupLayer writes wheels as one layer, once for each set of wheels, scheme
+// and form of the layer.
+func groupLayer(ctx context.Context, env Env, s install.Scheme, members []member) (Layer, error) {
+	var files []string
+	for _, m := range members {
+		files = append(files, m.file)
+	}
+	dir, _, err := env.Store.Do(ctx, store.Stage, groupKey(members, s), func(dir string) error {
+		return openMembers(env, members, func(readers []*wheel.Reader) error {
+			tree, err := install.Tree(s, readers...)
+			if err != nil {
+				return err
+			}
+			_, err = layer.Write(ctx, dir, tree, layer.Options{Jobs: env.Jobs, Comment: strings.Join(files, " ")})
+			return err
+		})
+	})
+	if err != nil {
+		return Layer{}, fmt.Errorf("writing the layer of %s: %w", strings.Join(files, ", "), err)
+	}
+	blob, err := layer.Open(dir)
+	return Layer{Blob: blob, Wheels: files}, err
+}
+
+func groupKey(members []member, s install.Scheme) store.Key {
+	h := store.NewHash("layer "+distribution(members[0].file)).Field("form", "1").Field("scheme", jsonText(s))
+	for _, m := range members {
+		h = h.Field(m.file, m.sha256)
+	}
+	return h.Key()
+}
+
+// distribution is the part of a wheel's file name that stays when it is built
+// again.
+func distribution(file string) string {
+	name, _, _ := strings.Cut(file, "-")
+	return name
+}
+
+// openMembers opens wheels under their own names, which the store's blobs do
+// not have, and closes them after use.
+func openMembers(env Env, members []member, use func([]*wheel.Reader) error) (err error) {
+	dir, err := os.MkdirTemp(env.scratch(), "wheels-*")
+	if err != nil {
+		return err
+	}
+	var readers []*wheel.Reader
+	defer func() {
+		for _, r := range readers {
+			err = errors.Join(err, r.Close())
+		}
+		err = errors.Join(err, os.RemoveAll(dir))
+	}()
+	for _, m := range members {
+		named := filepath.Join(dir, m.file)
+		real, err := filepath.Abs(m.path)
+		if err != nil {
+			return err
+		}
+		if err := os.Symlink(real, named); err != nil {
+			return err
+		}
+		r, err := openMember(named, m.sha256)
+		if err != nil {
+			return err
+		}
+		readers = append(readers, r)
+	}
+	return use(readers)
+}
+
+func openMember(path, sum string) (*wheel.Reader, error) {
+	var digest [32]byte
+	if n, err := hex.Decode(digest[:], []byte(sum)); err != nil || n != len(digest) {
+		return nil, fmt.Errorf("%s: %q is no sha256", filepath.Base(path), sum)
+	}
+	return wheel.OpenPinned(path, digest)
+}
+
+// runtimeMembers are the wheels of the runtime set, in the groups that the
+// recipe gives them.
+func runtimeMembers(env Env, r *recipe.Recipe, pins []index.Pin) []member {
+	var out []member
+	for _, p := range pins {
+		out = append(out, member{file: p.File, path: p.Path(env.blobs()), sha256: p.SHA256, size: p.Size, group: groupOf(r, p.Name)})
+	}
+	return out
+}
+
+func groupOf(r *recipe.Recipe, name string) string {
+	for _, g := range sortedKeys(r.Image.Groups) {
+		for _, pattern := range r.Image.Groups[g] {
+			if ok, _ := path.Match(pattern, name); ok {
+				return g
+			}
+		}
+	}
+	return ""
+}
+
+// fetchRuntime brings the runtime set's wheels.
+func fetchRuntime(ctx context.Context, env Env, base *Base, set recipe.LockedSet, run *stage.Run) ([]index.Pin, error) {
+	chosen, err := pins(base, set)
+	if err != nil {
+		return nil, err
+	}
+	got, err := fetchAll(ctx, env, chosen, run)
+	if err == nil && got.Received == 0 {
+		run.Hit("every wheel is in the store")
+	}
+	return chosen, err
+}
+
+// runtimeBudget is how many layers the runtime set may take, with so many
+// others above it.
+func runtimeBudget(r *recipe.Recipe, above int) int {
+	budget := r.Image.Budget
+	if budget == 0 {
+		budget = layer.DefaultBudget
+	}
+	return max(budget-above, 1)
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	var flags overrideFlags
+	var reg registryFlags
+	var out string
+	cmd := &cobra.Command{
+		Use:   "verify [TARGET...]",
+		Short: "Build wheels again under other circumstances and compare",
+		Long: "Build each wheel a second time, with another time, number of jobs, umask, home, host name and order of\n" +
+			"directories and without the compiler cache, and say that it is equal or which members differ (exit 3).\n" +
+			"A TARGET is a wheel's name in the recipe, or `wheels` (the default). A file is checked by `sparkwheel wheel verify`.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.runVerify(cmd.Context(), out, &flags, &reg, args)
+		},
+	}
+	flags.register(cmd)
+	reg.register(cmd)
+	cmd.Flags().StringVarP(&out, "output", "o", "out", "`DIR` that holds the lock of an embedded recipe")
+	return cmd
+}
+
+func (a *app) runVerify(ctx context.Context, out string, flags *overrideFlags, reg *registryFlags, targets []string) error {
+	r, l, err := a.lockedRecipe(out, flags)
+	if err != nil {
+		return err
+	}
+	names, _, err := chooseTargets(r, targets)
+	if err != nil {
+		return err
+	}
+	env, err := a.openEnv(reg)
+	if err != nil {
+		return err
+	}
+	defer env.Store.Close()
+	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
+	s, err := pipeline.Verify(g, env, r, l, names)
+	if err != nil {
+		return classify(ctx, err)
+	}
+	if err := a.runGraph(ctx, g); err != nil {
+		return classify(ctx, err)
+	}
+	return a.sayVerdicts(s.Value())
+}
+
+func (a *app) sayVerdicts(verdicts []pipeline.Verdict) error {
+	var lines, differ []string
+	for _, v := range verdicts {
+		line := fmt.Sprintf("%s sha256:%s equal", v.File, v.SHA256)
+		if !v.Equal {
+			line = fmt.Sprintf("%s sha256:%s differs when built again:\n%s", v.File, v.SHA256, v.Difference)
+			differ = append(differ, v.File)
+		}
+		lines = append(lines, line)
+	}
+	if err := a.result(map[string]any{"wheels": verdicts}, strings.Join(lines, "\n")); err != nil {
+		return err
+	}
+	if len(differ) > 0 {
+		return faultsErrorf("%s: built again, the bytes differ", strings.Join(differ, ", "))
+	}
+	return nil
+}
