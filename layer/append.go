@@ -106,7 +106,7 @@ func Stack(rawConfig []byte, blobs ...*Blob) (v1.Image, error) {
 func configured(base *v1.ConfigFile, cfg Config, layers int) *v1.ConfigFile {
 	c := base.DeepCopy()
 	c.Created = v1.Time{Time: cfg.Created.UTC()}
-	c.Container, c.DockerVersion = "", ""
+	c.Container = "" // of the docker build that made the base
 	c.RootFS.Type = "layers"
 	c.History = wholeHistory(c.History, layers)
 	c.Config.Env = mergedEnv(c.Config.Env, cfg.Env)

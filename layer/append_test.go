@@ -30,7 +30,7 @@ func dockerBase(t *testing.T) v1.Image {
 		t.Fatal(err)
 	}
 	config.OS, config.Architecture, config.Variant = "linux", "arm64", "v8"
-	config.DockerVersion = "24.0"
+	config.Container = "4f66ad9a0b2e"
 	config.History = append(config.History, v1.History{CreatedBy: "ENV A=1", EmptyLayer: true})
 	config.Config = v1.Config{
 		Env:        []string{"PATH=/usr/local/cuda/bin:/usr/bin", "NVIDIA_REQUIRE_CUDA=cuda>=9.0", "A=1"},
@@ -72,7 +72,7 @@ func TestAppend(t *testing.T) {
 	twoID, _ := two.DiffID()
 	want.RootFS.DiffIDs = append(want.RootFS.DiffIDs, oneID, twoID)
 	want.Created = v1.Time{Time: created}
-	want.DockerVersion = ""
+	want.Container = ""
 	want.History = append(want.History,
 		v1.History{Created: v1.Time{Time: created}, CreatedBy: "sparkwheel", Comment: "one.whl"},
 		v1.History{Created: v1.Time{Time: created}, CreatedBy: "sparkwheel", Comment: "two.whl"})

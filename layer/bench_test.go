@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -267,3 +268,33 @@ func BenchmarkOneChanged(b *testing.B) {
 }
 
 var _ fs.FS = (*wheelTree)(nil)
+
+// BenchmarkUnpack lays out the Go tree's sources, about as many files as a base has.
+func BenchmarkUnpack(b *testing.B) {
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		b.Skip(err)
+	}
+	src := os.DirFS(filepath.Join(strings.TrimSpace(string(goroot)), "src"))
+	blob, err := layer.Write(b.Context(), b.TempDir(), src, layer.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	img, err := layer.Append(empty.Image, layer.Config{}, blob)
+	if err != nil {
+		b.Fatal(err)
+	}
+	size, err := blob.UncompressedSize()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("%d entries", blob.Files())
+	measure(b, size, func(dir string) error {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		return layer.Unpack(b.Context(), img, root)
+	})
+}

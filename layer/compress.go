@@ -39,6 +39,7 @@ func newCompressor(opt Options) (compressor, error) {
 	case Zstd:
 		enc, err := zstd.NewWriter(nil,
 			zstd.WithEncoderConcurrency(1),
+			zstd.WithWindowSize(packSize), // no frame is longer: more would only cost memory
 			zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(opt.Level)))
 		if err != nil {
 			return nil, fmt.Errorf("preparing zstd: %w", err)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -36,7 +37,11 @@ var corpus = sync.OnceValues(func() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	sources, err := filesOf([]string{filepath.Join(runtime.GOROOT(), "src")}, 200, isSource, 1<<62)
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return nil, fmt.Errorf("asking go for its sources: %w", err)
+	}
+	sources, err := filesOf([]string{filepath.Join(strings.TrimSpace(string(goroot)), "src")}, 200, isSource, 1<<62)
 	if err != nil {
 		return nil, err
 	}

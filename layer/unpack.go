@@ -202,11 +202,10 @@ func (u *unpacker) file(place string, h *tar.Header, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.CopyBuffer(onlyWriter{f}, r, u.buf[:]); err != nil {
-		f.Close()
-		return err
+	_, err = io.CopyBuffer(onlyWriter{f}, r, u.buf[:])
+	if err == nil {
+		err = f.Chmod(h.FileInfo().Mode().Perm() | 0o400)
 	}
-	err = f.Chmod(h.FileInfo().Mode().Perm() | 0o400)
 	if err := cmp.Or(err, f.Close()); err != nil {
 		return err
 	}

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -213,6 +215,42 @@ func TestUnpack(t *testing.T) {
 		})
 	}
 }
+
+func TestUnpackKeepsTimes(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC)
+	d, f := dir("d"), file("d/f")
+	d.ModTime, f.ModTime = at, at
+	root, err := unpack(t, imageOf(t, tarOf(t, d, f), tarOf(t, file("d/later"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"d", "d/f"} {
+		info, err := os.Stat(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !info.ModTime().Equal(at) {
+			t.Errorf("%s is of %s, not %s", name, info.ModTime(), at)
+		}
+	}
+}
+
+func TestUnpackChecksDiffIDs(t *testing.T) {
+	t.Parallel()
+	one, two := imageOf(t, tarOf(t, file("one"))), imageOf(t, tarOf(t, file("two")))
+	if _, err := unpack(t, mixed{one, two}); err == nil || !strings.Contains(err.Error(), "config names") {
+		t.Errorf("layers of another image: %v", err)
+	}
+}
+
+// mixed is an image whose layers are another's.
+type mixed struct {
+	v1.Image
+	layers v1.Image
+}
+
+func (m mixed) Layers() ([]v1.Layer, error) { return m.layers.Layers() }
 
 func TestUnpackRefuses(t *testing.T) {
 	t.Parallel()

@@ -51,3 +51,55 @@ func TestPackagingRequirements(t *testing.T) {
 	}
 	t.Logf("%d requirements, %d names", len(g.Requirements), len(g.Names))
 }
+
+// TestPackagingCounts holds that the golden files keep every string that
+// packaging's own tests, all passing, handed to it.
+func TestPackagingCounts(t *testing.T) {
+	t.Parallel()
+	read := func(name string, into any) {
+		text, err := os.ReadFile(filepath.Join("..", "testdata", "packaging", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var counts struct {
+		Packaging string
+		Passed    map[string]int
+		NotPassed map[string]int `json:"not_passed"`
+		Recorded  map[string]int
+	}
+	read("counts.json", &counts)
+	lists := map[string][]json.RawMessage{}
+	for file, keys := range map[string]map[string]string{
+		"versions.json":     {"versions": "versions"},
+		"specifiers.json":   {"sets": "specifiers", "contains": "contains", "filter": "filter"},
+		"requirements.json": {"requirements": "requirements", "names": "names"},
+		"markers.json":      {"markers": "markers", "evaluations": "evaluations"},
+	} {
+		var g map[string]json.RawMessage
+		read(file, &g)
+		for key, count := range keys {
+			var list []json.RawMessage
+			if err := json.Unmarshal(g[key], &list); err != nil {
+				t.Fatal(err)
+			}
+			lists[count] = list
+		}
+	}
+	for what, recorded := range counts.Recorded {
+		if len(lists[what]) < recorded {
+			t.Errorf("%d %s are held, and packaging's tests gave %d", len(lists[what]), what, recorded)
+		}
+	}
+	total := 0
+	for _, n := range counts.Passed {
+		total += n
+	}
+	if len(counts.NotPassed) > 0 || total < 60000 {
+		t.Errorf("of packaging's tests, %d passed and %v did not", total, counts.NotPassed)
+	}
+	t.Logf("packaging %s: %d tests passed under the recorder; recorded %v", counts.Packaging, total, counts.Recorded)
+}

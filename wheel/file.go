@@ -68,14 +68,15 @@ func (f File) Open() io.ReadCloser {
 // Deflate gives the content as the archive holds it, when that is deflated:
 // the whole of it is one raw RFC 1951 stream. crc32 and sha256 are those of the
 // inflated content as archive and RECORD promise them (sha256 nil where RECORD
-// has none); nothing is verified yet. For a member that is stored or compressed
-// otherwise, err is errors.ErrUnsupported. The stream needs no closing.
+// has none); nothing is verified yet. For a member that is stored, compressed
+// otherwise or hashed otherwise, err is errors.ErrUnsupported. The stream needs no closing.
 func (f File) Deflate() (raw io.Reader, crc32 uint32, sha256 []byte, err error) {
-	m := f.member()
-	if m.Method != zip.Deflate {
+	m, sum := f.member(), f.SHA256()
+	// What has another hash can be verified by Open alone.
+	if e, ok := f.Entry(); m.Method != zip.Deflate || sum == nil && ok && e.Hash != "" {
 		return nil, 0, nil, errors.ErrUnsupported
 	}
-	return f.r.archive.Raw(m), m.CRC32, f.SHA256(), nil
+	return f.r.archive.Raw(m), m.CRC32, sum, nil
 }
 
 // verified is the content of a file on its way through RECORD's hash.

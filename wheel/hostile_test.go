@@ -1,8 +1,6 @@
 package wheel_test
 
 import (
-	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -165,6 +163,20 @@ var hostile = []struct {
 	{"bytes after the stream", change("x/a.py", func(m *wheeltest.Member) {
 		m.Packed = append(wheeltest.Deflate(m.Content), "junk"...)
 	}), []string{"size"}},
+	{"zstd, cut off", change("x/a.py", func(m *wheeltest.Member) {
+		m.Zstd()
+		m.Packed = m.Packed[:len(m.Packed)-3]
+	}), []string{"inflate"}},
+	{"zstd, bytes after it", change("x/a.py", func(m *wheeltest.Member) {
+		m.Zstd()
+		m.Packed = append(m.Packed, "junk"...)
+	}), []string{"inflate"}},
+	{"zstd, another CRC", change("x/a.py", func(m *wheeltest.Member) {
+		m.Zstd()
+		set := m.Local
+		m.Local = func(h *wheeltest.Header) { set(h); h.CRC32++ }
+		m.Central = m.Local
+	}), []string{"crc"}},
 	{"more than its size", change("x/a.py", func(m *wheeltest.Member) {
 		m.Packed = wheeltest.Deflate(m.Content + "and more")
 	}), []string{"size"}},
@@ -271,105 +283,6 @@ var hostile = []struct {
 	}, []string{"inflate", "path-traversal", "record-ghost", "symlink", "trailing-bytes"}},
 }
 
-func add(name, content string) func(*testing.T, *wheeltest.Wheel) {
-	return func(_ *testing.T, w *wheeltest.Wheel) { w.Add(name, content) }
-}
-
-func change(name string, f func(*wheeltest.Member)) func(*testing.T, *wheeltest.Wheel) {
-	return func(_ *testing.T, w *wheeltest.Wheel) { f(w.Add(name, "content")) }
-}
-
-func local(f func(*wheeltest.Header)) func(*testing.T, *wheeltest.Wheel) {
-	return func(_ *testing.T, w *wheeltest.Wheel) { w.Find("x/data.bin").Local = f }
-}
-
-func central(f func(*wheeltest.Header)) func(*testing.T, *wheeltest.Wheel) {
-	return func(_ *testing.T, w *wheeltest.Wheel) { w.Find("x/data.bin").Central = f }
-}
-
-func record(f func(string) string) func(*testing.T, *wheeltest.Wheel) {
-	return func(_ *testing.T, w *wheeltest.Wheel) { w.Record = f }
-}
-
-func remove(name string) func(*testing.T, *wheeltest.Wheel) {
-	return func(_ *testing.T, w *wheeltest.Wheel) {
-		w.Members = slices.DeleteFunc(w.Members, func(m *wheeltest.Member) bool { return m.Name == w.DistInfo()+name })
-	}
-}
-
-func text(name, before, after string) func(*testing.T, *wheeltest.Wheel) {
-	return func(t *testing.T, w *wheeltest.Wheel) {
-		m := w.Find(w.DistInfo() + name)
-		if !strings.Contains(m.Content, before) {
-			t.Fatalf("%s has no %q", name, before)
-		}
-		m.Content = strings.Replace(m.Content, before, after, 1)
-	}
-}
-
-func points(line string) func(*testing.T, *wheeltest.Wheel) {
-	return func(_ *testing.T, w *wheeltest.Wheel) {
-		w.Find(w.DistInfo() + "entry_points.txt").Content = "[console_scripts]\n" + line + "\n"
-	}
-}
-
-// descriptor puts a data descriptor made of the true values behind a member.
-func descriptor(f func(crc, packed, size uint32) []byte) func(*testing.T, *wheeltest.Wheel) {
-	return func(_ *testing.T, w *wheeltest.Wheel) {
-		m := w.Add("x/described.py", "content of it")
-		packed := wheeltest.Deflate(m.Content)
-		m.Local = func(h *wheeltest.Header) {
-			m.After = f(h.CRC32, uint32(len(packed)), h.Size)
-			h.Flags |= wheeltest.Descriptor
-			h.CRC32, h.Compressed, h.Size = 0, 0, 0
-		}
-		m.Central = func(h *wheeltest.Header) { h.Flags |= wheeltest.Descriptor }
-	}
-}
-
-// end64 puts a zip64 end record and its locator before the short one, with the
-// true values, changed by f.
-func end64(f func([]byte) []byte) func(*testing.T, *wheeltest.Wheel) {
-	return func(_ *testing.T, w *wheeltest.Wheel) {
-		w.End = func(e *wheeltest.End) {
-			le := binary.LittleEndian
-			b := make([]byte, 56+20)
-			copy(b, "PK\x06\x06")
-			le.PutUint64(b[4:], 44)
-			le.PutUint64(b[24:], uint64(e.Entries))
-			le.PutUint64(b[32:], uint64(e.Entries))
-			le.PutUint64(b[40:], uint64(e.Length))
-			le.PutUint64(b[48:], uint64(e.Offset))
-			copy(b[56:], "PK\x06\x07")
-			le.PutUint64(b[56+8:], uint64(e.Offset)+uint64(e.Length))
-			le.PutUint32(b[56+16:], 1)
-			e.Before = f(b)
-			e.Offset = 0xffffffff
-		}
-	}
-}
-
-func u32(signature string, values ...uint32) []byte {
-	b := []byte(signature)
-	for _, v := range values {
-		b = binary.LittleEndian.AppendUint32(b, v)
-	}
-	return b
-}
-
-func zip64(values ...uint64) []byte {
-	b := []byte{1, 0, byte(8 * len(values)), 0}
-	for _, v := range values {
-		b = binary.LittleEndian.AppendUint64(b, v)
-	}
-	return b
-}
-
-func unicodePath(name string) []byte {
-	b := []byte{0x75, 0x70, byte(5 + len(name)), 0, 1, 0, 0, 0, 0}
-	return append(b, name...)
-}
-
 // codes are the codes of the faults that err holds, sorted, each once.
 func codes(t *testing.T, err error) []string {
 	t.Helper()
@@ -398,78 +311,5 @@ func TestHostile(t *testing.T) {
 				t.Errorf("codes (-want +got):\n%s\n%v", diff, err)
 			}
 		})
-	}
-}
-
-func TestSound(t *testing.T) {
-	t.Parallel()
-	for name, change := range map[string]func(*testing.T, *wheeltest.Wheel){
-		"as it is": func(*testing.T, *wheeltest.Wheel) {},
-		"comment":  func(_ *testing.T, w *wheeltest.Wheel) { w.Comment = "made by hand, ü" },
-		"NULs behind": func(_ *testing.T, w *wheeltest.Wheel) {
-			w.End = func(e *wheeltest.End) { e.Trailer = make([]byte, 1000) }
-		},
-		"stored":                       func(_ *testing.T, w *wheeltest.Wheel) { w.Find("x/data.bin").Stored = true },
-		"descriptor":                   descriptor(func(crc, packed, size uint32) []byte { return u32("PK\x07\x08", crc, packed, size) }),
-		"descriptor without signature": descriptor(func(crc, packed, size uint32) []byte { return u32("", crc, packed, size) }),
-		"zip64 descriptor":             descriptor(func(crc, packed, size uint32) []byte { return u32("PK\x07\x08", crc, packed, 0, size, 0) }),
-		"zip64 descriptor, no sign":    descriptor(func(crc, packed, size uint32) []byte { return u32("", crc, packed, 0, size, 0) }),
-		"zip64 end":                    end64(bytes.Clone),
-		"zip64 field": central(func(h *wheeltest.Header) {
-			h.Extra = zip64(uint64(h.Size), uint64(h.Compressed))
-			h.Size, h.Compressed = 0xffffffff, 0xffffffff
-		}),
-		"zip64 field of all values": central(func(h *wheeltest.Header) {
-			h.Extra = zip64(uint64(h.Size), uint64(h.Compressed), uint64(h.Offset))
-			h.Size, h.Compressed = 0xffffffff, 0xffffffff
-		}),
-		"padded extra field":   local(func(h *wheeltest.Header) { h.Extra = []byte{9, 0, 1, 0, 1, 0, 0, 0} }),
-		"signatures of RECORD": func(_ *testing.T, w *wheeltest.Wheel) { w.Add(w.DistInfo()+"RECORD.jws", "{}").Unlisted = true },
-		"directories":          func(_ *testing.T, w *wheeltest.Wheel) { w.Add("x/", ""); w.Add("x-1.0.data/scripts/", "") },
-		"name in UTF-8":        add("x/größe, \"ja\".py", "x"),
-		"RECORD of CRLF":       record(func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }),
-		"hash with padding":    record(func(s string) string { return strings.Replace(s, ",9\n", "=,9\n", 1) }),
-		"no sizes":             record(func(s string) string { return strings.Replace(s, ",9\n", ",\n", 1) }),
-		"local part not in METADATA": func(_ *testing.T, w *wheeltest.Wheel) {
-			w.File = "x-1.0+cu130-py3-none-any.whl"
-			for _, m := range w.Members {
-				m.Name = strings.Replace(m.Name, "x-1.0.", "x-1.0+cu130.", 1)
-			}
-		},
-		"two Wheel-Versions": text("WHEEL", "Wheel-Version: 1.0\n", "Wheel-Version: 1.0\nWheel-Version: 9.0\n"),
-		"names in two cases": add("x/__INIT__.py", "x"),
-		"scripts that start like interpreters": func(_ *testing.T, w *wheeltest.Wheel) {
-			w.Add(w.Data()+"scripts/python-config", "x")
-			w.Add(w.Data()+"scripts/pythonic", "x")
-			w.Add(w.Data()+"data/share/python3", "x")
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := sound()
-			change(t, w)
-			path := w.Write(t, t.TempDir())
-			if _, err := wheel.Verify(t.Context(), path); err != nil {
-				t.Error(err)
-			}
-			r, err := wheel.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer r.Close()
-			if err := r.Verify(t.Context()); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-}
-
-func TestVerifyStops(t *testing.T) {
-	t.Parallel()
-	path := sound().Write(t, t.TempDir())
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := wheel.Verify(ctx, path); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want context.Canceled", err)
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -65,7 +67,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 	}
 	d.close(digest, time.Since(began))
 	if d.serve {
-		d.say("\nServing until ^C.")
+		d.say("\nServing until ^C. In another terminal, for example:")
+		d.say("  %s source describe --mirror %s=http://%s/ %svllm-project/vllm main", d.short(d.sparkwheel), forge, d.git.address, forge)
+		d.say("  skopeo inspect --tls-verify=false docker://%s/%s", d.registry.address, image)
 		<-ctx.Done()
 	}
 	return nil
@@ -189,9 +193,10 @@ func (d *demo) build(ctx context.Context) (string, error) {
 	var digest bytes.Buffer
 	cmd := exec.CommandContext(ctx, d.sparkwheel, args...)
 	cmd.Stdout, cmd.Stderr = &digest, os.Stderr
-	// ^C reaches sparkwheel from the terminal as well; it ends its children
-	// itself.
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	// A second interrupt kills sparkwheel at once: in a process group of its
+	// own it hears of ^C from here alone.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = 15 * time.Second
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("sparkwheel build: %w", err)
@@ -214,24 +219,39 @@ func (d *demo) prove(ctx context.Context, digest string, commits map[string]stri
 	for _, i := range a.Distributions {
 		d.say("    %-18s %-14s %5d files, all as RECORD says; installed by %s from %s", i.Name, i.Version, i.Files, i.Installer, i.URL)
 	}
-	for file, commit := range commits {
-		d.say("    %-18s %s", file, commit)
+	for _, file := range slices.Sorted(maps.Keys(commits)) {
+		d.say("    %-18s %s", file, a.Commits[file])
 	}
 	return a.check(commits)
 }
 
 // close says what was made, where, and what to try next.
 func (d *demo) close(digest string, took time.Duration) {
+	out := func(name string) string { return d.short(d.in("out", name)) }
+	lock := "--lock " + out("sparkwheel.lock")
+	sparkwheel, store, bundle := d.short(d.sparkwheel), d.short(d.in("store")), d.short(d.in("bundle"))
 	d.say("\n== Done in %.0f s", took.Seconds())
-	d.say("  image    %s", digest)
-	d.say("  layout   %s   (any OCI tool reads it: skopeo inspect oci:%s)", d.short(d.in("out", "image")), d.short(d.in("out", "image")))
-	d.say("  wheels   %s", d.short(d.in("out", "wheels")))
-	d.say("  record   %s   lock %s", d.short(d.in("out", "build.json")), d.short(d.in("out", "sparkwheel.lock")))
-	d.say("  root     %s   (the image, unpacked)", d.short(d.in("root")))
-	d.say("\nTry next:")
-	d.say("  make demo                      again: everything comes from %s, the digest stays the same", d.short(d.in("store")))
-	d.say("  go run ./cmd/demo -serve       leave git server and registry running, to build with other refs")
-	d.say("  sparkwheel doctor              can this host build for a GB10")
+	for _, line := range [][2]string{
+		{"image", digest},
+		{"layout", out("image") + "   (any OCI tool reads it: skopeo inspect oci:" + out("image") + ")"},
+		{"wheels", out("wheels")},
+		{"record", out("build.json") + "   what went in, and every requirement that was changed"},
+		{"lock", out("sparkwheel.lock") + "   the same inputs on any other day"},
+		{"root", d.short(d.in("root")) + "   the image, unpacked"},
+	} {
+		d.say("  %-8s %s", line[0], line[1])
+	}
+	d.say("\nTry next (%s):", map[bool]string{false: "git server and registry are stopped, none of this needs them", true: "git server and registry run until ^C"}[d.serve])
+	for _, line := range [][2]string{
+		{"what is in the image", sparkwheel + " layer ls oci:" + out("image")},
+		{"what is left to do: nothing", sparkwheel + " plan -r empty " + lock + " --store " + store},
+		{"all inputs in one directory, for a host without a network", sparkwheel + " fetch -r empty " + lock + " --store " + store + " --bundle " + bundle},
+		{"there: the same digest, built anew", sparkwheel + " build -r empty " + lock + " --store " + bundle + " --offline -o " + d.short(d.in("again"))},
+		{"whether this host can build for a GB10", sparkwheel + " doctor"},
+		{"leave git server and registry running, to build other refs", "make demo SERVE=1"},
+	} {
+		d.say("  # %s\n  %s", line[0], line[1])
+	}
 }
 
 // short writes a path as it is seen from where the demo was started.

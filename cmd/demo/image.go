@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -99,12 +101,12 @@ func (a *answer) check(commits map[string]string) error {
 		}
 		delete(want, d.Name)
 	}
-	for name := range want {
-		return fmt.Errorf("the image lacks %s", name)
+	if len(want) > 0 {
+		return fmt.Errorf("the image lacks %s", strings.Join(slices.Sorted(maps.Keys(want)), " and "))
 	}
-	for file, commit := range commits {
-		if a.Commits[file] != commit {
-			return fmt.Errorf("%s in the image says %q, built was %s", file, a.Commits[file], commit)
+	for _, file := range slices.Sorted(maps.Keys(commits)) {
+		if a.Commits[file] != commits[file] {
+			return fmt.Errorf("%s in the image says %q, built was %s", file, a.Commits[file], commits[file])
 		}
 	}
 	return nil

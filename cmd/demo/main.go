@@ -22,14 +22,18 @@ func main() {
 	flag.StringVar(&d.dir, "dir", "demo", "keep everything in `DIR`")
 	flag.StringVar(&d.sparkwheel, "sparkwheel", "bin/sparkwheel", "the `PROGRAM` to show")
 	flag.StringVar(&d.base, "base", os.Getenv("BASE"), "build on `BASE` (tar:FILE, oci:DIR or a registry reference) and not on a root made by mmdebstrap")
-	flag.BoolVar(&d.serve, "serve", false, "leave git server and registry running at the end")
+	flag.BoolVar(&d.serve, "serve", os.Getenv("SERVE") != "", "leave git server and registry running at the end")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	err := d.run(ctx)
+	interrupted := ctx.Err() != nil
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "demo: %v\n", err)
+		if interrupted {
+			os.Exit(130)
+		}
 		os.Exit(1)
 	}
 }

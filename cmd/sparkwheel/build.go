@@ -200,6 +200,9 @@ func (a *app) sayChanges(rec *pipeline.Record) {
 			}
 			fmt.Fprintf(a.Stderr, "changed %s %s:%d: %s -> %s\n", s.Name, c.File, c.Line, strings.TrimSpace(c.Before), after)
 		}
+		for _, l := range s.Left {
+			fmt.Fprintf(a.Stderr, "note: %s %s:%d: left %q as it is (%s): %s\n", s.Name, l.File, l.Line, l.Text, l.Rule, l.Reason)
+		}
 		for _, rule := range s.Unmatched {
 			fmt.Fprintf(a.Stderr, "note: rule %s matched nothing in %s\n", rule, s.Name)
 		}

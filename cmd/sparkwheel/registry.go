@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,7 +62,7 @@ func (f *registryFlags) loginAt(references ...string) {
 // in the store, so that a second push goes on where a killed one stood.
 func (f *registryFlags) client(a *app, env pipeline.Env) (*registry.Client, error) {
 	opt := registry.Options{
-		PlainHTTP: f.plainHTTP, Jobs: max(a.jobs, 4),
+		Proxy: http.ProxyFromEnvironment, PlainHTTP: f.plainHTTP, Jobs: max(a.jobs, 4),
 		Sessions: env.Store.Path("uploads"), Now: time.Now, UserAgent: "sparkwheel/" + programVersion(),
 	}
 	var err error

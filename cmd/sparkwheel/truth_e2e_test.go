@@ -106,8 +106,10 @@ func (w *workshop) constraintsHold(out string) {
 	}
 	for name, args := range installers {
 		inImage := func(env []string, distribution string) *running {
-			c := w.command("", "chroot", append(append([]string{rootfs}, args...), distribution)...)
-			c.Env = append([]string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "LC_ALL=C.UTF-8"}, env...)
+			// uv looks for the C library by way of /proc and /dev.
+			const enter = `mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"`
+			c := w.command("", "unshare", append(append([]string{"--mount", "sh", "-c", enter, rootfs}, args...), distribution)...)
+			c.Env = append([]string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/tmp", "LC_ALL=C.UTF-8"}, env...)
 			return c
 		}
 		if c := inImage(config.Config.Env, "gamma"); c.Run() == nil {

@@ -30,7 +30,8 @@ func (a *app) wheelVerifyCommand() *cobra.Command {
 		Long: `Reads each wheel to its last byte and says everything that is wrong with it: its
 archive (local headers against the directory, overlaps, hidden and trailing
 bytes), its paths and scripts, its dist-info, and RECORD against the content,
-both ways. Each fault has a code; docs/wheel-faults.md explains them.
+both ways. Each fault has a code; cmd/sparkwheel/docs/wheel-faults.md
+explains them.
 
 Prints one line for each wheel and each fault; --json prints
 {"file","faults":[{"code","path","message"}],"warnings":[…]}, and a list of

@@ -70,9 +70,9 @@ containerd)
   containerd >$2/containerd.log 2>&1 &
   until ctr version >/dev/null 2>&1; do sleep .2; done ;;
 podman)
-  printf '[storage]\ndriver="vfs"\nrunroot="/run/containers"\ngraphroot="/var/lib/containers/storage"\n' >$2/storage.conf
-  mkdir -p /etc/containers; touch /etc/containers/storage.conf
-  mount --bind $2/storage.conf /etc/containers/storage.conf ;;
+  cp -a /etc/containers $2/etc
+  printf '[storage]\ndriver="vfs"\nrunroot="/run/containers"\ngraphroot="/var/lib/containers/storage"\n' >$2/etc/storage.conf
+  mount --bind $2/etc /etc/containers ;;
 esac
 exec /usr/sbin/sshd -D -e -f $2/sshd_config
 `

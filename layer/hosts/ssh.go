@@ -169,7 +169,9 @@ func (c *sshConn) via(ctx context.Context) ([]string, error) {
 }
 
 func (c *sshConn) Run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
-	call := append(c.options(), c.ssh.Args...)
+	// Only through the master: without it ssh would dial anew, perhaps elsewhere.
+	call := append(c.options(), "-o", "ControlMaster=no", "-o", "ProxyCommand=false")
+	call = append(call, c.ssh.Args...)
 	cmd := c.command(ctx, append(call, c.host, "--", quote(args))...)
 	stderr := &tail{}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr

@@ -46,7 +46,7 @@ func parseChallenges(h http.Header) []challenge {
 				break
 			}
 			var val string
-			val, rest = authParam(after)
+			val, rest = authParam(strings.TrimLeft(after, " "))
 			c.params[strings.ToLower(strings.TrimSpace(key))] = val
 		}
 		out = append(out, c)

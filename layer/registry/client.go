@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -26,6 +27,9 @@ type Options struct {
 	Transport http.RoundTripper
 	// TLS is used for https; nil trusts the system's authorities. See TLS.
 	TLS *tls.Config
+	// Proxy chooses a proxy for a request, as http.ProxyFromEnvironment does; nil
+	// uses none. A given Transport does its own.
+	Proxy func(*http.Request) (*url.URL, error)
 	// Keychain finds credentials by host; nil is anonymous. What it gives for
 	// one host is never sent to another, but to a token server over https.
 	Keychain authn.Keychain
@@ -79,7 +83,7 @@ type Client struct {
 // New returns a Client; it opens no connection.
 func New(opt Options) *Client {
 	if opt.Transport == nil {
-		opt.Transport = newTransport(opt.TLS)
+		opt.Transport = newTransport(opt.TLS, opt.Proxy)
 	}
 	if opt.Keychain == nil {
 		opt.Keychain = anonymous{}
@@ -136,9 +140,9 @@ func TLS(ca []byte, certs ...tls.Certificate) (*tls.Config, error) {
 	return conf, nil
 }
 
-func newTransport(conf *tls.Config) *http.Transport {
+func newTransport(conf *tls.Config, proxy func(*http.Request) (*url.URL, error)) *http.Transport {
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+		Proxy:                 proxy,
 		DialContext:           (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:       conf,
 		TLSHandshakeTimeout:   10 * time.Second,

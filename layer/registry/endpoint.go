@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -165,6 +166,9 @@ func (e *endpoint) send(ctx context.Context, c call) (*http.Response, error) {
 // permanent tells errors that no retry heals although they come from below HTTP.
 func permanent(err error) bool {
 	if errors.Is(err, errDowngrade) || errors.Is(err, http.ErrSchemeMismatch) {
+		return true
+	}
+	if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
 		return true
 	}
 	for _, target := range []any{

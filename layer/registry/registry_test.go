@@ -123,7 +123,7 @@ func client(t *testing.T, opt registry.Options) *registry.Client {
 	return registry.New(opt)
 }
 
-func tag(t *testing.T, s string) name.Tag {
+func tag(t testing.TB, s string) name.Tag {
 	t.Helper()
 	tag, err := name.NewTag(s)
 	if err != nil {

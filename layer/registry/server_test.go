@@ -16,7 +16,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 )
 
-func serve(t *testing.T, h http.Handler) string {
+func serve(t testing.TB, h http.Handler) string {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)

@@ -36,8 +36,10 @@ func (a array) rewrite(name string, src []byte, rules []requirements.Rule) ([]ed
 	var edits []edit
 	var faults []error
 	dropped := map[int]bool{}
+	line, counted := 1, 0
 	for _, e := range a.elements {
-		line := bytes.Count(src[:e.start], []byte("\n")) + 1
+		line += bytes.Count(src[counted:e.start], []byte("\n"))
+		counted = e.start
 		r, err := requirements.ParseRequirement(e.value)
 		if err != nil {
 			faults = append(faults, a.fault(name, src, e, line, err))

@@ -76,11 +76,10 @@ func (a array) tokens(src []byte) []token {
 // comma picks the comma that goes with the element at i, -1 if none need go.
 func comma(tokens []token, i int) int {
 	after := neighbour(tokens, i, 1)
-	before := neighbour(tokens, i, -1)
-	switch {
-	case after >= 0 && tokens[after].line == tokens[i].line:
+	if after >= 0 && tokens[after].line == tokens[i].line {
 		return after
-	case before >= 0 && tokens[before].line == tokens[i].line:
+	}
+	if before := neighbour(tokens, i, -1); before >= 0 && tokens[before].line == tokens[i].line {
 		return before
 	}
 	return after

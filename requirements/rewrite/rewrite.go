@@ -18,7 +18,7 @@ import (
 )
 
 // maxSize bounds a requirement file; real ones have some 30 kB.
-const maxSize = 16 << 20
+const maxSize = 4 << 20
 
 // Rules are what a recipe says of a source's requirements.
 type Rules struct {

@@ -93,6 +93,40 @@ func TestE2ECExtensionIsReproducible(t *testing.T) {
 	}
 }
 
+// TestE2EFrontendsAgree builds with pip, which gives the same bytes, and
+// without a sandbox, where debug information tells of the host's paths.
+func TestE2EFrontendsAgree(t *testing.T) {
+	needs(t, e2e, realRun)
+	s := openShop(t)
+	spec := Spec{Source: extensionSource(t), Distribution: "ext", Python: "/usr/bin/python3", UV: s.uv(t), Wheels: s.wheels(t, "setuptools==80.10.2"), Epoch: epoch}
+	first := buildTwice(t, spec)
+	for name, tc := range map[string]struct {
+		frontend string
+		mode     sandbox.Mode
+	}{"pip": {"pip", sandbox.Namespaces}, "no sandbox": {"uv", sandbox.None}} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := os.Lstat("/build"); tc.mode == sandbox.None && (err == nil || os.Geteuid() != 0) {
+				t.Skip("needs to make /build")
+			}
+			spec := spec
+			spec.Frontend = tc.frontend
+			spec.Wheels = s.wheels(t, "setuptools==80.10.2", "pip==25.3")
+			var log bytes.Buffer
+			files, err := Wheels(t.Context(), &sandbox.Sandbox{Root: "/", Mode: tc.mode}, spec, t.TempDir(), &log)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, tail(log.Bytes()))
+			}
+			d, err := Compare(t.Context(), first, files[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d != nil && (tc.mode != sandbox.None || !strings.Contains(d.String(), ".so: content in .note.gnu.build-id, .debug_")) {
+				t.Errorf("the wheel differs: %v", d)
+			}
+		})
+	}
+}
+
 // torchShim is what vLLM's setup.py asks of torch for the target empty.
 var torchShim = Shim{Name: "torch", Version: "2.11.0", Files: map[string]string{
 	"torch/__init__.py":            "from . import version\n__version__ = '2.11.0'\n",

@@ -176,8 +176,8 @@ func (f *openFile) Close() error {
 
 // Deflate gives the whole content as one raw RFC 1951 stream with the CRC-32
 // and SHA-256 of what it inflates to, neither yet verified; sha256 is nil where
-// RECORD has none. For content that the wheel does not hold deflated, err is
-// errors.ErrUnsupported. It does not disturb Read.
+// RECORD has none. For content that the wheel does not hold deflated, or hashes
+// otherwise, err is errors.ErrUnsupported. It does not disturb Read.
 func (f *openFile) Deflate() (raw io.Reader, crc32 uint32, sha256 []byte, err error) {
 	if f.n.text != nil || f.n.script != nil {
 		return nil, 0, nil, errors.ErrUnsupported

@@ -56,8 +56,10 @@ func odd() []*wheeltest.Wheel {
 	for _, name := range []string{"shadow", "shadow.exe", "shadow-script.py", "shadow.pya", "shadow.sh"} {
 		shadow.Add("shadow-1.0.data/scripts/"+name, "#!python\n")
 	}
+	zstd := pure("zstd", "zstd/a.py", strings.Repeat("zstd = 1\n", 100))
+	zstd.Find("zstd/a.py").Zstd()
 	return []*wheeltest.Wheel{
-		modes, directories, record, noSelf, platlib, scripts, shadow,
+		zstd, modes, directories, record, noSelf, platlib, scripts, shadow,
 		points("dotted", "[console_scripts]\ndotted = dotted.sub:Class.method [extra,other]\nDotted=dotted:main\n[gui_scripts]\ndotted-gui = dotted : gui\n"),
 		points("comments", "# a comment\n[console_scripts]\n; another\ncomments = comments:main\n\n[other]\nfolded =\n  a\n  b\n"),
 		points("crlf", "[console_scripts]\r\ncrlf = crlf:main\r\n"),

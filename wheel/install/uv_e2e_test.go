@@ -61,6 +61,10 @@ func TestMain(m *testing.M) {
 func run(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
+	if uvPath != "" {
+		// The user's own cache neither helps nor grows.
+		cmd.Env = append(os.Environ(), "UV_CACHE_DIR="+filepath.Join(filepath.Dir(filepath.Dir(uvPath)), "cache"))
+	}
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -108,7 +108,7 @@ func resolveIn(root, target string) string {
 		next := path.Join(done, rest[0])
 		rest = rest[1:]
 		to, err := os.Readlink(filepath.Join(root, next))
-		if err != nil || links == maxLinks {
+		if err != nil || links == maxLinks || !shown(root, next) {
 			done = next
 			continue
 		}
@@ -155,7 +155,7 @@ func (l *layouter) expand(dir string, there bool) error {
 	made := map[string]bool{}
 	for _, e := range entries {
 		p := path.Join(dir, e.Name())
-		if l.skip[p] || !l.shown(p) {
+		if l.skip[p] || !l.open[p] && !shown(l.root, p) {
 			continue
 		}
 		made[p] = true
@@ -200,18 +200,13 @@ func (l *layouter) expandMissing(dir string, made map[string]bool) error {
 	return nil
 }
 
-// shown says whether p may be seen; only the host's own root hides anything.
-func (l *layouter) shown(p string) bool {
-	if l.root != "/" || l.open[p] {
+// shown says whether p of root may be seen; only the host's own hides anything.
+func shown(root, p string) bool {
+	if root != "/" {
 		return true
 	}
 	p = strings.TrimPrefix(p, "/")
-	for _, e := range hostEntries {
-		if p == e || strings.HasPrefix(p, e+"/") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(hostEntries, func(e string) bool { return p == e || strings.HasPrefix(p, e+"/") })
 }
 
 // own adds what every sandbox has alike, whatever its root holds.

@@ -104,6 +104,14 @@ func TestResolveIn(t *testing.T) {
 		}
 	}
 	resolveIn(root, "/loop/x") // ends
+	// What the host has and a sandbox over it does not show leads nowhere.
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/usr", link); err != nil {
+		t.Fatal(err)
+	}
+	if got := resolveIn("/", link+"/x"); got != link+"/x" {
+		t.Errorf("resolveIn(%s/x) = %s", link, got)
+	}
 }
 
 func TestParseHierarchies(t *testing.T) {
@@ -179,9 +187,15 @@ func TestNamespaceErrorNamesThreeRemedies(t *testing.T) {
 	for _, e := range []*NamespaceError{
 		{Step: "starting", Err: os.ErrPermission, Program: "/usr/local/bin/sparkwheel", AppArmor: true},
 		{Step: "starting", Err: os.ErrPermission},
+		{Step: "starting", Err: os.ErrPermission, Root: true},
 	} {
 		text := e.Error()
-		wants := []string{"sudo sparkwheel", "--sandbox none", "1. ", "2. ", "3. "}
+		wants := []string{"--sandbox none", "1. ", "2. ", "3. "}
+		if e.Root {
+			wants = append(wants, "--privileged")
+		} else {
+			wants = append(wants, "sudo sparkwheel")
+		}
 		if e.AppArmor {
 			wants = append(wants, "profile sparkwheel /usr/local/bin/sparkwheel flags=(unconfined)", "userns,", "/etc/apparmor.d/sparkwheel")
 		}

@@ -16,6 +16,7 @@ type NamespaceError struct {
 	Err  error
 	// AppArmor is set where Ubuntu's restriction of user namespaces is on.
 	AppArmor bool
+	Root     bool   // the caller is root, in a container that holds it
 	Program  string // path of this program, as an AppArmor profile names it
 }
 
@@ -28,7 +29,11 @@ func (e *NamespaceError) Error() string {
 		b.WriteString("AppArmor keeps user namespaces from programs without a profile (kernel.apparmor_restrict_unprivileged_userns = 1). ")
 	}
 	b.WriteString("Three ways on:\n")
-	b.WriteString("  1. run it as root: sudo sparkwheel ...\n")
+	if e.Root {
+		b.WriteString("  1. this root lacks CAP_SYS_ADMIN: run it outside of the container, or give the container --privileged\n")
+	} else {
+		b.WriteString("  1. run it as root: sudo sparkwheel ...\n")
+	}
 	if e.AppArmor {
 		fmt.Fprintf(&b, "  2. install this profile as /etc/apparmor.d/sparkwheel, then: sudo apparmor_parser -r /etc/apparmor.d/sparkwheel\n%s", indent(Profile(e.Program)))
 	} else {
@@ -63,7 +68,7 @@ func refused(step string, err error) error {
 		return fmt.Errorf("making a sandbox: %s: %w", step, err)
 	}
 	program, _ := os.Executable()
-	return &NamespaceError{Step: step, Err: err, AppArmor: apparmorRestricts(), Program: program}
+	return &NamespaceError{Step: step, Err: err, AppArmor: apparmorRestricts(), Root: os.Geteuid() == 0, Program: program}
 }
 
 func apparmorRestricts() bool {

@@ -5,6 +5,8 @@ import (
 	"compress/flate"
 	"encoding/binary"
 	"hash/crc32"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // Member is one member of the archive.
@@ -121,6 +123,17 @@ func Deflate(content string) []byte {
 	w.Write([]byte(content))
 	w.Close()
 	return b.Bytes()
+}
+
+// Zstd makes m a member of method 93: one zstd frame.
+func (m *Member) Zstd() {
+	e, err := zstd.NewWriter(nil)
+	if err != nil {
+		panic(err) // there are no options to be wrong
+	}
+	m.Packed = e.EncodeAll([]byte(m.Content), nil)
+	m.Local = func(h *Header) { h.Method = 93 }
+	m.Central = m.Local
 }
 
 func (h Header) local() []byte {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
@@ -119,7 +120,11 @@ func (c *content) finish() error {
 	return io.EOF
 }
 
+// fault tells a damaged stream from a file that could not be read.
 func (c *content) fault(code string, err error) error {
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("reading %s: %w", c.m.Name, err)
+	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return &ContentError{code, c.m.Name, "its compressed stream is cut off", err}
 	}

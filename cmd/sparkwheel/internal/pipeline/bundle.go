@@ -58,8 +58,8 @@ func bundle(ctx context.Context, env Env, dir string, r *recipe.Recipe, l *recip
 			return err
 		}
 	}
-	if r.Path != "" {
-		if err := placeFile(r.Path, filepath.Join(to.Dir, filepath.Base(r.Path))); err != nil {
+	for _, file := range recipeFiles(r) {
+		if err := placeFile(filepath.Join(recipeDir(r), file), filepath.Join(to.Dir, file)); err != nil {
 			return err
 		}
 	}
@@ -67,6 +67,18 @@ func bundle(ctx context.Context, env Env, dir string, r *recipe.Recipe, l *recip
 		return err
 	}
 	return writeSums(ctx, to.Dir)
+}
+
+// recipeFiles are the recipe and its patches, from the recipe's directory.
+func recipeFiles(r *recipe.Recipe) []string {
+	if r.Path == "" {
+		return nil
+	}
+	files := []string{filepath.Base(r.Path)}
+	for _, src := range r.Sources {
+		files = append(files, src.Patches...)
+	}
+	return files
 }
 
 func mirrorURLs(l *recipe.Lock) []string {

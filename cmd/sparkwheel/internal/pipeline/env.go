@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
@@ -40,6 +42,18 @@ type Network struct {
 
 // blobs is where downloads and written blobs lie, by sha256.
 func (e Env) blobs() string { return e.Store.Blobs() }
+
+// noting is the same host, whose store tells a stage's user of damage and of
+// waiting for another run, and whose index client of its retries.
+func (e Env) noting(r *stage.Run) Env {
+	e.Store = e.Store.Noting(r.Note)
+	client := *e.Index
+	client.Retrying = func(url string, wait time.Duration, cause error) {
+		r.Note("trying %s again in %v: %v", url, wait.Round(time.Millisecond), cause)
+	}
+	e.Index = &client
+	return e
+}
 
 // scratch is where a run may make directories that it removes itself.
 func (e Env) scratch() string { return e.Store.Scratch() }

@@ -100,10 +100,28 @@ func compile(ctx context.Context, env Env, base *Base, uv Tool, q question, r *s
 		cmd.Mounts = append(cmd.Mounts, sandbox.Mount{Source: q.trees[name], Target: "/build/trees/" + name})
 	}
 	if err := (&sandbox.Sandbox{Root: root, Mode: env.Sandbox}).Run(ctx, cmd); err != nil {
-		return nil, fmt.Errorf("resolving the environment %s: %w", q.name, err)
+		return nil, &ResolveError{Environment: q.name, Err: err}
 	}
 	return os.ReadFile(filepath.Join(work, out))
 }
+
+// ResolveError says that uv found no answer; it shows uv's own words, which
+// name what contradicts what.
+type ResolveError struct {
+	Environment string
+	Err         error
+}
+
+func (e *ResolveError) Error() string {
+	text := fmt.Sprintf("resolving the environment %s: %v", e.Environment, e.Err)
+	if exit, ok := errors.AsType[*sandbox.ExitError](e.Err); ok && len(exit.Tail) > 0 {
+		text += "\n" + strings.TrimRight(string(exit.Tail), "\n")
+	}
+	return text
+}
+
+// Unwrap gives the cause.
+func (e *ResolveError) Unwrap() error { return e.Err }
 
 func lines(all []string) []byte { return []byte(strings.Join(all, "\n") + "\n") }
 
@@ -116,7 +134,7 @@ func (q question) command(env Env, base *Base, out string) (root string, args []
 		if _, err := os.Stat(python); err != nil {
 			return "", nil, fmt.Errorf("the base is for %s, so that uv needs a Python of this host to resolve for it: install the package python3", base.Platform)
 		}
-		target = []string{"--python-platform", base.Python.Machine + "-manylinux_" + strings.Replace(base.Python.GLIBC, ".", "_", 1), "--python-version", base.Python.Version}
+		target = []string{"--python-platform", base.Python.uvPlatform(), "--python-version", base.Python.Version}
 	}
 	args = append([]string{
 		"/build/bin/uv", "-q", "pip", "compile", "--no-header", "--format", "pylock.toml", "--no-python-downloads",

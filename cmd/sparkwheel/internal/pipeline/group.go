@@ -14,6 +14,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/install"
@@ -140,7 +141,27 @@ func runtimeMembers(env Env, r *recipe.Recipe, pins []index.Pin) []member {
 	return out
 }
 
+// groupOf is the group of a distribution. Two that write the same paths must
+// share a layer: which of two layers comes later is not for the recipe to say.
 func groupOf(r *recipe.Recipe, name string) string {
+	if g := namedGroup(r, name); g != "" {
+		return g
+	}
+	for _, o := range r.Image.Over {
+		if o.Winner != name && o.Loser != name {
+			continue
+		}
+		for _, other := range []string{o.Winner, o.Loser} {
+			if g := namedGroup(r, other); g != "" {
+				return g
+			}
+		}
+		return o.Winner + " over " + o.Loser
+	}
+	return ""
+}
+
+func namedGroup(r *recipe.Recipe, name string) string {
 	for _, g := range sortedKeys(r.Image.Groups) {
 		for _, pattern := range r.Image.Groups[g] {
 			if ok, _ := path.Match(pattern, name); ok {
@@ -151,40 +172,30 @@ func groupOf(r *recipe.Recipe, name string) string {
 	return ""
 }
 
-// runtimeLayers fetches the runtime set and lays it out, leaving room in the
-// budget for the layers that stand above it.
-func runtimeLayers(ctx context.Context, env Env, r *recipe.Recipe, base *Base, set recipe.LockedSet, above int, run *stage.Run) ([]Layer, []index.Pin, error) {
-	chosen, err := pins(base, set)
-	if err != nil {
-		return nil, nil, err
+// over are the recipe's settlements as the wheel room takes them.
+func over(r *recipe.Recipe) []install.Over {
+	var out []install.Over
+	for _, o := range r.Image.Over {
+		out = append(out, install.Over{Winner: requirements.Normalize(o.Winner), Loser: requirements.Normalize(o.Loser)})
 	}
-	if _, err := fetchAll(ctx, env, chosen, run); err != nil {
-		return nil, nil, err
-	}
-	members := runtimeMembers(env, r, chosen)
-	groups, err := grouped(members, runtimeBudget(r, above))
-	if err != nil {
-		return nil, nil, fmt.Errorf("grouping the runtime's wheels: %w", err)
-	}
-	scheme := base.Python.Scheme
-	scheme.URL = "" // they came from an index, by name
-	if err := openMembers(env, members, func(all []*wheel.Reader) error {
-		_, err := install.Tree(scheme, all...)
-		return err
-	}); err != nil {
-		return nil, nil, fmt.Errorf("installing the runtime's wheels: %w", err)
-	}
-	var layers []Layer
-	for _, g := range groups {
-		l, err := groupLayer(ctx, env, scheme, g)
-		if err != nil {
-			return nil, nil, err
-		}
-		layers = append(layers, l)
-	}
-	return layers, chosen, nil
+	return out
 }
 
+// fetchRuntime brings the runtime set's wheels.
+func fetchRuntime(ctx context.Context, env Env, base *Base, set recipe.LockedSet, run *stage.Run) ([]index.Pin, error) {
+	chosen, err := pins(base, set)
+	if err != nil {
+		return nil, err
+	}
+	got, err := fetchAll(ctx, env, chosen, run)
+	if err == nil && got.Received == 0 {
+		run.Hit("every wheel is in the store")
+	}
+	return chosen, err
+}
+
+// runtimeBudget is how many layers the runtime set may take, with so many
+// others above it.
 func runtimeBudget(r *recipe.Recipe, above int) int {
 	budget := r.Image.Budget
 	if budget == 0 {

@@ -2,24 +2,14 @@ package pipeline
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"io/fs"
-	"maps"
-	"path/filepath"
 	"slices"
-	"testing/fstest"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer"
-	"github.com/sparkwheel/sparkwheel/wheel"
-	"github.com/sparkwheel/sparkwheel/wheel/install"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
@@ -53,6 +43,12 @@ func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []st
 	if err != nil {
 		return nil, err
 	}
+	if image && l.Runtime != nil {
+		b.runtime = stage.Add(g, "runtime", func(ctx context.Context, run *stage.Run) ([]index.Pin, error) {
+			return fetchRuntime(ctx, env, b.base.Value(), *l.Runtime, run)
+		}, b.base)
+		needs = append(needs, b.runtime)
+	}
 	return stage.Add(g, "image", func(ctx context.Context, run *stage.Run) (*Result, error) {
 		res := b.result()
 		if !image {
@@ -61,7 +57,7 @@ func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []st
 		if err := b.judge(strict, res, run); err != nil {
 			return nil, err
 		}
-		return res, assemble(ctx, env, r, l, b.base.Value(), res, run)
+		return res, b.assemble(ctx, res, run)
 	}, needs...), nil
 }
 
@@ -74,6 +70,8 @@ type building struct {
 	uv     *stage.Stage[Tool]
 	trees  map[string]*stage.Stage[*Tree]
 	wheels []namedWheel
+	// runtime is nil when the image holds only the wheels that are built.
+	runtime *stage.Stage[[]index.Pin]
 }
 
 // namedWheel is the stage that makes a wheel.
@@ -83,7 +81,7 @@ type namedWheel struct {
 }
 
 func newBuilding(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*building, error) {
-	platform, err := env.hostPlatform(r)
+	platform, err := env.buildPlatform(r)
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +89,9 @@ func newBuilding(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*bu
 	b.base = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
 		return unpackedBase(ctx, env, l.Base.Reference, l.Base.Digest, platform, run)
 	})
+	if len(r.Wheels) == 0 {
+		return b, nil
+	}
 	b.uv = stage.Add(g, "uv", func(ctx context.Context, run *stage.Run) (Tool, error) {
 		return fetchUV(ctx, env, l.UV, platform, run)
 	})
@@ -177,132 +178,8 @@ func (b *building) result() *Result {
 		res.Wheels = append(res.Wheels, made.wheel)
 		res.Record.Wheels = append(res.Record.Wheels, recordWheel(made.plan, made.wheel))
 	}
+	if b.runtime != nil {
+		res.Record.Runtime = recordPins(b.runtime.Value())
+	}
 	return res
-}
-
-// assemble writes a layer for each wheel and one for the record, and puts them
-// on the base.
-func assemble(ctx context.Context, env Env, r *recipe.Recipe, l *recipe.Lock, base *Base, res *Result, run *stage.Run) error {
-	var blobs []*layer.Blob
-	for _, w := range res.Wheels {
-		blob, err := WheelLayer(ctx, env, base.Python.Scheme, w.Path, w.SHA256)
-		if err != nil {
-			return err
-		}
-		blobs = append(blobs, blob)
-		res.Layers = append(res.Layers, Layer{blob, []string{w.File}})
-	}
-	blob, err := recordLayer(ctx, env, res)
-	if err != nil {
-		return err
-	}
-	blobs = append(blobs, blob)
-	res.Layers = append(res.Layers, Layer{Blob: blob})
-	res.Image, err = layer.Append(base.Image, imageConfig(r, l), blobs...)
-	if err != nil {
-		return fmt.Errorf("assembling the image: %w", err)
-	}
-	digest, err := res.Image.Digest()
-	if err != nil {
-		return err
-	}
-	logf(run, "image %s: %d layers on base %s", digest, len(blobs), base.Digest)
-	return nil
-}
-
-// WheelLayer writes a wheel as a layer, once for each wheel, scheme and form.
-func WheelLayer(ctx context.Context, env Env, s install.Scheme, path, sum string) (*layer.Blob, error) {
-	name := filepath.Base(path)
-	key := store.NewHash("layer "+name).Field("form", "1").Field("wheel", sum).Field("scheme", jsonText(s)).Key()
-	dir, _, err := env.Store.Do(ctx, "stage", key, func(dir string) error {
-		w, err := wheel.Open(path)
-		if err != nil {
-			return err
-		}
-		defer w.Close()
-		tree, err := install.Tree(s, w)
-		if err != nil {
-			return err
-		}
-		_, err = layer.Write(ctx, dir, tree, layer.Options{Jobs: env.Jobs, Comment: name})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("writing the layer of %s: %w", name, err)
-	}
-	return layer.Open(dir)
-}
-
-func layerKey(name, sum string, s install.Scheme) store.Key {
-	return store.NewHash("layer "+name).Field("form", "1").Field("wheel", sum).Field("scheme", jsonText(s)).Key()
-}
-
-// constraintsPath is where the image holds its distributions' versions: pip and
-// uv read it, so that a later installation cannot replace what was built.
-const constraintsPath = "workspace/constraints.txt"
-
-// recordLayer is the small layer that says what the image is made of.
-func recordLayer(ctx context.Context, env Env, res *Result) (*layer.Blob, error) {
-	record, err := res.Record.JSON()
-	if err != nil {
-		return nil, err
-	}
-	files := fstest.MapFS{
-		"workspace/build.json": {Data: record, Mode: 0o644},
-		constraintsPath:        {Data: []byte(res.Constraints), Mode: 0o644},
-	}
-	for name, text := range res.Commits {
-		files["workspace/wheels/"+name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
-	}
-	return smallLayer(ctx, env, "record", files)
-}
-
-func smallLayer(ctx context.Context, env Env, name string, files fstest.MapFS) (*layer.Blob, error) {
-	h := store.NewHash("layer "+name).Field("form", "1")
-	for _, path := range sortedKeys(files) {
-		sum := sha256.Sum256(files[path].Data)
-		h = h.Field(path, hex.EncodeToString(sum[:]))
-	}
-	dir, _, err := env.Store.Do(ctx, store.Stage, h.Key(), func(dir string) error {
-		_, err := layer.Write(ctx, dir, fs.FS(files), layer.Options{Jobs: env.Jobs})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("writing the %s layer: %w", name, err)
-	}
-	return layer.Open(dir)
-}
-
-func imageConfig(r *recipe.Recipe, l *recipe.Lock) layer.Config {
-	c := layer.Config{
-		WorkDir: r.Image.WorkDir, Entrypoint: r.Image.Entrypoint, Cmd: r.Image.Cmd,
-		Labels: map[string]string{}, Created: newest(l),
-	}
-	environment := map[string]string{"PIP_CONSTRAINT": "/" + constraintsPath, "UV_CONSTRAINT": "/" + constraintsPath}
-	maps.Copy(environment, r.Image.Environment)
-	for _, k := range sortedKeys(environment) {
-		c.Env = append(c.Env, k+"="+environment[k])
-	}
-	for k, v := range r.Image.Labels {
-		c.Labels[k] = v
-	}
-	for _, s := range l.Sources {
-		c.Labels["org.sparkwheel."+s.Name+".commit"] = s.Commit
-	}
-	c.Labels["org.opencontainers.image.base.digest"] = l.Base.Digest
-	if !isPath(l.Base.Reference) {
-		c.Labels["org.opencontainers.image.base.name"] = l.Base.Reference
-	}
-	return c
-}
-
-// newest is the time of the newest commit: what stands for "now" in an image.
-func newest(l *recipe.Lock) time.Time {
-	var t time.Time
-	for _, s := range l.Sources {
-		if s.Time.After(t) {
-			t = s.Time
-		}
-	}
-	return t
 }

@@ -71,21 +71,26 @@ func layWheels(ctx context.Context, env Env, req LayersRequest, base *Base, run 
 	if err != nil {
 		return nil, err
 	}
-	res := &Result{Allowed: j.Allowed}
-	var blobs []*layer.Blob
+	var members []member
 	for _, path := range req.Wheels {
-		sum, _, err := hashFile(path)
+		sum, size, err := hashFile(path)
 		if err != nil {
 			return nil, err
 		}
-		blob, err := WheelLayer(ctx, env, base.Python.Scheme, path, sum)
-		if err != nil {
-			return nil, err
-		}
-		blobs = append(blobs, blob)
-		res.Layers = append(res.Layers, Layer{blob, []string{filepath.Base(path)}})
+		members = append(members, member{file: filepath.Base(path), path: path, sha256: sum, size: size})
 	}
-	img, err := layer.Append(base.Image, layer.Config{}, blobs...)
+	if err := conflicts(env, base.Python.Scheme, members); err != nil {
+		return nil, err
+	}
+	groups, err := grouped(members, 0)
+	if err != nil {
+		return nil, err
+	}
+	res := &Result{Allowed: j.Allowed}
+	if res.Layers, err = writeGroups(ctx, env, base.Python.Scheme, groups, run); err != nil {
+		return nil, err
+	}
+	img, err := layer.Append(base.Image, layer.Config{}, blobs(res.Layers)...)
 	if err != nil {
 		return nil, fmt.Errorf("assembling the image: %w", err)
 	}

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
@@ -146,7 +145,7 @@ func (p *planning) layer(base *Base, plan buildPlan) error {
 	if err != nil {
 		return fmt.Errorf("wheel %s in the store: %w", plan.recipe.Name, err)
 	}
-	p.look("layer "+plan.recipe.Name, store.Stage, layerKey(filepath.Base(made.Path), made.SHA256, base.Python.Scheme))
+	p.look("layer "+plan.recipe.Name, store.Stage, groupKey([]member{{file: made.File, sha256: made.SHA256}}, base.Python.Scheme))
 	return nil
 }
 

@@ -45,6 +45,21 @@ func (p Python) Tags() []wheel.Tag {
 	return wheel.Supported(p.Version, platforms)
 }
 
+// uvPlatform is the newest platform that uv knows by name and that the
+// interpreter's C library bears.
+func (p Python) uvPlatform() string {
+	var minor int
+	if n, _ := fmt.Sscanf(p.GLIBC, "2.%d", &minor); n != 1 {
+		return p.Machine + "-unknown-linux-musl"
+	}
+	for _, known := range []int{39, 35, 31, 28} {
+		if minor >= known {
+			return fmt.Sprintf("%s-manylinux_2_%d", p.Machine, known)
+		}
+	}
+	return p.Machine + "-manylinux_2_17"
+}
+
 // WheelsURL is where a built wheel says that it came from: the place that it
 // has in the images which this recipe follows.
 const WheelsURL = "file:///workspace/wheels/"

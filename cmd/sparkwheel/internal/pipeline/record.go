@@ -10,6 +10,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/requirements"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
@@ -25,6 +26,7 @@ type Record struct {
 	UV           string         `json:"uv"`
 	Sources      []RecordSource `json:"sources"`
 	Wheels       []RecordWheel  `json:"wheels"`
+	Runtime      []RecordPin    `json:"runtime,omitempty"`
 	// Allowed are the faults of the image's requirements that were accepted by
 	// name, Missing the required distributions that the image lacks.
 	Allowed []truth.Fault `json:"allowed,omitempty"`
@@ -50,6 +52,7 @@ type RecordSource struct {
 	Patches    []Patch               `json:"patches,omitempty"`
 	Changes    []requirements.Change `json:"changes"`
 	Unmatched  []string              `json:"unmatched_rules,omitempty"`
+	Left       []requirements.Left   `json:"left,omitempty"`
 	Files      []string              `json:"files,omitempty"`
 }
 
@@ -90,7 +93,7 @@ func (r *Record) JSON() ([]byte, error) {
 func newRecord(r *recipe.Recipe, l *recipe.Lock) *Record {
 	rec := &Record{
 		Recipe: r.Name, RecipeDigest: r.Digest, Platform: l.Platform, Python: l.Python,
-		Base: RecordBase{Digest: l.Base.Digest},
+		Base: RecordBase{Digest: l.Base.Digest}, Sources: []RecordSource{}, Wheels: []RecordWheel{},
 	}
 	if !isPath(l.Base.Reference) {
 		rec.Base.Reference = l.Base.Reference
@@ -108,20 +111,25 @@ func recordSource(src recipe.Source, l recipe.LockedSource, t *Tree) RecordSourc
 	}
 	return RecordSource{
 		Name: l.Name, URL: l.URL, Ref: l.Ref, Commit: l.Commit, Time: l.Time.UTC(), Tree: l.Tree, Version: l.Version,
-		Submodules: t.Submodules, Patches: t.Patches, Changes: changes, Unmatched: t.Unmatched, Files: sortedKeys(src.Files),
+		Submodules: t.Submodules, Patches: t.Patches, Changes: changes, Unmatched: t.Unmatched, Left: t.Left, Files: sortedKeys(src.Files),
 	}
 }
 
 func recordWheel(b buildPlan, w *Wheel) RecordWheel {
 	out := RecordWheel{
 		Name: w.Name, File: w.File, Version: w.Version, SHA256: w.SHA256, Size: w.Size,
-		Environment: b.environment(), Shims: b.recipe.Shims, Requires: []RecordPin{}, Repairs: w.Repairs,
+		Environment: b.environment(), Shims: b.recipe.Shims, Requires: recordPins(w.Requires), Repairs: w.Repairs,
 	}
 	if b.isolation == sandbox.None {
 		out.Sandbox = string(b.isolation)
 	}
-	for _, p := range w.Requires {
-		out.Requires = append(out.Requires, RecordPin{p.File, p.SHA256})
+	return out
+}
+
+func recordPins(pins []index.Pin) []RecordPin {
+	out := []RecordPin{}
+	for _, p := range pins {
+		out = append(out, RecordPin{p.File, p.SHA256})
 	}
 	return out
 }

@@ -204,11 +204,20 @@ func (s *resolving) lock(p v1.Platform, uv []recipe.LockedFile, sets []*stage.St
 	return l
 }
 
-// Buildable says, as a *PlatformError, that a recipe is for another platform
-// than this host's.
+// Buildable says, as a *PlatformError, that a recipe builds wheels for another
+// platform than this host's.
 func (e Env) Buildable(r *recipe.Recipe) error {
-	_, err := e.hostPlatform(r)
+	_, err := e.buildPlatform(r)
 	return err
+}
+
+// buildPlatform is the recipe's platform. Where it builds wheels, that must be
+// this host's; a recipe that only lays out published ones can be for any.
+func (e Env) buildPlatform(r *recipe.Recipe) (v1.Platform, error) {
+	if len(r.Wheels) == 0 {
+		return e.platform(r.Target.Platform)
+	}
+	return e.hostPlatform(r)
 }
 
 // hostPlatform is the recipe's platform, which must be this host's: upstream
@@ -225,6 +234,7 @@ func (e Env) hostPlatform(r *recipe.Recipe) (v1.Platform, error) {
 }
 
 func unpackedBase(ctx context.Context, env Env, reference, pinned string, p v1.Platform, run *stage.Run) (*Base, error) {
+	env = env.noting(run)
 	b, brought, err := openBase(ctx, env, reference, pinned, p)
 	if err != nil {
 		return nil, err

@@ -37,6 +37,7 @@ type Prepared struct {
 	Patches    []Patch               `json:"patches,omitempty"`
 	Changes    []requirements.Change `json:"changes"`
 	Unmatched  []string              `json:"unmatched,omitempty"`
+	Left       []requirements.Left   `json:"left,omitempty"` // matched by a rule that could not change it
 }
 
 // Patch is a patch that was applied.
@@ -50,6 +51,7 @@ func (p Prepared) dirty() bool { return len(p.Changes)+len(p.Patches) > 0 }
 // prepare makes a commit's tree as the recipe wants it, once for each commit
 // and set of instructions.
 func prepare(ctx context.Context, env Env, src recipe.Source, dir string, c git.Commit, r *stage.Run) (*Tree, error) {
+	env = env.noting(r)
 	patches, err := readPatches(dir, src.Patches)
 	if err != nil {
 		return nil, err
@@ -76,7 +78,7 @@ func prepare(ctx context.Context, env Env, src recipe.Source, dir string, c git.
 }
 
 func treeKey(src recipe.Source, c git.Commit, patches []namedPatch) store.Key {
-	h := store.NewHash("tree "+src.Name).Field("form", "1").Field("commit", c.Hash)
+	h := store.NewHash("tree "+src.Name).Field("form", "2").Field("commit", c.Hash)
 	h = h.Field("submodules", jsonText(src.Submodules)).Field("rules", jsonText(src.Rewrite))
 	for _, p := range patches {
 		h = h.Field("patch", p.sha256)
@@ -152,7 +154,7 @@ func (p *Prepared) rewrite(root *os.Root, rw recipe.Rewrite) error {
 	if err != nil {
 		return err
 	}
-	p.Changes, p.Unmatched = result.Changes, result.Unmatched
+	p.Changes, p.Unmatched, p.Left = result.Changes, result.Unmatched, result.Left
 	return result.Write(root)
 }
 

@@ -124,6 +124,18 @@ func readDistribution(path string) (truth.Distribution, error) {
 	return described(w.Metadata, filepath.Base(path)), nil
 }
 
+// readMembers is what the METADATA of wheels in the store says.
+func readMembers(env Env, members []member) ([]truth.Distribution, error) {
+	var out []truth.Distribution
+	err := openMembers(env, members, func(all []*wheel.Reader) error {
+		for _, r := range all {
+			out = append(out, described(r.Metadata, filepath.Base(r.Path())))
+		}
+		return nil
+	})
+	return out, err
+}
+
 func described(m wheel.Metadata, origin string) truth.Distribution {
 	return truth.Distribution{
 		Name: m.Name, Version: m.Version, Requires: m.RequiresDist, RequiresPython: m.RequiresPython,
@@ -180,6 +192,13 @@ func (b *building) judge(strict Strictness, res *Result, run *stage.Run) error {
 			return err
 		}
 		wheels = append(wheels, d)
+	}
+	if b.runtime != nil {
+		published, err := readMembers(b.env, runtimeMembers(b.env, b.recipe, b.runtime.Value()))
+		if err != nil {
+			return err
+		}
+		wheels = append(wheels, published...)
 	}
 	held = append(held, wheels...)
 	for _, s := range b.wheels {

@@ -50,6 +50,7 @@ type Tool struct{ Path, SHA256 string }
 
 // fetchUV brings the locked uv of this platform and unpacks its program.
 func fetchUV(ctx context.Context, env Env, locked []recipe.LockedFile, p v1.Platform, r *stage.Run) (Tool, error) {
+	env = env.noting(r)
 	want := p.OS + "/" + p.Architecture
 	for _, f := range locked {
 		if f.Platform != want {

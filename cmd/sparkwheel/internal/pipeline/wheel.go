@@ -130,6 +130,7 @@ func trackedFiles(dir string) (string, error) {
 // build makes the wheel, or finds it in the store under the key of all its
 // inputs. Its requirements are fetched only when it has to be made.
 func (b buildPlan) build(ctx context.Context, env Env, r *stage.Run) (*Wheel, error) {
+	env = env.noting(r)
 	dir, hit, err := env.Store.Do(ctx, store.Stage, b.key(), func(dir string) error { return b.fill(ctx, env, dir, r) })
 	if err != nil {
 		return nil, fmt.Errorf("building wheel %s: %w", b.recipe.Name, err)

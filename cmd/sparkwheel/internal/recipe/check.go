@@ -52,6 +52,11 @@ func (r *Recipe) check() error {
 	}
 	faults = append(faults, r.checkSources()...)
 	faults = append(faults, r.checkWheels()...)
+	for _, o := range r.Image.Over {
+		if o.Winner == "" || o.Loser == "" || o.Winner == o.Loser {
+			bad("image.over: winner and loser are two distributions")
+		}
+	}
 	if w := r.Image.WorkDir; w != "" && !path.IsAbs(w) {
 		bad("image.workdir %q is not absolute", w)
 	}
@@ -93,6 +98,11 @@ func (r *Recipe) checkSources() []error {
 		for _, rule := range s.Rewrite.Rules().Rules {
 			if err := rule.Check(); err != nil {
 				bad("%s: rewrite: %w", where, err)
+			}
+		}
+		for _, p := range s.Patches {
+			if !localPath(p) {
+				bad("%s: patches: %q is not below the recipe's directory", where, p)
 			}
 		}
 		for f := range s.Files {

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -171,5 +172,23 @@ func TestDoRefusesPipes(t *testing.T) {
 	})
 	if err == nil || !strings.Contains(err.Error(), "pipe") {
 		t.Errorf("Do: %v", err)
+	}
+}
+
+// TestDoInterrupted holds that a check cut short is not taken for damage.
+func TestDoInterrupted(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir()).Noting(func(format string, args ...any) { t.Errorf(format, args...) })
+	key := store.NewHash("x").Key()
+	if _, _, err := s.Do(t.Context(), store.Stage, key, writes("a", "x")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	interrupt(errors.New("interrupted"))
+	if _, hit, err := s.Do(ctx, store.Stage, key, notCalled); hit || err == nil || err.Error() != "interrupted" {
+		t.Errorf("hit %v, %v", hit, err)
+	}
+	if _, hit, err := s.Do(t.Context(), store.Stage, key, notCalled); !hit || err != nil {
+		t.Errorf("after it: hit %v, %v", hit, err)
 	}
 }

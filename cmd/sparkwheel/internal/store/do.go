@@ -46,6 +46,8 @@ func (s Store) Do(ctx context.Context, kind string, key Key, fill func(dir strin
 	switch err := s.lookup(ctx, kind, key); {
 	case err == nil:
 		return s.files(kind, key), true, nil
+	case ctx.Err() != nil:
+		return "", false, context.Cause(ctx)
 	case !errors.Is(err, fs.ErrNotExist):
 		s.notef("the store's %s entry %.12s is damaged and is made again: %v", kind, key.sum, err)
 	}

@@ -25,14 +25,19 @@ type Change struct {
 	Field, Old, New string
 }
 
+// String is the change in one line: digests shortened, and of long values the
+// part that differs.
 func (c Change) String() string {
+	was, is := c.Old, c.New
 	switch {
-	case c.Old == "":
-		return fmt.Sprintf("%s is new: %s", c.Field, short(c.New))
-	case c.New == "":
-		return fmt.Sprintf("%s is gone, was %s", c.Field, short(c.Old))
+	case was == "":
+		return fmt.Sprintf("%s is new: %s", c.Field, short(is))
+	case is == "":
+		return fmt.Sprintf("%s is gone, was %s", c.Field, short(was))
+	case len(was) > maxShown || len(is) > maxShown:
+		was, is = apart(was, is)
 	}
-	return fmt.Sprintf("%s was %s, is %s", c.Field, short(c.Old), short(c.New))
+	return fmt.Sprintf("%s was %s, is %s", c.Field, short(was), short(is))
 }
 
 // Explain says whether Do would find the entry, and if not, which inputs differ
@@ -167,14 +172,43 @@ func without(a, b []string) []string {
 	return out
 }
 
+// maxShown is how many bytes of a value a line shows.
+const maxShown = 72
+
 // short is a value for a line of text.
 func short(s string) string {
+	s = names.ReplaceAllStringFunc(strings.Join(strings.Fields(s), " "), func(name string) string { return name[:12] })
+	if len(s) > maxShown {
+		s = strings.ToValidUTF8(s[:maxShown-3], "") + "..."
+	}
 	if s == "" {
 		return `""`
 	}
-	runes := []rune(strings.Join(strings.Fields(s), " "))
-	if len(runes) > 72 {
-		return string(runes[:69]) + "..."
+	return s
+}
+
+// apart cuts what two values have in common at their ends, but for a few words
+// around what differs.
+func apart(a, b string) (string, string) {
+	const around = 16
+	n := min(len(a), len(b))
+	start, end := 0, 0
+	for start < n && a[start] == b[start] {
+		start++
 	}
-	return string(runes)
+	for end < n-start && a[len(a)-1-end] == b[len(b)-1-end] {
+		end++
+	}
+	start, end = max(0, start-around), max(0, end-around)
+	cut := func(s string) string {
+		part := s[start : len(s)-end]
+		if start > 0 {
+			part = "..." + part
+		}
+		if end > 0 {
+			part += "..."
+		}
+		return strings.ToValidUTF8(part, "")
+	}
+	return cut(a), cut(b)
 }

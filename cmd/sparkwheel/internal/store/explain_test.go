@@ -50,9 +50,30 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%s: %v seconds, %d bytes", test.name, x.Seconds, x.Size)
 		}
 	}
-	x := s.Explain(store.Stage, key("bbb", "one", strings.Repeat("long ", 1000)))
+	x := s.Explain(store.Stage, key("bbb", "one", strings.Repeat("long ", 10000)))
 	want := []store.Change{{Field: "patch", Old: "two", New: x.Changes[0].New}}
-	if diff := cmp.Diff(want, x.Changes); diff != "" || !strings.HasPrefix(x.Changes[0].New, "5000 bytes, sha256 ") {
+	if diff := cmp.Diff(want, x.Changes); diff != "" || !strings.HasPrefix(x.Changes[0].New, "50000 bytes, sha256 ") {
 		t.Errorf("a long value (-want +got):\n%s", diff)
+	}
+}
+
+func TestChangeShowsWhatDiffers(t *testing.T) {
+	t.Parallel()
+	rules := func(drop string) string {
+		return `{"Drop":["flashinfer","flashinfer-*",` + drop + `"triton","fastsafetensors"],"Pin":{"torch":"==2.11.0","torchvision":"==0.26.0"},"Files":["requirements/**"]}`
+	}
+	for _, test := range []struct{ name, was, is, want string }{
+		{"short values", "1", "2", "f was 1, is 2"},
+		{"one new", "", "2", "f is new: 2"},
+		{"one gone", "1", "", "f is gone, was 1"},
+		{"digests", "sha256:" + strings.Repeat("a1", 32), strings.Repeat("b2", 20), "f was sha256:a1a1a1a1a1a1, is b2b2b2b2b2b2"},
+		{"a name added to a list", rules(""), rules(`"torch-c-dlpack-ext",`), `f was ...flashinfer-*","triton","fastsafe..., is ...flashinfer-*","torch-c-dlpack-ext","triton","fastsafe...`},
+		{"another end", strings.Repeat("x", 100), strings.Repeat("x", 100) + "y", "f was ..." + strings.Repeat("x", 16) + ", is ..." + strings.Repeat("x", 16) + "y"},
+		{"all of a long value", strings.Repeat("x", 100), "y", "f was " + strings.Repeat("x", 69) + "..., is y"},
+		{"words on lines", "a\n\tb", "\n", `f was a b, is ""`},
+	} {
+		if got := (store.Change{Field: "f", Old: test.was, New: test.is}).String(); got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
 	}
 }

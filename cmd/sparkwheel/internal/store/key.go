@@ -24,7 +24,7 @@ type Field struct {
 
 // maxValue is how much of a field's value is kept in words; of longer ones the
 // start of their digest is kept, which names nothing in the store.
-const maxValue = 512
+const maxValue = 16 << 10
 
 // Hash gathers the fields of a Key.
 type Hash struct {

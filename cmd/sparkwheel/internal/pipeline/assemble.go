@@ -1,0 +1,184 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"maps"
+	"testing/fstest"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/wheel"
+	"github.com/sparkwheel/sparkwheel/wheel/install"
+)
+
+// assemble puts the layers on the base: the runtime set below, since it changes
+// least, a layer for each built wheel, and the record on top.
+func (b *building) assemble(ctx context.Context, res *Result, run *stage.Run) error {
+	base := b.base.Value()
+	var built, runtime []member
+	for _, w := range res.Wheels {
+		built = append(built, member{file: w.File, path: w.Path, sha256: w.SHA256, size: w.Size})
+	}
+	if b.runtime != nil {
+		runtime = runtimeMembers(b.env, b.recipe, b.runtime.Value())
+	}
+	fromSource := base.Python.Scheme
+	fromSource.Over = over(b.recipe)
+	if err := conflicts(b.env, fromSource, append(built[:len(built):len(built)], runtime...)); err != nil {
+		return err
+	}
+	groups, err := grouped(runtime, runtimeBudget(b.recipe, len(built)+1))
+	if err != nil {
+		return fmt.Errorf("grouping the runtime's wheels: %w", err)
+	}
+	fromIndex := fromSource
+	fromIndex.URL = "" // these came by name
+	if res.Layers, err = writeGroups(ctx, b.env, fromIndex, groups, run); err != nil {
+		return err
+	}
+	layers, err := writeGroups(ctx, b.env, fromSource, alone(built), run)
+	if err != nil {
+		return err
+	}
+	record, err := recordLayer(ctx, b.env, res)
+	if err != nil {
+		return err
+	}
+	res.Layers = append(append(res.Layers, layers...), Layer{Blob: record})
+	res.Image, err = layer.Append(base.Image, imageConfig(b.recipe, b.lock), blobs(res.Layers)...)
+	if err != nil {
+		return fmt.Errorf("assembling the image: %w", err)
+	}
+	digest, err := res.Image.Digest()
+	if err != nil {
+		return err
+	}
+	logf(run, "image %s: %d layers on base %s", digest, len(res.Layers), base.Digest)
+	return nil
+}
+
+func blobs(layers []Layer) []*layer.Blob {
+	var all []*layer.Blob
+	for _, l := range layers {
+		all = append(all, l.Blob)
+	}
+	return all
+}
+
+// alone gives every member a layer of its own.
+func alone(members []member) [][]member {
+	var groups [][]member
+	for _, m := range members {
+		groups = append(groups, []member{m})
+	}
+	return groups
+}
+
+// conflicts refuses wheels that write one path with different bytes, before a
+// layer of any of them is written.
+func conflicts(env Env, s install.Scheme, members []member) error {
+	if len(members) < 2 {
+		return nil
+	}
+	return openMembers(env, members, func(all []*wheel.Reader) error {
+		_, err := install.Tree(s, all...)
+		return err
+	})
+}
+
+// writeGroups writes a layer for each group, several at once, in their order.
+func writeGroups(ctx context.Context, env Env, s install.Scheme, groups [][]member, run *stage.Run) ([]Layer, error) {
+	env = env.noting(run)
+	layers := make([]Layer, len(groups))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(env.Jobs, 1))
+	for i, members := range groups {
+		g.Go(func() (err error) {
+			layers[i], err = groupLayer(ctx, env, s, members)
+			if err == nil {
+				logf(run, "layer %d of %d: %d wheels", i+1, len(groups), len(members))
+			}
+			return err
+		})
+	}
+	return layers, g.Wait()
+}
+
+// constraintsPath is where the image holds its distributions' versions: pip and
+// uv read it, so that a later installation cannot replace what was built.
+const constraintsPath = "workspace/constraints.txt"
+
+// recordLayer is the small layer that says what the image is made of.
+func recordLayer(ctx context.Context, env Env, res *Result) (*layer.Blob, error) {
+	record, err := res.Record.JSON()
+	if err != nil {
+		return nil, err
+	}
+	files := fstest.MapFS{
+		"workspace/build.json": {Data: record, Mode: 0o644},
+		constraintsPath:        {Data: []byte(res.Constraints), Mode: 0o644},
+	}
+	for name, text := range res.Commits {
+		files["workspace/wheels/"+name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
+	}
+	return smallLayer(ctx, env, "record", files)
+}
+
+func smallLayer(ctx context.Context, env Env, name string, files fstest.MapFS) (*layer.Blob, error) {
+	h := store.NewHash("layer "+name).Field("form", "1")
+	for _, path := range sortedKeys(files) {
+		sum := sha256.Sum256(files[path].Data)
+		h = h.Field(path, hex.EncodeToString(sum[:]))
+	}
+	dir, _, err := env.Store.Do(ctx, store.Stage, h.Key(), func(dir string) error {
+		_, err := layer.Write(ctx, dir, fs.FS(files), layer.Options{Jobs: env.Jobs})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("writing the %s layer: %w", name, err)
+	}
+	return layer.Open(dir)
+}
+
+func imageConfig(r *recipe.Recipe, l *recipe.Lock) layer.Config {
+	c := layer.Config{
+		WorkDir: r.Image.WorkDir, Entrypoint: r.Image.Entrypoint, Cmd: r.Image.Cmd,
+		Labels: map[string]string{}, Created: newest(l),
+	}
+	environment := map[string]string{"PIP_CONSTRAINT": "/" + constraintsPath, "UV_CONSTRAINT": "/" + constraintsPath}
+	maps.Copy(environment, r.Image.Environment)
+	for _, k := range sortedKeys(environment) {
+		c.Env = append(c.Env, k+"="+environment[k])
+	}
+	for k, v := range r.Image.Labels {
+		c.Labels[k] = v
+	}
+	for _, s := range l.Sources {
+		c.Labels["org.sparkwheel."+s.Name+".commit"] = s.Commit
+	}
+	c.Labels["org.opencontainers.image.base.digest"] = l.Base.Digest
+	if !isPath(l.Base.Reference) {
+		c.Labels["org.opencontainers.image.base.name"] = l.Base.Reference
+	}
+	return c
+}
+
+// newest is the time of the newest commit: what stands for "now" in an image.
+func newest(l *recipe.Lock) time.Time {
+	var t time.Time
+	for _, s := range l.Sources {
+		if s.Time.After(t) {
+			t = s.Time
+		}
+	}
+	return t
+}
