@@ -89,7 +89,7 @@ func bigRepo(b *testing.B, w *world) *repo {
 	if err := history.Wait(); err != nil {
 		b.Fatal(err)
 	}
-	r.git("repack", "-adq", "--write-bitmap-index")
+	r.git("-c", "pack.threads=2", "repack", "-adfq", "--window=5", "--depth=20")
 	return r
 }
 

@@ -22,8 +22,11 @@ func (s *Store) WriteBlob(w io.Writer, h plumbing.Hash) (int64, error) {
 	r := s.pool.Get().(*reader)
 	defer s.pool.Put(r)
 	head, err := r.seek(at)
-	if err != nil || head.Type != plumbing.BlobObject || head.Size <= largeObject {
-		return s.writeSmall(w, h, at)
+	if err != nil || head.Type != plumbing.BlobObject {
+		return s.writeContent(w, h, at)
+	}
+	if head.Size <= largeObject {
+		return r.writeWhole(w, h, at, head.Size)
 	}
 	sum := newSum(plumbing.BlobObject, head.Size)
 	out := &sinkError{w: io.MultiWriter(w, sum)}
@@ -39,7 +42,22 @@ func (s *Store) WriteBlob(w io.Writer, h plumbing.Hash) (int64, error) {
 	return head.Size, nil
 }
 
-func (s *Store) writeSmall(w io.Writer, h plumbing.Hash, at base) (int64, error) {
+// writeWhole writes a blob that stands whole in its pack by way of a buffer
+// that the next one uses again: a checkout is thousands of them.
+func (r *reader) writeWhole(w io.Writer, h plumbing.Hash, at base, size int64) (int64, error) {
+	content, err := r.z.whole(r.in, size, r.buf)
+	if err == nil && hashOf(plumbing.BlobObject, content) != h {
+		err = fmt.Errorf("object %s has another content", h)
+	}
+	if err != nil {
+		return 0, &DamagedError{Pack: at.p.f.Name(), Err: noEOF(err)}
+	}
+	r.buf = content
+	n, err := w.Write(content)
+	return int64(n), err
+}
+
+func (s *Store) writeContent(w io.Writer, h plumbing.Hash, at base) (int64, error) {
 	kind, content, err := s.Read(h)
 	if err != nil {
 		return 0, err

@@ -33,8 +33,9 @@ type file struct {
 
 // reader is what reading one object needs, used again and again.
 type reader struct {
-	in *bufio.Reader
-	z  inflater
+	in  *bufio.Reader
+	z   inflater
+	buf []byte // for writeWhole
 }
 
 // ErrNotFound says that no pack has an object.
