@@ -396,3 +396,36 @@ func TestRedirectDropsCredentials(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A local repository is read when that was asked for, by AllowFile or by the
+// base of a rewrite, and not otherwise.
+func TestLocalRepositories(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.repo("up")
+	r.write("f", "1")
+	r.commit("one")
+	r.git("tag", "v1.0")
+	commit := r.commit("two")
+	local := "file://" + r.dir
+	if _, err := w.m.Resolve(t.Context(), git.Source{URL: local, Ref: "main"}); err == nil || !strings.Contains(err.Error(), "--mirror") {
+		t.Error(err)
+	}
+	for url, m := range map[string]*git.Mirrors{
+		local:                    {Dir: t.TempDir(), AllowFile: true},
+		"https://h.example/x/up": {Dir: t.TempDir(), Rewrites: []git.Rewrite{{Prefix: "https://h.example/x/", Base: "file://" + w.root + "/"}}},
+	} {
+		c, err := m.Resolve(t.Context(), git.Source{URL: url, Ref: commit[:7]})
+		if err != nil || c.Hash != commit {
+			t.Errorf("%s: %v, %v", url, c, err)
+			continue
+		}
+		if _, err := m.Checkout(t.Context(), url, c, filepath.Join(t.TempDir(), "tree"), git.CheckoutOptions{Verify: true}, t.Output()); err != nil {
+			t.Errorf("%s: %v", url, err)
+		}
+		d, err := m.Describe(t.Context(), url, c, t.Output())
+		if err != nil || d.Tag != "v1.0" || d.Distance != 1 {
+			t.Errorf("%s: %v, %v", url, d, err)
+		}
+	}
+}

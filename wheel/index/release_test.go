@@ -90,30 +90,3 @@ func TestBefore(t *testing.T) {
 		t.Errorf("the argument was changed:\n%s", diff)
 	}
 }
-
-func TestAudit(t *testing.T) {
-	t.Parallel()
-	s := page(t, jsonType, `{"files": [
-		{"filename": "tiny_thing-1-py3-none-any.whl", "url": "a", "hashes": {"sha256": "`+sumA+`"}},
-		{"filename": "tiny_thing-2-py3-none-any.whl", "url": "a", "hashes": {"sha256": "`+sumA+`"}, "yanked": "broken"},
-		{"filename": "tiny_thing-3-py3-none-any.whl", "url": "a", "hashes": {"sha256": "`+sumB+`"}}]}`)
-	c := client()
-	c.Index = s.URL + "/simple/"
-	pin := func(name, version string) index.Pin {
-		return index.Pin{Name: name, File: "tiny_thing-" + version + "-py3-none-any.whl", URL: s.URL, SHA256: sumA}
-	}
-	pins := []index.Pin{pin("tiny-thing", "4"), pin("tiny-thing", "1"), pin("tiny-thing", "2"), pin("other", "1"), pin("tiny-thing", "3")}
-	got, err := c.Audit(t.Context(), pins, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []index.Finding{{Pin: pins[0], Gone: true}, {Pin: pins[2], Yanked: true, Reason: "broken"}, {Pin: pins[3], Gone: true}, {Pin: pins[4], Now: sumB}}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("findings (-want +got):\n%s", diff)
-	}
-	for i, part := range []string{"no longer on the index", "was yanked upstream (broken)", "--upgrade=other", "sha256 is now " + sumB} {
-		if i < len(got) && !strings.Contains(got[i].String(), part) {
-			t.Errorf("%q lacks %q", got[i], part)
-		}
-	}
-}

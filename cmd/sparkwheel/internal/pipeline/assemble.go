@@ -31,19 +31,21 @@ func (b *building) assemble(ctx context.Context, res *Result, run *stage.Run) er
 	if b.runtime != nil {
 		runtime = runtimeMembers(b.env, b.recipe, b.runtime.Value())
 	}
-	if err := conflicts(b.env, base.Python.Scheme, append(built[:len(built):len(built)], runtime...)); err != nil {
+	fromSource := base.Python.Scheme
+	fromSource.Over = over(b.recipe)
+	if err := conflicts(b.env, fromSource, append(built[:len(built):len(built)], runtime...)); err != nil {
 		return err
 	}
 	groups, err := grouped(runtime, runtimeBudget(b.recipe, len(built)+1))
 	if err != nil {
 		return fmt.Errorf("grouping the runtime's wheels: %w", err)
 	}
-	fromIndex := base.Python.Scheme
+	fromIndex := fromSource
 	fromIndex.URL = "" // these came by name
 	if res.Layers, err = writeGroups(ctx, b.env, fromIndex, groups, run); err != nil {
 		return err
 	}
-	layers, err := writeGroups(ctx, b.env, base.Python.Scheme, alone(built), run)
+	layers, err := writeGroups(ctx, b.env, fromSource, alone(built), run)
 	if err != nil {
 		return err
 	}

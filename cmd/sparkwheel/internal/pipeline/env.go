@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -43,9 +44,14 @@ type Network struct {
 func (e Env) blobs() string { return e.Store.Blobs() }
 
 // noting is the same host, whose store tells a stage's user of damage and of
-// waiting for another run.
+// waiting for another run, and whose index client of its retries.
 func (e Env) noting(r *stage.Run) Env {
 	e.Store = e.Store.Noting(r.Note)
+	client := *e.Index
+	client.Retrying = func(url string, wait time.Duration, cause error) {
+		r.Note("trying %s again in %v: %v", url, wait.Round(time.Millisecond), cause)
+	}
+	e.Index = &client
 	return e
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/install"
@@ -140,7 +141,27 @@ func runtimeMembers(env Env, r *recipe.Recipe, pins []index.Pin) []member {
 	return out
 }
 
+// groupOf is the group of a distribution. Two that write the same paths must
+// share a layer: which of two layers comes later is not for the recipe to say.
 func groupOf(r *recipe.Recipe, name string) string {
+	if g := namedGroup(r, name); g != "" {
+		return g
+	}
+	for _, o := range r.Image.Over {
+		if o.Winner != name && o.Loser != name {
+			continue
+		}
+		for _, other := range []string{o.Winner, o.Loser} {
+			if g := namedGroup(r, other); g != "" {
+				return g
+			}
+		}
+		return o.Winner + " over " + o.Loser
+	}
+	return ""
+}
+
+func namedGroup(r *recipe.Recipe, name string) string {
 	for _, g := range sortedKeys(r.Image.Groups) {
 		for _, pattern := range r.Image.Groups[g] {
 			if ok, _ := path.Match(pattern, name); ok {
@@ -149,6 +170,15 @@ func groupOf(r *recipe.Recipe, name string) string {
 		}
 	}
 	return ""
+}
+
+// over are the recipe's settlements as the wheel room takes them.
+func over(r *recipe.Recipe) []install.Over {
+	var out []install.Over
+	for _, o := range r.Image.Over {
+		out = append(out, install.Over{Winner: requirements.Normalize(o.Winner), Loser: requirements.Normalize(o.Loser)})
+	}
+	return out
 }
 
 // fetchRuntime brings the runtime set's wheels.

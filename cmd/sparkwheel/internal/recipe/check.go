@@ -52,6 +52,11 @@ func (r *Recipe) check() error {
 	}
 	faults = append(faults, r.checkSources()...)
 	faults = append(faults, r.checkWheels()...)
+	for _, o := range r.Image.Over {
+		if o.Winner == "" || o.Loser == "" || o.Winner == o.Loser {
+			bad("image.over: winner and loser are two distributions")
+		}
+	}
 	if w := r.Image.WorkDir; w != "" && !path.IsAbs(w) {
 		bad("image.workdir %q is not absolute", w)
 	}

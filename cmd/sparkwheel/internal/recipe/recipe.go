@@ -32,7 +32,6 @@ type Recipe struct {
 	// ExcludeNewer (YYYY-MM-DD or RFC 3339) keeps what was uploaded later out of
 	// every resolution: a cool-down date.
 	ExcludeNewer string
-	Index        []Index
 	// Missing lists what the recipe needs and sparkwheel does not reach yet; a
 	// build of a recipe with a non-empty list is refused with the list.
 	Missing []string
@@ -48,12 +47,6 @@ type Target struct {
 	Python   string // "3.12", or "base": what the base's interpreter answers
 	CUDA     string // the CUDA release, "" for none
 	GPUArch  string // "12.1a", "" for none
-}
-
-// Index is a further Python index, asked for the named distributions alone.
-type Index struct {
-	URL           string
-	Distributions []string
 }
 
 // Source is one repository at a ref, and what is done to its tree.
@@ -127,7 +120,12 @@ type Image struct {
 	Cmd         []string
 	Groups      map[string][]string // layer group -> distributions
 	Budget      int                 // most layers that the wheels may take, 0 for the default
+	Over        []Over
 }
+
+// Over settles which of two distributions has its way where both write one
+// path with different bytes. Both stand in one layer.
+type Over struct{ Winner, Loser string }
 
 // Load reads a recipe: a file's path, or the name of an embedded recipe where
 // no such file exists. Its errors show line, column and, for an unknown key,

@@ -27,10 +27,6 @@ type shape struct {
 		UV           string `toml:"uv"`
 		ExcludeNewer string `toml:"exclude-newer"`
 	} `toml:"tools"`
-	Index []struct {
-		URL           string   `toml:"url"`
-		Distributions []string `toml:"distributions"`
-	} `toml:"index"`
 	Missing []string      `toml:"missing"`
 	Source  []sourceShape `toml:"source"`
 	Wheel   []wheelShape  `toml:"wheel"`
@@ -49,6 +45,10 @@ type shape struct {
 		Cmd         []string            `toml:"cmd"`
 		Groups      map[string][]string `toml:"groups"`
 		Budget      int                 `toml:"layer-budget"`
+		Over        []struct {
+			Winner string `toml:"winner"`
+			Loser  string `toml:"loser"`
+		} `toml:"over"`
 	} `toml:"image"`
 }
 
@@ -98,10 +98,13 @@ func (s *shape) recipe() *Recipe {
 		UV:     s.Tools.UV, ExcludeNewer: s.Tools.ExcludeNewer,
 		Missing: s.Missing,
 		Runtime: Runtime(s.Runtime),
-		Image:   Image(s.Image),
+		Image: Image{
+			WorkDir: s.Image.WorkDir, Environment: s.Image.Environment, Labels: s.Image.Labels,
+			Entrypoint: s.Image.Entrypoint, Cmd: s.Image.Cmd, Groups: s.Image.Groups, Budget: s.Image.Budget,
+		},
 	}
-	for _, x := range s.Index {
-		r.Index = append(r.Index, Index(x))
+	for _, x := range s.Image.Over {
+		r.Image.Over = append(r.Image.Over, Over(x))
 	}
 	for _, x := range s.Source {
 		r.Sources = append(r.Sources, Source{
