@@ -18,8 +18,10 @@ const (
 )
 
 // Each fault is put before each registry: the push heals it, and sends no more
-// than it must. again is how many bytes beyond the image it may cost: by a
-// registry that keeps what it got, and by one that begins anew.
+// than it must: beyond the image, resuming bytes to a registry that keeps what
+// it got (the chunk that was cut, and one more where the registry still took in
+// the cut one when it was asked how much it has), and forgets to one that
+// begins anew.
 func TestPushHeals(t *testing.T) {
 	t.Parallel()
 	const chunk, layer = chunkSize, layerSize
@@ -32,19 +34,19 @@ func TestPushHeals(t *testing.T) {
 		{"burst of 502", burst(502), 3 * chunk, 3 * chunk},
 		{"burst of 503", burst(503), 3 * chunk, 3 * chunk},
 		{"429 with seconds", one(anything, 429, "Retry-After", "7"), chunk, chunk},
-		{"reset at 10 % of a chunk", strike(large, reset(10)), chunk, layer + 2*chunk},
-		{"reset at 60 % of a chunk", strike(large, reset(60)), chunk, layer + 2*chunk},
-		{"reset at 99 % of a chunk", strike(large, reset(99)), chunk, layer + 2*chunk},
-		{"reset of the third chunk", later(2, large, reset(60)), chunk, layer + 2*chunk},
+		{"reset at 10 % of a chunk", strike(large, reset(10)), 2 * chunk, layer + 2*chunk},
+		{"reset at 60 % of a chunk", strike(large, reset(60)), 2 * chunk, layer + 2*chunk},
+		{"reset at 99 % of a chunk", strike(large, reset(99)), 2 * chunk, layer + 2*chunk},
+		{"reset of the third chunk", later(2, large, reset(60)), 2 * chunk, layer + 2*chunk},
 		{"silence before the answer to POST", strike(upload("POST"), silence(0)), 0, 0},
-		{"silence before the answer to PUT", strike(upload("PUT"), silence(0)), chunk, layer + 2*chunk},
-		{"silence within a chunk", strike(large, silence(40)), chunk, layer + 2*chunk},
-		{"silence after a chunk", later(1, large, silence(100)), chunk, layer + 2*chunk},
-		{"answer to a chunk lost", later(1, large, lost), chunk, layer + 2*chunk},
-		{"answer to the commit lost", strike(upload("PUT"), lost), chunk, layer + 2*chunk},
-		{"answer to the manifest lost", strike(method("PUT"), lost), chunk, layer + 2*chunk},
+		{"silence before the answer to PUT", strike(upload("PUT"), silence(0)), 2 * chunk, layer + 2*chunk},
+		{"silence within a chunk", strike(large, silence(40)), 2 * chunk, layer + 2*chunk},
+		{"silence after a chunk", later(1, large, silence(100)), 2 * chunk, layer + 2*chunk},
+		{"answer to a chunk lost", later(1, large, lost), 2 * chunk, layer + 2*chunk},
+		{"answer to the commit lost", strike(upload("PUT"), lost), 2 * chunk, layer + 2*chunk},
+		{"answer to the manifest lost", strike(method("PUT"), lost), 2 * chunk, layer + 2*chunk},
 		{"session unknown", later(1, large, status(404)), layer, layer},
-		{"416 once", later(1, large, status(416)), chunk, layer + 2*chunk},
+		{"416 once", later(1, large, status(416)), 2 * chunk, layer + 2*chunk},
 		{"416 always: no chunks here", always(chunks, status(416)), chunk + layer, chunk + layer},
 		{"405 on PATCH: one PUT", always(upload("PATCH"), status(405)), 2 * layer, 2 * layer},
 		{"413: smaller chunks", always(tooLarge, status(413)), 2 * chunk, 2 * chunk},
