@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -132,6 +133,7 @@ func raiseLoopback() error {
 func serve(o *order) report {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT)
+	holdThreads()
 	pid, err := start(o)
 	if err != nil {
 		return report{Step: "starting", Text: err.Error()}
@@ -154,6 +156,28 @@ func serve(o *order) report {
 			return report{Code: ws.ExitStatus()}
 		}
 	}
+}
+
+// holdThreads has the runtime start the threads that it may come to need. The
+// command may use up all processes that there can be, and a runtime that finds
+// no thread then ends the whole sandbox without a word.
+func holdThreads() {
+	runtime.GOMAXPROCS(2)
+	const spare = 10
+	var started, ended sync.WaitGroup
+	release := make(chan struct{})
+	started.Add(spare)
+	for range spare {
+		ended.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			started.Done()
+			<-release
+		})
+	}
+	started.Wait()
+	close(release)
+	ended.Wait()
 }
 
 func start(o *order) (int, error) {

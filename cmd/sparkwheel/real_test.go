@@ -1,0 +1,69 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The runtime set of vLLM 0.24.0 for arm64 becomes an image on a Debian root
+// from published wheels alone, and its Python runs torch under emulation.
+func TestRealRuntimeImage(t *testing.T) {
+	if os.Getenv("SPARKWHEEL_E2E_REAL") == "" {
+		t.Skip("brings 4 GB, needs root, mmdebstrap, arch-test, qemu-user-static, skopeo and umoci: set SPARKWHEEL_E2E_REAL=1")
+	}
+	w := openWorkshop(t)
+	base := filepath.Join(w.dir, "arm64.tar")
+	c := w.command("", "mmdebstrap", "--arch=arm64", "--variant=minbase", "--include=python3,libstdc++6,libgomp1", "trixie", base)
+	c.Env = append(c.Env, "SOURCE_DATE_EPOCH=1780272000")
+	c.mustRun()
+	w.write("recipe.toml", `
+[target]
+platform = "linux/arm64"
+python = "3.13"
+[base]
+image = "docker.io/library/python:3.13-slim-trixie"
+[tools]
+uv = "0.13.9"
+[runtime]
+requires = ["vllm==0.24.0", "torch==2.11.0"]
+overrides = ["torch==2.11.0"]
+[image]
+workdir = "/workspace"
+[image.groups]
+torch = ["torch", "triton"]
+nvidia = ["nvidia-*"]
+[[image.over]]
+winner = "nvidia-cutlass-dsl-libs-cu13"
+loser = "nvidia-cutlass-dsl-libs-base"
+[[image.over]]
+winner = "flashinfer-python"
+loser = "torch-c-dlpack-ext"
+`)
+	digest := w.sparkwheel("", "root", "build", "--base", "tar:"+base).mustRun()
+	layout := filepath.Join(w.dir, "root/out/image")
+	copied := filepath.Join(w.dir, "copied")
+	w.command("", "skopeo", "copy", "oci:"+layout+":latest", "dir:"+copied).mustRun()
+	if got := w.command("", "skopeo", "inspect", "--format", "{{.Digest}}", "oci:"+layout+":latest").mustRun(); got != digest {
+		t.Errorf("skopeo says %s, build said %s", got, digest)
+	}
+	bundle := filepath.Join(w.dir, "unpacked")
+	w.command("", "umoci", "unpack", "--image", layout+":latest", bundle).mustRun()
+	root := filepath.Join(bundle, "rootfs")
+	python := func(program string) string {
+		return w.command("", "chroot", root, "/usr/bin/python3", "-c", program).mustRun()
+	}
+	if got := python("import torch; print(torch.__version__, int(torch.arange(6).sum()))"); got != "2.11.0+cu130 15" {
+		t.Errorf("torch in the image says %q", got)
+	}
+	installed := python("import importlib.metadata as m; print(len({d.metadata['Name'] for d in m.distributions()}))")
+	record, err := os.ReadFile(filepath.Join(w.dir, "root/out/build.json"))
+	w.must(err)
+	wheels := strings.Count(string(record), ".whl\"")
+	t.Logf("%s: %s distributions of %d wheels", digest, installed, wheels)
+	if installed != strconv.Itoa(wheels) {
+		t.Errorf("the image has %s distributions of %d wheels", installed, wheels)
+	}
+}
