@@ -332,7 +332,7 @@ func TestE2EFailuresLoseNothing(t *testing.T) {
 	w.sparkwheel("", "root", "build", "--base", "tar:"+w.base+"x").wantCode(1, w.base+"x")
 
 	w.write("recipe.toml", strings.Replace(workshopRecipe, `environment = { ALPHA_VERSION = "{version}" }`, "", 1))
-	w.sparkwheel("", "root", "build", "--base", base).wantCode(1, "building wheel alpha", "KeyError: 'ALPHA_VERSION'", "/store/logs/wheel-alpha.log")
+	w.sparkwheel("", "root", "build", "--base", base).wantCode(1, "building wheel alpha", "KeyError: 'ALPHA_VERSION'", "/store/logs/", "/wheel-alpha.log", "its last lines:")
 	w.noLeftovers("root")
 
 	w.write("recipe.toml", workshopRecipe)

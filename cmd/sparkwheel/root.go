@@ -7,11 +7,13 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
 // environment is all that a run takes from the process it runs in.
@@ -52,6 +54,9 @@ func run(ctx context.Context, args []string, env environment) int {
 	}
 	if msg := err.Error(); msg != "" {
 		fmt.Fprintf(env.Stderr, "sparkwheel: %s\n", msg)
+	}
+	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok && len(exit.Tail) > 0 {
+		fmt.Fprintf(env.Stderr, "its last lines:\n%s\n", strings.TrimRight(string(exit.Tail), "\n"))
 	}
 	if errors.Is(err, syscall.ENOSPC) && !isError[*store.FullError](err) {
 		fmt.Fprintln(env.Stderr, "the disk is full: free some with `sparkwheel cache gc`, or give --store or -o a directory on a larger disk")

@@ -100,28 +100,10 @@ func compile(ctx context.Context, env Env, base *Base, uv Tool, q question, r *s
 		cmd.Mounts = append(cmd.Mounts, sandbox.Mount{Source: q.trees[name], Target: "/build/trees/" + name})
 	}
 	if err := (&sandbox.Sandbox{Root: root, Mode: env.Sandbox}).Run(ctx, cmd); err != nil {
-		return nil, &ResolveError{Environment: q.name, Err: err}
+		return nil, fmt.Errorf("resolving the environment %s: %w", q.name, err)
 	}
 	return os.ReadFile(filepath.Join(work, out))
 }
-
-// ResolveError says that uv found no answer; it shows uv's own words, which
-// name what contradicts what.
-type ResolveError struct {
-	Environment string
-	Err         error
-}
-
-func (e *ResolveError) Error() string {
-	text := fmt.Sprintf("resolving the environment %s: %v", e.Environment, e.Err)
-	if exit, ok := errors.AsType[*sandbox.ExitError](e.Err); ok && len(exit.Tail) > 0 {
-		text += "\n" + strings.TrimRight(string(exit.Tail), "\n")
-	}
-	return text
-}
-
-// Unwrap gives the cause.
-func (e *ResolveError) Unwrap() error { return e.Err }
 
 func lines(all []string) []byte { return []byte(strings.Join(all, "\n") + "\n") }
 
