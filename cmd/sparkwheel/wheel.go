@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sparkwheel/sparkwheel/wheel"
+	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
 func (a *app) wheelCommand() *cobra.Command {
@@ -24,23 +25,30 @@ func (a *app) wheelCommand() *cobra.Command {
 }
 
 func (a *app) wheelVerifyCommand() *cobra.Command {
-	return &cobra.Command{
+	var flags []string
+	cmd := &cobra.Command{
 		Use:   "verify FILE...",
 		Short: "Say all that is wrong with wheels; exit 3 where something is",
 		Long: `Reads each wheel to its last byte and says everything that is wrong with it: its
 archive (local headers against the directory, overlaps, hidden and trailing
 bytes), its paths and scripts, its dist-info, and RECORD against the content,
 both ways. Each fault has a code; cmd/sparkwheel/docs/wheel-faults.md
-explains them.
+explains them. With --used, its METADATA must admit what its build used, too.
 
 Prints one line for each wheel and each fault; --json prints
 {"file","faults":[{"code","path","message"}],"warnings":[…]}, and a list of
 these for several files. Warnings are legal and odd, and do not fail the check.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.wheelVerify(cmd.Context(), args)
+			used, err := parseUsed(flags)
+			if err != nil {
+				return err
+			}
+			return a.wheelVerify(cmd.Context(), args, used)
 		},
 	}
+	cmd.Flags().StringArrayVar(&flags, "used", nil, "the build used `NAME==VERSION`: a Requires-Dist that forbids it is a fault (repeatable)")
+	return cmd
 }
 
 // wheelReport is what `wheel verify --json` says of one file.
@@ -50,13 +58,13 @@ type wheelReport struct {
 	Warnings []wheel.Fault `json:"warnings"`
 }
 
-func (a *app) wheelVerify(ctx context.Context, files []string) error {
+func (a *app) wheelVerify(ctx context.Context, files []string, used []truth.Used) error {
 	reports := make([]wheelReport, len(files))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(a.jobs)
 	for i, file := range files {
 		g.Go(func() (err error) {
-			reports[i], err = verifyWheel(ctx, file)
+			reports[i], err = verifyWheel(ctx, file, used)
 			return err
 		})
 	}
@@ -79,7 +87,7 @@ func (a *app) wheelVerify(ctx context.Context, files []string) error {
 	return nil
 }
 
-func verifyWheel(ctx context.Context, file string) (wheelReport, error) {
+func verifyWheel(ctx context.Context, file string, used []truth.Used) (wheelReport, error) {
 	r := wheelReport{File: file, Faults: []wheel.Fault{}, Warnings: []wheel.Fault{}}
 	warnings, err := wheel.Verify(ctx, file)
 	r.Warnings = append(r.Warnings, warnings...)
@@ -87,6 +95,11 @@ func verifyWheel(ctx context.Context, file string) (wheelReport, error) {
 		r.Faults = found.Faults
 		return r, nil
 	}
+	if err != nil || len(used) == 0 {
+		return r, err
+	}
+	found, err := lies(file, used)
+	r.Faults = append(r.Faults, found...)
 	return r, err
 }
 
