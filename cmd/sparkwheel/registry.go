@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -162,11 +163,13 @@ func (a *app) push(ctx context.Context, env pipeline.Env, target string, img v1.
 	if err != nil {
 		return registry.Pushed{}, usageErrorf("%q is no image to push to: %w", target, err)
 	}
+	bars := &pushBars{display: a.display(), began: map[v1.Hash]time.Time{}}
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
-	s := stage.Add(g, "push", func(ctx context.Context, run *stage.Run) (registry.Pushed, error) {
-		return env.Registry.Push(ctx, tag, img, pipeline.PushProgress(run))
+	s := stage.Add(g, "push", func(ctx context.Context, _ *stage.Run) (registry.Pushed, error) {
+		return env.Registry.Push(ctx, tag, img, bars.blob)
 	})
-	if err := a.runGraph(ctx, g); err != nil {
+	err = g.Run(ctx, a.jobs, bars)
+	if err = errors.Join(err, bars.display.Close()); err != nil {
 		return registry.Pushed{}, err
 	}
 	return s.Value(), nil
