@@ -31,11 +31,7 @@ func (a *app) planCommand() *cobra.Command {
 }
 
 func (a *app) runPlan(out string, flags *overrideFlags, reg *registryFlags, targets []string) error {
-	r, l, err := a.lockedRecipe(out, flags)
-	if err != nil {
-		return err
-	}
-	names, _, err := chooseTargets(r, targets)
+	r, l, names, err := a.lockedTargets(out, flags, targets)
 	if err != nil {
 		return err
 	}
@@ -82,4 +78,14 @@ func (a *app) lockedRecipe(out string, flags *overrideFlags) (*recipe.Recipe, *r
 		err = l.Covers(path, r, o)
 	}
 	return r, l, notLocked(err)
+}
+
+// lockedTargets is the locked recipe and its wheels that targets name; nil
+// names mean every one.
+func (a *app) lockedTargets(out string, flags *overrideFlags, targets []string) (r *recipe.Recipe, l *recipe.Lock, names []string, err error) {
+	if r, l, err = a.lockedRecipe(out, flags); err != nil {
+		return nil, nil, nil, err
+	}
+	names, _, err = chooseTargets(r, targets)
+	return r, l, names, err
 }

@@ -33,11 +33,7 @@ func (a *app) verifyCommand() *cobra.Command {
 }
 
 func (a *app) runVerify(ctx context.Context, out string, flags *overrideFlags, reg *registryFlags, targets []string) error {
-	r, l, err := a.lockedRecipe(out, flags)
-	if err != nil {
-		return err
-	}
-	names, _, err := chooseTargets(r, targets)
+	r, l, names, err := a.lockedTargets(out, flags, targets)
 	if err != nil {
 		return err
 	}
