@@ -13,6 +13,12 @@ import (
 // url.<base>.insteadOf does: of several rewrites, the longest prefix wins.
 type Rewrite struct{ Prefix, Base string }
 
+// Address is where a URL leads under the rules: itself where none fits.
+func Address(url string, rules []Rewrite) string {
+	to, _ := rewrite(url, rules)
+	return to
+}
+
 // rewrite returns the URL to dial for raw, and whether a rewrite chose it.
 func rewrite(raw string, rules []Rewrite) (string, bool) {
 	best := -1

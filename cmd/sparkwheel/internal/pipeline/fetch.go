@@ -64,6 +64,9 @@ func lockedPins(l *recipe.Lock, base *Base) ([]index.Pin, error) {
 	for _, f := range l.UV {
 		add(uvPin(f))
 	}
+	for _, f := range l.Files {
+		add(filePin(f))
+	}
 	var faults []error
 	for _, set := range l.Sets() {
 		chosen, err := pins(base, *set)
