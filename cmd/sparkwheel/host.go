@@ -60,7 +60,10 @@ func (a *app) indexClient(url string, rewrites []git.Rewrite) *index.Client {
 	file := a.netrc()
 	return &index.Client{
 		HTTP: http.DefaultClient, Index: url, Offline: a.offline,
-		Rewrite: func(url string) string { return git.Address(url, rewrites) },
+		Rewrite: func(url string) string {
+			to, _ := git.Rewritten(url, rewrites)
+			return to
+		},
 		Credentials: func(host string) (string, string, bool) {
 			e, ok := file.Lookup(host)
 			return e.Login, e.Password, ok

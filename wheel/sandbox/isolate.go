@@ -25,6 +25,7 @@ type order struct {
 	Work      string // the overlay's own
 	Hostname  string
 	Network   bool
+	Owners    bool
 	Args, Env []string
 	Dir       string
 	CPUs      int
@@ -73,6 +74,12 @@ func (s *Sandbox) order(cmd Command) (*order, error) {
 	if o.Umask == 0 {
 		o.Umask = 0o022
 	}
+	if cmd.Owners {
+		if err := checkOwners(cmd.Changes); err != nil {
+			return nil, err
+		}
+		o.Owners = true
+	}
 	if cmd.Changes == "" {
 		o.Steps, err = layout(root, o.Hostname, o.CPUs, cmd.Mounts)
 		return o, err
@@ -83,6 +90,21 @@ func (s *Sandbox) order(cmd Command) (*order, error) {
 	o.Changes = cmd.Changes
 	o.Steps, err = layoutOver(root, o.Hostname, o.CPUs, cmd.Mounts)
 	return o, err
+}
+
+// checkOwners refuses to make files that set the user where others find them.
+func checkOwners(changes string) error {
+	if changes == "" {
+		return errors.New("making a sandbox: owners can be given only where changes are kept")
+	}
+	info, err := os.Stat(filepath.Dir(changes))
+	if err != nil {
+		return fmt.Errorf("making a sandbox: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("making a sandbox: %s has mode %#o; it must be closed to others (0700) when owners and modes of any kind are kept below it", filepath.Dir(changes), info.Mode().Perm())
+	}
+	return nil
 }
 
 func (s *Sandbox) runIsolated(ctx context.Context, cmd Command) error {

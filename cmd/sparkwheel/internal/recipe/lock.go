@@ -21,17 +21,18 @@ const LockVersion = 1
 // Lock pins what every name in a recipe meant when it was made. A build reads
 // the recipe for what to do and the lock for what to do it with.
 type Lock struct {
-	Version      int            `toml:"lock-version"`
-	Recipe       string         `toml:"recipe"`
-	RecipeDigest string         `toml:"recipe-digest" comment:"of the recipe's text: a lock made from another text is refused"`
-	Platform     string         `toml:"platform"`
-	Python       string         `toml:"python"`
-	Base         LockedBase     `toml:"base"`
-	UV           []LockedUV     `toml:"uv" comment:"uv resolves and builds; one wheel for each platform that can build"`
-	Sources      []LockedSource `toml:"source"`
-	Wheels       []LockedWheel  `toml:"wheel"`
-	Runtime      *LockedSet     `toml:"runtime,omitempty"`
-	Files        []LockedFile   `toml:"file,omitempty" comment:"plain files by URL"`
+	Version      int             `toml:"lock-version"`
+	Recipe       string          `toml:"recipe"`
+	RecipeDigest string          `toml:"recipe-digest" comment:"of the recipe's text: a lock made from another text is refused"`
+	Platform     string          `toml:"platform"`
+	Python       string          `toml:"python"`
+	Base         LockedBase      `toml:"base"`
+	UV           []LockedUV      `toml:"uv" comment:"uv resolves and builds; one wheel for each platform that can build"`
+	Packages     *LockedPackages `toml:"packages,omitempty" comment:"what apt adds to the base"`
+	Sources      []LockedSource  `toml:"source"`
+	Wheels       []LockedWheel   `toml:"wheel"`
+	Runtime      *LockedSet      `toml:"runtime,omitempty"`
+	Files        []LockedFile    `toml:"file,omitempty" comment:"plain files by URL"`
 }
 
 // LockedBase is a base image: where it was found and what it was.
@@ -304,6 +305,7 @@ func Diff(before, after *Lock) []string {
 	}
 	say("base", before.Base.Digest, after.Base.Digest)
 	say("python", before.Python, after.Python)
+	diffPackages(before.Packages, after.Packages, say)
 	for _, s := range after.Sources {
 		old, ok := before.Source(s.Name)
 		if !ok {

@@ -34,12 +34,13 @@ type Recipe struct {
 	ExcludeNewer string
 	// Missing lists what the recipe needs and sparkwheel does not reach yet; a
 	// build of a recipe with a non-empty list is refused with the list.
-	Missing []string
-	Sources []Source
-	Wheels  []Wheel
-	Files   []File
-	Runtime Runtime
-	Image   Image
+	Missing  []string
+	Packages Packages
+	Sources  []Source
+	Wheels   []Wheel
+	Files    []File
+	Runtime  Runtime
+	Image    Image
 }
 
 // Target is what the wheels and the image are for.
