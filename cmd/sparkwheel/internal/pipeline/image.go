@@ -176,6 +176,9 @@ func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
 			recipe: w, source: *src, locked: *locked, tree: tree.Value(), base: b.base.Value(), uv: b.uv.Value(),
 			pins: all, inputs: inputs, isolation: b.env.Sandbox,
 		}
+		if err := plan.settle(); err != nil {
+			return madeWheel{}, err
+		}
 		made, err := plan.build(ctx, b.env, run)
 		return madeWheel{plan, made}, err
 	}, tree, b.base, b.uv)
