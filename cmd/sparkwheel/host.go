@@ -233,6 +233,9 @@ func notLocked(err error) error {
 	if isError[*recipe.MismatchError](err) || isError[*pipeline.NotLockedError](err) || isError[*pipeline.OfflineError](err) || errors.Is(err, recipe.ErrNoLock) {
 		return &codeError{codeNotLocked, err}
 	}
+	if errors.Is(err, git.ErrOffline) {
+		return notLockedErrorf("%w; run `sparkwheel fetch` while there is a network", err)
+	}
 	return err
 }
 
