@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func TestPushAfterKill(t *testing.T) {
 			sessions := t.TempDir()
 			f, addr := before(t, start(t), &rule{match: large, skip: 2, times: 1, do: stall(50)})
 			cmd := exec.Command(os.Args[0], "-test.run=^TestPushThatIsKilled$")
-			cmd.Env = append(os.Environ(), "PUSH_TO="+addr, "PUSH_SESSIONS="+sessions)
+			cmd.Env = append(os.Environ(), "PUSH_TO="+addr+"/a/b:v1", "PUSH_SESSIONS="+sessions, "PUSH_SIZE="+strconv.Itoa(layerSize), "PUSH_CHUNK="+strconv.Itoa(chunkSize))
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -37,7 +38,7 @@ func TestPushAfterKill(t *testing.T) {
 			}
 			cmd.Process.Kill()
 			cmd.Wait()
-			img := seeded(t)
+			img := fixedImage(t, layerSize)
 			c := client(t, registry.Options{Chunk: chunkSize, Sessions: sessions})
 			to := tag(t, addr+"/a/b:v1")
 			got, err := c.Push(t.Context(), to, img, nil)
@@ -63,23 +64,32 @@ func TestPushAfterKill(t *testing.T) {
 	}
 }
 
-func seeded(t *testing.T) v1.Image {
+func fixedImage(t *testing.T, size int) v1.Image {
 	t.Helper()
-	img, err := mutate.AppendLayers(empty.Image, fixedLayer(layerSize))
+	img, err := mutate.AppendLayers(empty.Image, fixedLayer(size))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return img
 }
 
-// TestPushThatIsKilled is the process that TestPushAfterKill kills.
+// TestPushThatIsKilled is the process that TestPushAfterKill and
+// TestRealPushKills kill.
 func TestPushThatIsKilled(t *testing.T) {
-	addr := os.Getenv("PUSH_TO")
-	if addr == "" {
+	to := os.Getenv("PUSH_TO")
+	if to == "" {
 		t.Skip("only as the child of TestPushAfterKill")
 	}
-	c := registry.New(registry.Options{Chunk: chunkSize, Sessions: os.Getenv("PUSH_SESSIONS")})
-	c.Push(t.Context(), tag(t, addr+"/a/b:v1"), seeded(t), nil)
+	size, err := strconv.Atoi(os.Getenv("PUSH_SIZE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunk, err := strconv.ParseInt(os.Getenv("PUSH_CHUNK"), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := registry.New(registry.Options{Chunk: chunk, Sessions: os.Getenv("PUSH_SESSIONS")})
+	c.Push(t.Context(), tag(t, to), fixedImage(t, size), nil)
 }
 
 // An upload opened in http by a registry behind a proxy that ends TLS stays in https.
