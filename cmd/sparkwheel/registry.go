@@ -157,13 +157,16 @@ func (a *app) authFiles() []string {
 	return files
 }
 
-// push sends an image to target, showing a stage with its bytes.
+// push sends an image to target and shows each of its blobs.
 func (a *app) push(ctx context.Context, env pipeline.Env, target string, img v1.Image) (registry.Pushed, error) {
 	tag, err := name.NewTag(target)
 	if err != nil {
 		return registry.Pushed{}, usageErrorf("%q is no image to push to: %w", target, err)
 	}
-	bars := &pushBars{display: a.display(), began: map[v1.Hash]time.Time{}}
+	bars, err := newPushBars(a.display(), img)
+	if err != nil {
+		return registry.Pushed{}, err
+	}
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
 	s := stage.Add(g, "push", func(ctx context.Context, _ *stage.Run) (registry.Pushed, error) {
 		return env.Registry.Push(ctx, tag, img, bars.blob)

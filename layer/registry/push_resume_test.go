@@ -1,10 +1,12 @@
 package registry_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -127,6 +129,50 @@ func TestPushMinimumChunk(t *testing.T) {
 	}
 	if got.BytesSent != imageBytes(t, img) {
 		t.Errorf("sent %d bytes of %d; it asked\n%s", got.BytesSent, imageBytes(t, img), f.requests())
+	}
+}
+
+// Chunks that are quick grow; after a fault they are as small as at first.
+func TestPushGrowsChunks(t *testing.T) {
+	t.Parallel()
+	const chunk = layerSize / 20
+	noon := func() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
+	slow := func() func() time.Time {
+		now := noon()
+		return func() time.Time { now = now.Add(time.Second); return now }
+	}
+	longer := func(r *http.Request) bool { return r.Method == http.MethodPatch && r.ContentLength == 4*chunk }
+	always, fault := slices.Repeat([]int{1}, 20), []*rule{{match: longer, times: 1, do: status(500)}}
+	tests := []struct {
+		name  string
+		now   func() time.Time
+		rules []*rule
+		want  []int
+	}{
+		{"quick", noon, nil, []int{1, 2, 4, 8, 5}},
+		{"slow", slow(), nil, always},
+		{"without a clock", nil, nil, always},
+		{"a fault", noon, fault, append([]int{1, 2, 4}, slices.Repeat([]int{1}, 17)...)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f, addr := before(t, strict(t), tt.rules...)
+			c := client(t, registry.Options{Chunk: chunk, Now: tt.now})
+			if _, err := c.Push(t.Context(), tag(t, addr+"/a/b:v1"), image(t, layerSize), nil); err != nil {
+				t.Fatal(err)
+			}
+			var got []int
+			for line := range strings.Lines(f.requests()) {
+				var from, to int
+				if _, err := fmt.Sscanf(line[strings.LastIndexByte(line, ' ')+1:], "%d-%d", &from, &to); err == nil {
+					got = append(got, (to-from+1)/chunk)
+				}
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("chunks of %v, want %v", got, tt.want)
+			}
+		})
 	}
 }
 
