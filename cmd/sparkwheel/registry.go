@@ -38,11 +38,11 @@ type registryFlags struct {
 func (f *registryFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.username, "username", "", "`NAME` at the registry (default by docker's or podman's configuration)")
 	cmd.Flags().BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from standard input")
-	cmd.Flags().BoolVar(&f.plainHTTP, "plain-http", false, "speak HTTP without TLS (never needed on loopback)")
+	cmd.Flags().BoolVar(&f.plainHTTP, "plain-http", false, "speak HTTP without TLS to registries (never needed on loopback)")
 	cmd.Flags().StringVar(&f.caCert, "ca-cert", "", "trust the authorities in `FILE` (PEM) too")
 	cmd.Flags().StringVar(&f.clientCert, "client-cert", "", "show registries the certificate in `FILE` (PEM)")
 	cmd.Flags().StringVar(&f.clientKey, "client-key", "", "and prove it with the key in `FILE` (PEM)")
-	cmd.Flags().StringArrayVar(&f.mirrors, "registry-mirror", nil, "pull `HOST=MIRROR` from a mirror first (repeatable)")
+	cmd.Flags().StringArrayVar(&f.mirrors, "registry-mirror", nil, "as `HOST=MIRROR`, such as docker.io=cache.local:5000: pull what is at HOST from MIRROR first (repeatable)")
 }
 
 // loginAt names the registry of --username: that of the first reference that
@@ -63,7 +63,7 @@ func (f *registryFlags) loginAt(references ...string) {
 // in the store, so that a second push goes on where a killed one stood.
 func (f *registryFlags) client(a *app, env pipeline.Env) (*registry.Client, error) {
 	opt := registry.Options{
-		Proxy: http.ProxyFromEnvironment, PlainHTTP: f.plainHTTP, Jobs: max(a.jobs, 4),
+		Proxy: http.ProxyFromEnvironment, PlainHTTP: f.plainHTTP, Jobs: min(a.jobs, 4),
 		Sessions: env.Store.Path("uploads"), Now: time.Now, UserAgent: "sparkwheel/" + programVersion(),
 	}
 	var err error
