@@ -35,8 +35,8 @@ type Pipe interface {
 	Next() ([]byte, error)
 	// Buffer lends a buffer of at least MinBuffer bytes.
 	Buffer() []byte
-	// Emit takes the buffer lent before the last one; from Window to end it holds
-	// the next bytes of the content. After the stream's end it takes the last one.
+	// Emit takes back the buffer that was lent first: from Window to end it holds
+	// the next bytes of the content.
 	Emit(end int) error
 }
 

@@ -100,7 +100,7 @@ func TestDecode(t *testing.T) {
 				t.Parallel()
 				stream := deflate(t, level, content)
 				var d inflate.Decoder
-				for _, piece := range []int{1, 7, 1000, 64 << 10, len(stream) + 1} {
+				for _, piece := range []int{1, 1000, 64 << 10} {
 					for _, buffer := range []int{inflate.MinBuffer + piece%1000, 128 << 10} {
 						got, err := decode(&d, stream, piece, buffer)
 						if err != nil {
