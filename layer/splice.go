@@ -11,7 +11,7 @@ import (
 	"io"
 	"io/fs"
 
-	"github.com/sparkwheel/sparkwheel/layer/internal/inflate"
+	"github.com/sparkwheel/sparkwheel/layer/inflate"
 )
 
 // splice is a file whose deflate stream goes into the blob as it is.

@@ -12,7 +12,7 @@ import (
 
 	kflate "github.com/klauspost/compress/flate"
 
-	"github.com/sparkwheel/sparkwheel/layer/internal/inflate"
+	"github.com/sparkwheel/sparkwheel/layer/inflate"
 )
 
 // pipe feeds a stream in pieces and gathers what comes out in buffers.
