@@ -2,77 +2,49 @@ package layer
 
 import (
 	"archive/tar"
-	"context"
-	"fmt"
-	"io"
 	"path"
 	"strings"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// Shape is what a layer must respect of the image below it; see the fields of
-// the same names in Options.
+// Shape is what a layer must respect of the image below it: its links to
+// directories, and those directories that are not of the kind which layers write
+// by themselves (0755, 0:0). Options have fields of the same names.
 type Shape struct {
 	Links map[string]string `json:"links,omitempty"`
 	Dirs  map[string]Dir    `json:"dirs,omitempty"`
-}
-
-// ReadShape reads the names in the image's layers, all of them once, and
-// answers its links to directories and those directories that are not of the
-// kind which layers write by themselves (0755, 0:0).
-func ReadShape(ctx context.Context, img v1.Image) (Shape, error) {
-	layers, err := img.Layers()
-	if err != nil {
-		return Shape{}, fmt.Errorf("reading the image's directories: %w", err)
-	}
-	r := shapeReader{dirs: map[string]Dir{}, links: map[string]string{}}
-	for i, l := range layers {
-		if err := r.layer(ctx, l); err != nil {
-			return Shape{}, fmt.Errorf("reading the directories of layer %d: %w", i, err)
-		}
-	}
-	return r.shape()
 }
 
 // shapeReader is what the layers so far come to.
 type shapeReader struct {
 	dirs  map[string]Dir
 	links map[string]string // to anything, as they are written
+	layer []tar.Header      // of the layer at hand, what may matter
 }
 
-func (r *shapeReader) layer(ctx context.Context, l v1.Layer) error {
-	rc, err := l.Uncompressed()
-	if err != nil {
-		return err
+func newShapeReader() *shapeReader {
+	return &shapeReader{dirs: map[string]Dir{}, links: map[string]string{}}
+}
+
+// see takes an entry of the layer at hand. Whiteouts hide what is below their
+// own layer, wherever they stand in it.
+func (r *shapeReader) see(h *tar.Header) error {
+	if strings.HasPrefix(path.Base(h.Name), whiteoutPrefix) {
+		return r.whiteout(h.Name)
 	}
-	defer rc.Close()
-	var list []*tar.Header
-	for tr := tar.NewReader(contextReader{rc, ctx.Err}); ; {
-		h, err := tr.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		// Whiteouts hide what is below their own layer, wherever they stand in it.
-		if base := path.Base(h.Name); strings.HasPrefix(base, whiteoutPrefix) {
-			if err := r.whiteout(h.Name); err != nil {
-				return err
-			}
-			continue
-		}
-		if h.Typeflag != tar.TypeDir && h.Typeflag != tar.TypeSymlink && !r.knows(h.Name) {
-			continue // most of a layer
-		}
-		list = append(list, &tar.Header{Name: h.Name, Typeflag: h.Typeflag, Linkname: h.Linkname, Mode: h.Mode, Uid: h.Uid, Gid: h.Gid})
+	if h.Typeflag == tar.TypeDir || h.Typeflag == tar.TypeSymlink || r.knows(h.Name) {
+		r.layer = append(r.layer, tar.Header{Name: h.Name, Typeflag: h.Typeflag, Linkname: h.Linkname, Mode: h.Mode, Uid: h.Uid, Gid: h.Gid})
 	}
-	for _, h := range list {
-		if err := r.entry(h); err != nil {
+	return nil
+}
+
+// end puts the layer at hand upon those before.
+func (r *shapeReader) end() error {
+	for i := range r.layer {
+		if err := r.entry(&r.layer[i]); err != nil {
 			return err
 		}
 	}
+	r.layer = nil
 	return nil
 }
 
@@ -154,7 +126,7 @@ func (r *shapeReader) forgetBelow(dir string) {
 }
 
 // shape keeps of what was read what a layer has to respect.
-func (r *shapeReader) shape() (Shape, error) {
+func (r *shapeReader) shape() Shape {
 	s := Shape{Links: map[string]string{}, Dirs: map[string]Dir{}}
 	for link := range r.links {
 		// One that leads nowhere, or round in a circle, is no directory.
@@ -168,5 +140,5 @@ func (r *shapeReader) shape() (Shape, error) {
 			s.Dirs[name] = dir
 		}
 	}
-	return s, nil
+	return s
 }

@@ -2,6 +2,7 @@ package layer_test
 
 import (
 	"archive/tar"
+	"os"
 	"testing"
 	"testing/fstest"
 
@@ -10,7 +11,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer"
 )
 
-func TestReadShape(t *testing.T) {
+func TestUnpackTellsTheShape(t *testing.T) {
 	t.Parallel()
 	staff := tar.Header{Name: "./usr/local/lib/", Typeflag: tar.TypeDir, Mode: 0o2775, Gid: 50}
 	tmp := tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777}
@@ -23,7 +24,12 @@ func TestReadShape(t *testing.T) {
 		// writes through one.
 		tarOf(t, file(".wh.gone"), dir("opt/.wh.x"), file("opt/.wh..wh..opq"), dir("lib"), dir("lib/own"), dir("bin/below"),
 			tar.Header{Name: "bin/below/", Typeflag: tar.TypeDir, Mode: 0o711}))
-	got, err := layer.ReadShape(t.Context(), img)
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	got, err := layer.Unpack(t.Context(), img, root)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,21 +29,25 @@ import (
 func (b *building) assemble(ctx context.Context, res *Result, run *stage.Run) error {
 	base := b.base.Value()
 	built, runtime := b.members(res)
-	fromSource := b.scheme()
-	groups, err := grouped(runtime, runtimeBudget(b.recipe, len(built)+1))
+	groups, err := grouped(runtime, runtimeBudget(b.recipe, above(len(built), b.files)))
 	if err != nil {
 		return fmt.Errorf("grouping the runtime's wheels: %w", err)
 	}
-	fromIndex := fromSource
-	fromIndex.URL = "" // these came by name
-	if res.Layers, err = writeGroups(ctx, b.env, fromIndex, groups, run); err != nil {
+	if res.Layers, err = writeGroups(ctx, b.env, indexScheme(base, b.recipe), base.Shape, groups, run); err != nil {
 		return err
 	}
-	layers, err := writeGroups(ctx, b.env, fromSource, alone(built), run)
+	layers, err := writeGroups(ctx, b.env, schemeOf(base, b.recipe), base.Shape, alone(built), run)
 	if err != nil {
 		return err
 	}
-	record, err := recordLayer(ctx, b.env, res)
+	files, err := filesLayer(ctx, b.env, base, b.files)
+	if err != nil {
+		return err
+	}
+	if files != nil {
+		layers = append(layers, Layer{Blob: files})
+	}
+	record, err := recordLayer(ctx, b.env, base.Shape, res)
 	if err != nil {
 		return err
 	}
@@ -71,19 +75,12 @@ func (b *building) members(res *Result) (built, runtime []member) {
 	return built, runtime
 }
 
-// scheme is where the image's Python has the wheels.
-func (b *building) scheme() install.Scheme {
-	s := b.base.Value().Python.Scheme
-	s.Over = over(b.recipe)
-	return s
-}
-
 // inspect opens every wheel of the image once, before a layer of any is
 // written: what their METADATA says, and whether two of them write one path
 // with different bytes, which is refused.
 func (b *building) inspect(res *Result) (found []truth.Distribution, err error) {
 	built, runtime := b.members(res)
-	return inspect(b.env, b.scheme(), append(built, runtime...))
+	return inspect(b.env, schemeOf(b.base.Value(), b.recipe), append(built, runtime...))
 }
 
 func inspect(env Env, s install.Scheme, members []member) (found []truth.Distribution, err error) {
@@ -121,7 +118,7 @@ const atOnce = 4
 
 // writeGroups writes a layer for each group, several at once, the largest first
 // so that none is left for the end, and answers them in the groups' order.
-func writeGroups(ctx context.Context, env Env, s install.Scheme, groups [][]member, run *stage.Run) ([]Layer, error) {
+func writeGroups(ctx context.Context, env Env, s install.Scheme, below layer.Shape, groups [][]member, run *stage.Run) ([]Layer, error) {
 	env = env.noting(run)
 	jobs := max(env.Jobs, 1)
 	env.Jobs = max(jobs/atOnce, min(jobs, 2))
@@ -135,7 +132,7 @@ func writeGroups(ctx context.Context, env Env, s install.Scheme, groups [][]memb
 	g.SetLimit(min(jobs, atOnce))
 	for _, i := range order {
 		g.Go(func() (err error) {
-			layers[i], err = groupLayer(ctx, env, s, groups[i])
+			layers[i], err = groupLayer(ctx, env, s, below, groups[i])
 			if err == nil {
 				logf(run, "layer %d of %d: %d wheels", i+1, len(groups), len(groups[i]))
 			}
@@ -157,7 +154,7 @@ func size(members []member) (n int64) {
 const constraintsPath = "workspace/constraints.txt"
 
 // recordLayer is the small layer that says what the image is made of.
-func recordLayer(ctx context.Context, env Env, res *Result) (*layer.Blob, error) {
+func recordLayer(ctx context.Context, env Env, below layer.Shape, res *Result) (*layer.Blob, error) {
 	record, err := res.Record.JSON()
 	if err != nil {
 		return nil, err
@@ -169,17 +166,17 @@ func recordLayer(ctx context.Context, env Env, res *Result) (*layer.Blob, error)
 	for name, text := range res.Commits {
 		files["workspace/wheels/"+name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	}
-	return smallLayer(ctx, env, "record", files)
+	return smallLayer(ctx, env, "record", within(below, "workspace"), files)
 }
 
-func smallLayer(ctx context.Context, env Env, name string, files fstest.MapFS) (*layer.Blob, error) {
-	h := store.NewHash("layer "+name).Field("form", "1")
+func smallLayer(ctx context.Context, env Env, name string, below layer.Shape, files fstest.MapFS) (*layer.Blob, error) {
+	h := store.NewHash("layer "+name).Field("form", "1").Field("below", jsonText(below))
 	for _, path := range sortedKeys(files) {
 		sum := sha256.Sum256(files[path].Data)
 		h = h.Field(path, hex.EncodeToString(sum[:]))
 	}
 	dir, _, err := env.Store.Do(ctx, store.Stage, h.Key(), func(dir string) error {
-		_, err := layer.Write(ctx, dir, fs.FS(files), layer.Options{Jobs: env.Jobs})
+		_, err := layer.Write(ctx, dir, fs.FS(files), layer.Options{Jobs: env.Jobs, Links: below.Links, Dirs: below.Dirs})
 		return err
 	})
 	if err != nil {

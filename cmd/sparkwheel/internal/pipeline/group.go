@@ -55,13 +55,14 @@ func grouped(members []member, budget int) ([][]member, error) {
 
 // groupLayer writes wheels as one layer, once for each set of wheels, scheme
 // and form of the layer.
-func groupLayer(ctx context.Context, env Env, s install.Scheme, members []member) (Layer, error) {
+func groupLayer(ctx context.Context, env Env, s install.Scheme, below layer.Shape, members []member) (Layer, error) {
 	var files []string
 	for _, m := range members {
 		files = append(files, m.file)
 	}
-	opt := layer.Options{Jobs: env.Jobs, Comment: strings.Join(files, " ")}
-	dir, _, err := env.Store.DoHashed(ctx, store.Stage, groupKey(members, s), func(dir string) (hashes map[string]string, err error) {
+	below = belowWheels(below, s)
+	opt := layer.Options{Jobs: env.Jobs, Comment: strings.Join(files, " "), Links: below.Links, Dirs: below.Dirs}
+	dir, _, err := env.Store.DoHashed(ctx, store.Stage, groupKey(members, s, below), func(dir string) (hashes map[string]string, err error) {
 		err = openMembers(env, members, func(readers []*wheel.Reader) error {
 			tree, err := install.Tree(s, readers...)
 			if err != nil {
@@ -89,8 +90,9 @@ func writeLayer(ctx context.Context, dir string, tree fs.FS, opt layer.Options) 
 	return map[string]string{filepath.Base(blob.Path()): digest.Hex}, err
 }
 
-func groupKey(members []member, s install.Scheme) store.Key {
-	h := store.NewHash("layer "+distribution(members[0].file)).Field("form", "1").Field("scheme", jsonText(s))
+func groupKey(members []member, s install.Scheme, below layer.Shape) store.Key {
+	h := store.NewHash("layer "+distribution(members[0].file)).Field("form", "1").Field("scheme", jsonText(s)).
+		Field("below", jsonText(belowWheels(below, s)))
 	for _, m := range members {
 		h = h.Field(m.file, m.sha256)
 	}
@@ -205,6 +207,15 @@ func fetchRuntime(ctx context.Context, env Env, base *Base, set recipe.LockedSet
 		run.Hit("every wheel is in the store")
 	}
 	return chosen, err
+}
+
+// above is how many layers an image has above its runtime set: the built
+// wheels', the files' and the record.
+func above(built int, files []imageFile) int {
+	if len(files) > 0 {
+		built++
+	}
+	return built + 1
 }
 
 // runtimeBudget is how many layers the runtime set may take, with so many

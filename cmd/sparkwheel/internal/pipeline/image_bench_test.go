@@ -90,7 +90,7 @@ func (c *corpus) image(ctx context.Context, dir string) (img v1.Image, err error
 		if err != nil {
 			return nil, err
 		}
-		layers, err := writeGroups(ctx, env, c.scheme, groups, run)
+		layers, err := writeGroups(ctx, env, c.scheme, layer.Shape{}, groups, run)
 		if err != nil {
 			return nil, err
 		}

@@ -79,7 +79,7 @@ func layWheels(ctx context.Context, env Env, req LayersRequest, base *Base, run 
 		return nil, err
 	}
 	res := &Result{Allowed: j.Allowed}
-	if res.Layers, err = writeGroups(ctx, env, base.Python.Scheme, groups, run); err != nil {
+	if res.Layers, err = writeGroups(ctx, env, base.Python.Scheme, base.Shape, groups, run); err != nil {
 		return nil, err
 	}
 	img, err := layer.Append(base.Image, layer.Config{}, blobs(res.Layers)...)

@@ -1,45 +1,41 @@
 package pipeline
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/wheel/install"
 )
 
-// shape is what layers must respect of the base, read once for each digest. Of
-// a base in a registry whose layers nothing else needs it stays empty.
-func (b *Base) shape(ctx context.Context, env Env) (layer.Shape, error) {
-	if b.Root == "" {
-		return layer.Shape{}, nil
+// shapeFile stands beside an unpacked root: what layers must respect of it.
+// The root itself does not tell, since it is unpacked without owners.
+const shapeFile = "shape.json"
+
+// readShape reads it; a root that was unpacked before it was kept has none.
+func readShape(dir string) (s layer.Shape, err error) {
+	text, err := os.ReadFile(filepath.Join(dir, shapeFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
 	}
-	const file = "shape.json"
-	key := store.NewHash("shape").Field("base", b.Digest).Key()
-	dir, _, err := env.Store.Do(ctx, store.Stage, key, func(dir string) error {
-		s, err := layer.ReadShape(ctx, b.Image)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(dir, file), []byte(jsonText(s)), 0o644)
-	})
 	if err != nil {
-		return layer.Shape{}, fmt.Errorf("reading base %s: %w", b.Reference, err)
+		return s, fmt.Errorf("reading the base's directories: %w", err)
 	}
-	text, err := os.ReadFile(filepath.Join(dir, file))
-	if err != nil {
-		return layer.Shape{}, err
-	}
-	var s layer.Shape
 	if err := json.Unmarshal(text, &s); err != nil {
-		return layer.Shape{}, fmt.Errorf("reading the shape of base %s: %w", b.Reference, err)
+		return s, fmt.Errorf("reading the base's directories: %w", err)
 	}
 	return s, nil
+}
+
+// belowWheels is what wheels can meet of the base.
+func belowWheels(below layer.Shape, s install.Scheme) layer.Shape {
+	return within(below, s.Prefix, s.Purelib, s.Platlib, s.Scripts, s.Headers, s.Data)
 }
 
 // within is the part of s that writers to the directories can meet: those above
