@@ -22,7 +22,7 @@ type Fetched struct {
 }
 
 // Fetch adds the stages that bring all that the lock names into the store: the
-// base, uv, the sources' trees, and the wheels of every environment. A file's
+// base, uv, packages, the sources' trees, and the wheels of every environment. A file's
 // failure stops no other; the next fetch brings what is missing.
 func Fetch(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*stage.Stage[*Fetched], error) {
 	platform, err := v1.ParsePlatform(l.Platform)
@@ -43,7 +43,7 @@ func Fetch(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*stage.St
 		}))
 	}
 	files := stage.Add(g, "files", func(ctx context.Context, run *stage.Run) (*Fetched, error) {
-		return fetchFiles(ctx, env, l, base.Value(), run)
+		return fetchFiles(ctx, env, r, l, base.Value(), run)
 	}, base)
 	needs = append(needs, files)
 	return stage.Add(g, "fetched", func(context.Context, *stage.Run) (*Fetched, error) {
@@ -51,8 +51,9 @@ func Fetch(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*stage.St
 	}, needs...), nil
 }
 
-// lockedPins are all files of an index that the lock needs, each once.
-func lockedPins(l *recipe.Lock, base *Base) ([]index.Pin, error) {
+// lockedPins are all files of indexes and archives that the lock needs, each
+// once.
+func lockedPins(env Env, r *recipe.Recipe, l *recipe.Lock, base *Base) ([]index.Pin, error) {
 	var all []index.Pin
 	seen := map[string]bool{}
 	add := func(p index.Pin) {
@@ -64,7 +65,26 @@ func lockedPins(l *recipe.Lock, base *Base) ([]index.Pin, error) {
 	for _, f := range l.UV {
 		add(uvPin(f))
 	}
+	for _, f := range l.Files {
+		add(filePin(f))
+	}
+	for _, build := range []bool{false, true} {
+		for _, d := range l.Packages.For(build) {
+			add(debPin(env, d))
+		}
+	}
 	var faults []error
+	for _, m := range r.Manifests {
+		locked, err := lockedManifest(m, l)
+		if err != nil {
+			return nil, err
+		}
+		files, err := manifestPins(m, locked)
+		faults = append(faults, err)
+		for _, p := range files {
+			add(p)
+		}
+	}
 	for _, set := range l.Sets() {
 		chosen, err := pins(base, *set)
 		faults = append(faults, err)
@@ -75,8 +95,8 @@ func lockedPins(l *recipe.Lock, base *Base) ([]index.Pin, error) {
 	return all, errors.Join(faults...)
 }
 
-func fetchFiles(ctx context.Context, env Env, l *recipe.Lock, base *Base, run *stage.Run) (*Fetched, error) {
-	all, err := lockedPins(l, base)
+func fetchFiles(ctx context.Context, env Env, r *recipe.Recipe, l *recipe.Lock, base *Base, run *stage.Run) (*Fetched, error) {
+	all, err := lockedPins(env, r, l, base)
 	if err != nil {
 		return nil, err
 	}
