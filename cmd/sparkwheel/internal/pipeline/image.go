@@ -64,7 +64,11 @@ func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []st
 		if !image {
 			return res, nil
 		}
-		if err := b.judge(strict, res, run); err != nil {
+		found, err := b.inspect(res)
+		if err != nil {
+			return nil, err
+		}
+		if err := b.judge(strict, res, found, run); err != nil {
 			return nil, err
 		}
 		return res, b.assemble(ctx, res, run)
