@@ -163,6 +163,9 @@ func (p *planning) wheel(w recipe.Wheel, tree store.Key, base *Base, uv Tool, im
 		recipe: w, source: *src, locked: *locked, tree: &Tree{Key: tree.String()}, base: base, uv: uv,
 		pins: all, inputs: inputs, isolation: p.env.Sandbox,
 	}
+	if err := plan.settle(); err != nil {
+		return err
+	}
 	step := p.look("wheel "+w.Name, store.Stage, plan.key())
 	switch {
 	case !step.Hit:
