@@ -29,9 +29,12 @@ type Env struct {
 	Host     v1.Platform
 	Sandbox  sandbox.Mode
 	Network  Network
-	Launcher string // path of this program, bound into builds as compiler launcher
-	Offline  bool
-	Jobs     int
+	// IndexPassword answers for a recipe's index by its name; nil: none has one.
+	IndexPassword func(index string) (user, password string, ok bool)
+	Netrc         []byte // the user's, for uv
+	Launcher      string // path of this program, bound into builds as compiler launcher
+	Offline       bool
+	Jobs          int
 }
 
 // Network is the network as the fetch phase's uv needs it inside the sandbox.

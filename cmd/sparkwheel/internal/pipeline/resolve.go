@@ -59,6 +59,7 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 	if err != nil {
 		return nil, err
 	}
+	env = env.with(r)
 	if before == nil {
 		before = &recipe.Lock{}
 	}
@@ -98,7 +99,7 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 	for _, set := range sets {
 		needs = append(needs, set)
 	}
-	return stage.Add(g, "lock", func(context.Context, *stage.Run) (*recipe.Lock, error) {
+	return stage.Add(g, "lock", func(ctx context.Context, _ *stage.Run) (*recipe.Lock, error) {
 		l := s.lock(platform, uvPins.Value(), sets)
 		for _, file := range files {
 			l.Files = append(l.Files, file.Value())
@@ -106,7 +107,8 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 		for _, m := range manifests {
 			l.Manifests = append(l.Manifests, m.Value())
 		}
-		return l, nil
+		l.Indexes, err = cameFrom(ctx, env, r, l.Sets())
+		return l, err
 	}, needs...), nil
 }
 
@@ -194,7 +196,7 @@ func (s *resolving) set(ctx context.Context, q question, run *stage.Run) (namedS
 			q.before = old.Text
 		}
 	}
-	text, err := compile(ctx, s.env, s.base.Value(), s.uv.Value(), q, run)
+	text, err := compile(ctx, s.env, s.recipe, s.base.Value(), s.uv.Value(), q, run)
 	if err != nil {
 		return namedSet{}, err
 	}

@@ -33,6 +33,7 @@ type Lock struct {
 	Wheels       []LockedWheel    `toml:"wheel"`
 	Runtime      *LockedSet       `toml:"runtime,omitempty"`
 	Files        []LockedFile     `toml:"file,omitempty" comment:"plain files by URL"`
+	Indexes      []LockedIndex    `toml:"index,omitempty" comment:"further Python indexes, and what came from them"`
 	Manifests    []LockedManifest `toml:"manifest,omitempty" comment:"trees of files that checksum lists name"`
 }
 
@@ -282,6 +283,7 @@ func (l *Lock) Covers(path string, r *Recipe, o Override) error {
 func (l *Lock) Save(path string) error {
 	slices.SortFunc(l.Sources, func(a, b LockedSource) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.Wheels, func(a, b LockedWheel) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.Indexes, func(a, b LockedIndex) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.Manifests, func(a, b LockedManifest) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.Files, func(a, b LockedFile) int { return cmp.Compare(a.Name, b.Name) })
 	var text bytes.Buffer
@@ -357,6 +359,7 @@ func Diff(before, after *Lock) []string {
 		}
 		say("build environment of "+w.Name, old.SHA256, w.SHA256)
 	}
+	diffIndexes(before.Indexes, after.Indexes, say)
 	for _, f := range after.Files {
 		old, ok := before.File(f.Name)
 		if !ok {

@@ -40,6 +40,7 @@ type Recipe struct {
 	Wheels    []Wheel
 	Files     []File
 	Manifests []Manifest
+	Indexes   []Index
 	Runtime   Runtime
 	Image     Image
 }
@@ -92,9 +93,15 @@ type Wheel struct {
 	TrackedFiles string
 	Frontend     string // "uv" or "pip"
 	MemoryPerJob int64  // bytes, 0 when the recipe does not say
-	RequireArch  []string
-	Repair       bool // mend a METADATA that contradicts the build instead of refusing it
-	Repack       bool // repack the wheel canonically
+	// Root is what the build sees as its system: "base", or "host" for this
+	// host's own /usr, read-only, which no lock pins.
+	Root string
+	// CPUs fixes how many processors the build sees and how many jobs it is told
+	// to run, for a backend whose wheel depends on either; 0 means the host's.
+	CPUs        int
+	RequireArch []string
+	Repair      bool // mend a METADATA that contradicts the build instead of refusing it
+	Repack      bool // repack the wheel canonically
 }
 
 // Shim is a distribution made of the recipe's own text, in place of a real one
