@@ -127,7 +127,7 @@ func (a *app) sourceDescribeCommand() *cobra.Command {
 it, and the version that setuptools_scm computes. The server is asked for its
 tags each time, and for commits that the store lacks, never for files. With
 --offline, a full SHA that was described before is described as it was then.`,
-		Args:  cobra.ExactArgs(2),
+		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.describeSource(cmd.Context(), git.Source{URL: args[0], Ref: args[1]})
 		},
