@@ -87,7 +87,7 @@ func newBuilding(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*bu
 	}
 	b := &building{env: env, recipe: r, lock: l, trees: map[string]*stage.Stage[*Tree]{}}
 	b.base = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
-		return unpackedBase(ctx, env, l.Base.Reference, l.Base.Digest, platform, run)
+		return lockedBase(ctx, env, l, platform, run)
 	})
 	if len(r.Wheels) == 0 {
 		return b, nil

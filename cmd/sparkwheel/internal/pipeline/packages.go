@@ -83,6 +83,18 @@ func debPin(env Env, d recipe.LockedDeb) index.Pin {
 	return index.Pin{Name: d.Name, File: d.Name + "_" + d.Version + "_" + d.Architecture + ".deb", URL: address, SHA256: d.SHA256, Size: d.Size}
 }
 
+// debPins are all debs of a lock; none when it has no packages.
+func debPins(env Env, l *recipe.LockedPackages) []index.Pin {
+	if l == nil {
+		return nil
+	}
+	var pins []index.Pin
+	for _, d := range l.Debs {
+		pins = append(pins, debPin(env, d))
+	}
+	return pins
+}
+
 // resolve is what apt would bring to have the packages asked for installed.
 func (a *apt) resolve(ctx context.Context, asked []string) ([]recipe.LockedDeb, error) {
 	if len(asked) == 0 {

@@ -56,7 +56,7 @@ func (b buildPlan) values() recipe.Values {
 func (b buildPlan) key() store.Key {
 	w := b.recipe
 	h := store.NewHash("wheel "+w.Name).Field("form", "2").Field("sandbox", sandbox.Version).Field("isolation", string(b.isolation))
-	h = h.Field("tree", b.tree.Key).Field("files", jsonText(b.files())).Field("base", b.base.Digest)
+	h = h.Field("tree", b.tree.Key).Field("files", jsonText(b.files())).Field("base", b.base.BuildDigest)
 	h = h.Field("uv", b.uv.SHA256).Field("python", b.base.Python.Path)
 	h = h.Field("wheel", jsonText(w)).Field("environment", jsonText(b.environment()))
 	h = h.Field("epoch", b.locked.Time.UTC().Format("2006-01-02T15:04:05Z"))
@@ -150,7 +150,7 @@ func (b buildPlan) fill(ctx context.Context, env Env, dir string, r *stage.Run) 
 	if _, err := fetchAll(ctx, env, b.pins, r); err != nil {
 		return err
 	}
-	box := &sandbox.Sandbox{Root: b.base.Root, Mode: env.Sandbox}
+	box := &sandbox.Sandbox{Root: b.base.BuildRoot, Mode: env.Sandbox}
 	spec, err := b.spec(env, b.wheelFiles(env))
 	if err != nil {
 		return err
