@@ -25,7 +25,10 @@ type archive struct {
 func newArchive(r io.Reader) (*archive, error) {
 	a := &archive{r: bufio.NewReaderSize(r, 64<<10)}
 	magic := make([]byte, len(archiveMagic))
-	if _, err := io.ReadFull(a.r, magic); err != nil || string(magic) != archiveMagic {
+	if _, err := io.ReadFull(a.r, magic); err != nil {
+		return nil, err
+	}
+	if string(magic) != archiveMagic {
 		return nil, errors.New("it is no ar archive")
 	}
 	return a, nil

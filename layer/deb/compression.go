@@ -17,7 +17,7 @@ const (
 	maxWindow = 128 << 20
 	// What is longer than freeSize and freeRatio times the bytes that it came
 	// from is no package: libraries full of zeros reach 30.
-	freeSize  = 256 << 20
+	freeSize  = 64 << 20
 	freeRatio = 1000
 )
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -13,6 +14,9 @@ import (
 // maxControl bounds what control.tar unpacks to: checksums of a hundred
 // thousand files are ten megabytes.
 const maxControl = 64 << 20
+
+// nameRE is what Debian's policy (5.6.1) has a name be.
+var nameRE = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
 
 // scripts are the files of control.tar that dpkg runs.
 var scripts = [...]string{"config", "postinst", "postrm", "preinst", "prerm"}
@@ -70,6 +74,9 @@ func (p *Package) setFields(control string) error {
 	}
 	if p.Name == "" || p.Version == "" || p.Architecture == "" {
 		return errors.New("control lacks Package, Version or Architecture")
+	}
+	if !nameRE.MatchString(p.Name) {
+		return fmt.Errorf("%q is no package's name", p.Name)
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func cleanPath(name string) (string, error) {
 	switch {
 	case name == "" || strings.Contains(name, "\x00"):
 		return "", errors.New("the name is empty or holds a zero byte")
-	case strings.HasPrefix(name, "/"):
+	case strings.HasPrefix(name, "/") || strings.HasPrefix(bare, "/"):
 		return "", errors.New("the name is absolute")
 	case slices.Contains(strings.Split(bare, "/"), ".."):
 		return "", errors.New("the name leads out of the package")

@@ -183,7 +183,8 @@ func (t *tree) ReadDir(name string) ([]fs.DirEntry, error) {
 	var out []fs.DirEntry
 	for _, e := range entries {
 		at := path.Join(name, e.Name())
-		if drop(at, e.IsDir()) {
+		// An overlay makes every new directory opaque; there is nothing to hide.
+		if _, old := t.base[name]; drop(at, e.IsDir()) || e.Name() == ".wh..wh..opq" && !old {
 			continue
 		}
 		info, err := e.Info()

@@ -30,7 +30,7 @@ func Fetch(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*stage.St
 		return nil, fmt.Errorf("the lock's platform: %w", err)
 	}
 	debs := stage.Add(g, "packages", func(ctx context.Context, run *stage.Run) (index.Fetched, error) {
-		return fetchAll(ctx, env.noting(run), debPins(env, l.Packages), run)
+		return fetchAll(ctx, env.noting(run), debPins(env, l.Packages.All()), run)
 	})
 	base := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
 		return lockedBase(ctx, env, l, *platform, run)
@@ -72,7 +72,7 @@ func lockedPins(env Env, l *recipe.Lock, base *Base) ([]index.Pin, error) {
 	for _, f := range l.UV {
 		add(uvPin(f))
 	}
-	for _, p := range debPins(env, l.Packages) {
+	for _, p := range debPins(env, l.Packages.All()) {
 		add(p)
 	}
 	var faults []error

@@ -22,105 +22,116 @@ import (
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
-// install adds the locked packages to an unpacked base: the image's become a
-// layer, and builds see those for builds alone beside them.
-func (b *Base) install(ctx context.Context, env Env, l *recipe.LockedPackages, run *stage.Run) error {
-	if l == nil {
-		return nil
+// packageSet are packages that are installed together: the image's, or those
+// for builds alone on top of them.
+type packageSet struct {
+	name   string
+	debs   []recipe.LockedDeb
+	asked  []string
+	digest string // of the base with these packages; without any, what it was
+	key    store.Key
+}
+
+// packageSets are the image's set and that of builds, over a base.
+func packageSets(base string, l *recipe.LockedPackages) [2]packageSet {
+	var sets [2]packageSet
+	if l != nil {
+		sets[0] = packageSet{name: "packages", debs: l.For(false), asked: l.Image}
+		sets[1] = packageSet{name: "packages for builds", debs: l.For(true), asked: l.Build}
 	}
-	image := installation{env: env, base: b.Image, root: b.Root, digest: b.Digest, debs: l.For(false), asked: l.Image, platform: b.Platform.Architecture}
-	blob, err := image.do(ctx, run)
-	if err != nil {
-		return fmt.Errorf("installing the image's packages: %w", err)
-	}
-	with := b.Image
-	if blob != nil {
-		if with, err = layer.Append(with, layer.Config{}, blob); err != nil {
-			return err
+	for i := range sets {
+		s := &sets[i]
+		s.digest = base
+		if len(s.debs) > 0 {
+			s.key = s.keyOver(base)
+			s.digest = "sha256:" + s.key.String()
 		}
+		base = s.digest
 	}
-	b.Root, b.Digest, b.Packages = image.root, image.digest, blob
-	build := installation{env: env, base: with, root: b.Root, digest: b.Digest, debs: l.For(true), asked: l.Build, platform: image.platform}
-	if _, err := build.do(ctx, run); err != nil {
-		return fmt.Errorf("installing packages for builds: %w", err)
-	}
-	b.BuildRoot, b.BuildDigest = build.root, build.digest
-	return nil
+	return sets
 }
 
-// installation adds packages to a root: do leaves in root and digest those of
-// the base with the packages.
-type installation struct {
-	env      Env
-	base     v1.Image
-	root     string
-	digest   string
-	debs     []recipe.LockedDeb
-	asked    []string
-	platform string
-}
-
-// packagedKey names a base with packages by all that it is made from.
-func packagedKey(base string, debs []recipe.LockedDeb, asked []string) store.Key {
-	h := store.NewHash("packages").Field("form", "1").Field("sandbox", sandbox.Version).Field("base", base)
-	h = h.Field("asked", strings.Join(asked, " "))
-	for _, d := range debs {
+// keyOver names a base with the packages by all that it is made from.
+func (s *packageSet) keyOver(base string) store.Key {
+	h := store.NewHash(s.name).Field("form", "1").Field("sandbox", sandbox.Version).Field("base", base)
+	h = h.Field("asked", strings.Join(s.asked, " "))
+	for _, d := range s.debs {
 		h = h.Field("package "+d.Name+" "+d.Architecture, d.SHA256)
 	}
 	return h.Key()
 }
 
-// PackagedDigests names the roots that a lock's packages make of its base.
+// PackagedDigests name the roots that a lock's packages make of its base.
 func PackagedDigests(l *recipe.Lock) []string {
-	image := l.Base.Digest
-	if debs := l.Packages.For(false); len(debs) > 0 {
-		image = "sha256:" + packagedKey(image, debs, l.Packages.Image).String()
+	var digests []string
+	for _, s := range packageSets(l.Base.Digest, l.Packages) {
+		digests = append(digests, s.digest)
 	}
-	build := image
-	if debs := l.Packages.For(true); len(debs) > 0 {
-		build = "sha256:" + packagedKey(image, debs, l.Packages.Build).String()
-	}
-	return []string{image, build}
+	return digests
 }
 
-// do installs, or finds what was installed before, and returns its layer; nil
-// when there is nothing to add.
-func (i *installation) do(ctx context.Context, run *stage.Run) (*layer.Blob, error) {
-	if len(i.debs) == 0 {
-		return nil, nil
+// install adds the locked packages to an unpacked base: the image's become a
+// layer, and builds see those for builds alone beside them.
+func (b *Base) install(ctx context.Context, env Env, l *recipe.LockedPackages, run *stage.Run) (err error) {
+	sets := packageSets(b.Digest, l)
+	image := installation{env, sets[0], b.Image, b.Platform.Architecture, b.Root}
+	if b.Packages, b.Root, err = image.do(ctx, run); err != nil {
+		return fmt.Errorf("installing the image's packages: %w", err)
 	}
-	key := packagedKey(i.digest, i.debs, i.asked)
-	dir, hit, err := i.env.Store.Do(ctx, store.Stage, key, func(dir string) error { return i.fill(ctx, dir, run) })
+	below := b.Image
+	if b.Packages != nil {
+		if below, err = layer.Append(below, layer.Config{}, b.Packages); err != nil {
+			return err
+		}
+	}
+	build := installation{env, sets[1], below, b.Platform.Architecture, b.Root}
+	if _, b.BuildRoot, err = build.do(ctx, run); err != nil {
+		return fmt.Errorf("installing packages for builds: %w", err)
+	}
+	b.Digest, b.BuildDigest = sets[0].digest, sets[1].digest
+	return nil
+}
+
+// installation adds a set of packages to an image, whose unpacked root is root.
+type installation struct {
+	env          Env
+	set          packageSet
+	image        v1.Image
+	architecture string
+	root         string
+}
+
+// do installs, or finds what was installed before: the layer, nil when there is
+// nothing to add, and the root with it.
+func (i *installation) do(ctx context.Context, run *stage.Run) (*layer.Blob, string, error) {
+	if len(i.set.debs) == 0 {
+		return nil, i.root, nil
+	}
+	dir, hit, err := i.env.Store.Do(ctx, store.Stage, i.set.key, func(dir string) error { return i.fill(ctx, dir, run) })
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if hit {
-		run.Note("%d packages were installed before", len(i.debs))
+		run.Note("%d packages were installed before", len(i.set.debs))
 	}
 	blob, err := layer.Open(dir)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	i.digest = "sha256:" + key.String()
-	rootKey, err := store.DigestKey(i.digest)
+	rootKey, err := store.DigestKey(i.set.digest)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	below := i.root
 	dir, _, err = i.env.Store.Do(ctx, store.Rootfs, rootKey, func(dir string) error {
-		return unpackOver(ctx, below, blob, filepath.Join(dir, "root"))
+		return unpackOver(ctx, i.root, blob, filepath.Join(dir, "root"))
 	})
-	i.root = filepath.Join(dir, "root")
-	return blob, err
+	return blob, filepath.Join(dir, "root"), err
 }
 
 // fill has the base's own apt and dpkg install the packages, in an overlay over
 // its root and without a network, and writes what that changed as a layer.
 func (i *installation) fill(ctx context.Context, dir string, run *stage.Run) (err error) {
-	var pins []index.Pin
-	for _, d := range i.debs {
-		pins = append(pins, debPin(i.env, d))
-	}
+	pins := debPins(i.env, i.set.debs)
 	if _, err := fetchAll(ctx, i.env, pins, run); err != nil {
 		return err
 	}
@@ -153,7 +164,7 @@ func (i *installation) read(ctx context.Context, pins []index.Pin) ([]*deb.Packa
 		g.Go(func() error {
 			p, err := deb.ReadFile(ctx, pin.Path(i.env.blobs()))
 			if err == nil {
-				err = p.Check(i.debs[n].Name, i.debs[n].Version, i.debs[n].Architecture, i.platform)
+				err = p.Check(i.set.debs[n].Name, i.set.debs[n].Version, i.set.debs[n].Architecture, i.architecture)
 			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", pin.File, err)
@@ -196,8 +207,8 @@ func (i *installation) run(ctx context.Context, work, changes string, pins []ind
 	for n, pin := range pins {
 		file := strings.ReplaceAll(pin.File, ":", "%3a")
 		cmd.Mounts = append(cmd.Mounts, sandbox.Mount{Source: pin.Path(i.env.blobs()), Target: "/build/debs/" + file})
-		if !i.asks(i.debs[n].Name) {
-			cmd.Args = append(cmd.Args, i.debs[n].Name)
+		if !i.asks(i.set.debs[n].Name) {
+			cmd.Args = append(cmd.Args, i.set.debs[n].Name)
 		}
 	}
 	logf(run, "installing %d packages", len(pins))
@@ -209,7 +220,7 @@ func (i *installation) run(ctx context.Context, work, changes string, pins []ind
 }
 
 func (i *installation) asks(name string) bool {
-	return slices.ContainsFunc(i.asked, func(asked string) bool { return asked == name || strings.HasPrefix(asked, name+"=") })
+	return slices.ContainsFunc(i.set.asked, func(asked string) bool { return asked == name || strings.HasPrefix(asked, name+"=") })
 }
 
 // write makes the layer of what was changed, with the owners that the packages
@@ -232,7 +243,7 @@ func (i *installation) write(ctx context.Context, dir, changes string, packages 
 	if err != nil {
 		return err
 	}
-	base, err := deb.Entries(ctx, i.base, func(path string) bool { return changed[path] })
+	base, err := deb.Entries(ctx, i.image, func(path string) bool { return changed[path] })
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,9 @@ func Plan(env Env, r *recipe.Recipe, l *recipe.Lock, names []string) ([]Step, er
 		return nil, fmt.Errorf("the lock's base: %w", err)
 	}
 	p.look("base unpacked", store.Rootfs, rootfs)
+	if err := p.packages(); err != nil {
+		return nil, err
+	}
 	uv, err := p.uv()
 	if err != nil {
 		return nil, err
@@ -63,6 +66,25 @@ func (p *planning) look(name, kind string, key store.Key) *Step {
 	x := p.env.Store.Explain(kind, key)
 	p.steps = append(p.steps, Step{Name: name, Key: key.String(), Hit: x.Hit, Reason: x.Reason, LastSeconds: x.Seconds})
 	return &p.steps[len(p.steps)-1]
+}
+
+// packages are the steps that add packages to the base.
+func (p *planning) packages() error {
+	for _, set := range packageSets(p.lock.Base.Digest, p.lock.Packages) {
+		if len(set.debs) == 0 {
+			continue
+		}
+		step := p.look(set.name, store.Stage, set.key)
+		if !step.Hit {
+			step.BytesToFetch = p.missing(debPins(p.env, set.debs))
+		}
+		rootfs, err := store.DigestKey(set.digest)
+		if err != nil {
+			return err
+		}
+		p.look(set.name+" unpacked", store.Rootfs, rootfs)
+	}
+	return nil
 }
 
 // uv is the key's part of this host's uv.
@@ -93,12 +115,13 @@ func (p *planning) missing(all []index.Pin) int64 {
 // base is the base as far as the store knows it; nil when its interpreter has
 // not been asked yet.
 func (p *planning) base() *Base {
-	dir := p.env.Store.Path(store.Stage, answerKey(p.lock.Base.Digest).String(), "files")
+	sets := packageSets(p.lock.Base.Digest, p.lock.Packages)
+	dir := p.env.Store.Path(store.Stage, answerKey(sets[0].digest).String(), "files")
 	python, err := readAnswer(dir, p.lock.Base.Interpreter)
 	if err != nil {
 		return nil
 	}
-	return &Base{Reference: p.lock.Base.Reference, Digest: p.lock.Base.Digest, Python: python}
+	return &Base{Reference: p.lock.Base.Reference, Digest: sets[0].digest, BuildDigest: sets[1].digest, Python: python}
 }
 
 func (p *planning) source(r *recipe.Recipe, src recipe.Source) (store.Key, error) {

@@ -18,15 +18,19 @@ import (
 // Record is build.json: only what the inputs determine, so that it can lie in
 // the image and two builds of one lock give the same bytes.
 type Record struct {
-	Recipe       string         `json:"recipe"`
-	RecipeDigest string         `json:"recipe_digest"`
-	Platform     string         `json:"platform"`
-	Python       string         `json:"python"`
-	Base         RecordBase     `json:"base"`
-	UV           string         `json:"uv"`
-	Sources      []RecordSource `json:"sources"`
-	Wheels       []RecordWheel  `json:"wheels"`
-	Runtime      []RecordPin    `json:"runtime,omitempty"`
+	Recipe       string     `json:"recipe"`
+	RecipeDigest string     `json:"recipe_digest"`
+	Platform     string     `json:"platform"`
+	Python       string     `json:"python"`
+	Base         RecordBase `json:"base"`
+	UV           string     `json:"uv"`
+	// Packages are the debs between the base and the wheels, BuildPackages those
+	// that builds saw beside them.
+	Packages      []RecordPin    `json:"packages,omitempty"`
+	BuildPackages []RecordPin    `json:"build_packages,omitempty"`
+	Sources       []RecordSource `json:"sources"`
+	Wheels        []RecordWheel  `json:"wheels"`
+	Runtime       []RecordPin    `json:"runtime,omitempty"`
 	// Allowed are the faults of the image's requirements that were accepted by
 	// name, Missing the required distributions that the image lacks.
 	Allowed []truth.Fault `json:"allowed,omitempty"`
@@ -72,7 +76,7 @@ type RecordWheel struct {
 	Sandbox string `json:"sandbox,omitempty"`
 }
 
-// RecordPin is a distribution of a build environment.
+// RecordPin is a file: a distribution of an environment, or a package.
 type RecordPin struct {
 	File   string `json:"file"`
 	SHA256 string `json:"sha256"`
@@ -97,6 +101,12 @@ func newRecord(r *recipe.Recipe, l *recipe.Lock) *Record {
 	}
 	if !isPath(l.Base.Reference) {
 		rec.Base.Reference = l.Base.Reference
+	}
+	for _, d := range l.Packages.For(false) {
+		rec.Packages = append(rec.Packages, RecordPin{d.File(), d.SHA256})
+	}
+	for _, d := range l.Packages.For(true) {
+		rec.BuildPackages = append(rec.BuildPackages, RecordPin{d.File(), d.SHA256})
 	}
 	if len(l.UV) > 0 {
 		rec.UV = l.UV[0].Version
