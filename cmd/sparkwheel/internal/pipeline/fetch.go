@@ -72,6 +72,9 @@ func lockedPins(env Env, l *recipe.Lock, base *Base) ([]index.Pin, error) {
 	for _, f := range l.UV {
 		add(uvPin(f))
 	}
+	for _, f := range l.Files {
+		add(filePin(f))
+	}
 	for _, p := range debPins(env, l.Packages.All()) {
 		add(p)
 	}

@@ -66,7 +66,7 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 	s := &resolving{env: env, recipe: r, before: before, upgrade: upgrade, sources: map[string]*stage.Stage[resolved]{}}
 	s.addBase(g, platform)
 	needs := []stage.Need{s.base}
-	uvPins := stage.Add(g, "uv pins", func(ctx context.Context, _ *stage.Run) ([]recipe.LockedFile, error) {
+	uvPins := stage.Add(g, "uv pins", func(ctx context.Context, _ *stage.Run) ([]recipe.LockedUV, error) {
 		return s.lockUV(ctx)
 	})
 	s.uv = stage.Add(g, "uv", func(ctx context.Context, run *stage.Run) (Tool, error) {
@@ -79,12 +79,20 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 		})
 		needs = append(needs, s.sources[src.Name])
 	}
+	files := s.addFiles(g)
+	for _, file := range files {
+		needs = append(needs, file)
+	}
 	sets := s.addSets(g)
 	for _, set := range sets {
 		needs = append(needs, set)
 	}
 	return stage.Add(g, "lock", func(context.Context, *stage.Run) (*recipe.Lock, error) {
-		return s.lock(platform, uvPins.Value(), sets), nil
+		l := s.lock(platform, uvPins.Value(), sets)
+		for _, file := range files {
+			l.Files = append(l.Files, file.Value())
+		}
+		return l, nil
 	}, needs...), nil
 }
 
@@ -164,7 +172,7 @@ func (s *resolving) pinnedBase() string {
 	return s.before.Base.Digest
 }
 
-func (s *resolving) lockUV(ctx context.Context) ([]recipe.LockedFile, error) {
+func (s *resolving) lockUV(ctx context.Context) ([]recipe.LockedUV, error) {
 	held := len(s.before.UV) == len(uvMachines) && s.before.UV[0].Version == s.recipe.UV
 	if held && !s.upgrade.has("uv") {
 		return s.before.UV, nil
@@ -205,7 +213,7 @@ func (s *resolving) set(ctx context.Context, q question, run *stage.Run) (namedS
 	return namedSet{q.name, set}, nil
 }
 
-func (s *resolving) lock(p v1.Platform, uv []recipe.LockedFile, sets []*stage.Stage[namedSet]) *recipe.Lock {
+func (s *resolving) lock(p v1.Platform, uv []recipe.LockedUV, sets []*stage.Stage[namedSet]) *recipe.Lock {
 	base := s.base.Value()
 	l := &recipe.Lock{
 		Version: recipe.LockVersion, Recipe: s.recipe.Name, RecipeDigest: s.recipe.Digest,

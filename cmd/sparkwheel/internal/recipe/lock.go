@@ -27,11 +27,12 @@ type Lock struct {
 	Platform     string          `toml:"platform"`
 	Python       string          `toml:"python"`
 	Base         LockedBase      `toml:"base"`
-	UV           []LockedFile    `toml:"uv" comment:"uv resolves and builds; one wheel for each platform that can build"`
+	UV           []LockedUV      `toml:"uv" comment:"uv resolves and builds; one wheel for each platform that can build"`
 	Packages     *LockedPackages `toml:"packages,omitempty" comment:"what apt adds to the base"`
 	Sources      []LockedSource  `toml:"source"`
 	Wheels       []LockedWheel   `toml:"wheel"`
 	Runtime      *LockedSet      `toml:"runtime,omitempty"`
+	Files        []LockedFile    `toml:"file,omitempty" comment:"plain files by URL"`
 }
 
 // LockedBase is a base image: where it was found and what it was.
@@ -41,8 +42,8 @@ type LockedBase struct {
 	Interpreter string `toml:"interpreter" comment:"the base's Python; empty when it has none"`
 }
 
-// LockedFile is a file of a Python index.
-type LockedFile struct {
+// LockedUV is the wheel of uv for one platform.
+type LockedUV struct {
 	Version  string `toml:"version"`
 	Platform string `toml:"platform"`
 	File     string `toml:"file"`
@@ -253,6 +254,7 @@ func (l *Lock) Covers(path string, r *Recipe, o Override) error {
 func (l *Lock) Save(path string) error {
 	slices.SortFunc(l.Sources, func(a, b LockedSource) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.Wheels, func(a, b LockedWheel) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.Files, func(a, b LockedFile) int { return cmp.Compare(a.Name, b.Name) })
 	var text bytes.Buffer
 	text.WriteString("# Made by `sparkwheel lock`: every input of the recipe, pinned. Commit it; edit the recipe, not this.\n")
 	if err := toml.NewEncoder(&text).Encode(l); err != nil {
@@ -312,8 +314,8 @@ func Diff(before, after *Lock) []string {
 		say(s.Name, strings.TrimSpace(old.Ref+" "+old.Commit), s.Ref+" "+s.Commit)
 	}
 	for _, f := range after.UV {
-		i := slices.IndexFunc(before.UV, func(o LockedFile) bool { return o.Platform == f.Platform })
-		old := LockedFile{}
+		i := slices.IndexFunc(before.UV, func(o LockedUV) bool { return o.Platform == f.Platform })
+		old := LockedUV{}
 		if i >= 0 {
 			old = before.UV[i]
 		}
@@ -325,6 +327,13 @@ func Diff(before, after *Lock) []string {
 			old = &LockedWheel{}
 		}
 		say("build environment of "+w.Name, old.SHA256, w.SHA256)
+	}
+	for _, f := range after.Files {
+		old, ok := before.File(f.Name)
+		if !ok {
+			old = &LockedFile{}
+		}
+		say("file "+f.Name, old.SHA256, f.SHA256)
 	}
 	return lines
 }

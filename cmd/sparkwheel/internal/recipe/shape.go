@@ -40,6 +40,7 @@ type shape struct {
 	} `toml:"packages"`
 	Source  []sourceShape `toml:"source"`
 	Wheel   []wheelShape  `toml:"wheel"`
+	File    []fileShape   `toml:"file"`
 	Runtime struct {
 		Requires  []string            `toml:"requires"`
 		Files     map[string][]string `toml:"files"`
@@ -88,6 +89,7 @@ type wheelShape struct {
 	Environment  map[string]string `toml:"environment"`
 	Requires     []string          `toml:"requires"`
 	Config       map[string]string `toml:"config-settings"`
+	Inputs       map[string]string `toml:"inputs"`
 	TrackedFiles string            `toml:"tracked-files"`
 	Frontend     string            `toml:"frontend"`
 	MemoryPerJob string            `toml:"memory-per-job"`
@@ -129,13 +131,16 @@ func (s *shape) recipe() *Recipe {
 	for _, x := range s.Wheel {
 		r.Wheels = append(r.Wheels, x.wheel())
 	}
+	for _, x := range s.File {
+		r.Files = append(r.Files, File(x))
+	}
 	return r
 }
 
 func (x *wheelShape) wheel() Wheel {
 	w := Wheel{
 		Name: x.Name, Source: x.Source, Subdirectory: x.Subdirectory, Distribution: x.Distribution,
-		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
+		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Inputs: x.Inputs, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
 		RequireArch: x.RequireArch, Repair: x.Repair, Repack: x.Repack == nil || *x.Repack,
 		MemoryPerJob: parseSize(x.MemoryPerJob),
 	}
