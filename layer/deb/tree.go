@@ -29,28 +29,34 @@ type Origin struct {
 // where nothing could be owned by anyone else, as a layer must hold them: files
 // of packages and of the base with their owners, all others root's, and without
 // what differs from one installation to the next: logs, caches, backups,
-// compiled Python, host keys. What a maintainer script gives away stays root's.
-func Tree(changes fs.FS, o Origin) (fs.FS, error) {
+// compiled Python, host keys.
+//
+// What a maintainer script gives away stays root's, since nobody knows whose it
+// should be. So that nothing runs as root that was to run as another, a file
+// does not set its user or group unless its package or the base has it so;
+// those that would have are the second result, sorted.
+func Tree(changes fs.FS, o Origin) (fs.FS, []string, error) {
 	t := &tree{fs: changes, owners: map[string]layer.Dir{}, base: o.Base}
 	users, err := readIDs("etc/passwd", changes, o.Root)
 	if err != nil {
-		return nil, fmt.Errorf("reading the image's users: %w", err)
+		return nil, nil, fmt.Errorf("reading the image's users: %w", err)
 	}
 	groups, err := readIDs("etc/group", changes, o.Root)
 	if err != nil {
-		return nil, fmt.Errorf("reading the image's groups: %w", err)
+		return nil, nil, fmt.Errorf("reading the image's groups: %w", err)
 	}
 	links, err := topLinks(o.Root)
 	if err != nil {
-		return nil, fmt.Errorf("reading the base's links: %w", err)
+		return nil, nil, fmt.Errorf("reading the base's links: %w", err)
 	}
 	for _, p := range o.Packages {
 		for _, f := range p.Files {
 			at := through(links, f.Path)
-			t.owners[at] = layer.Dir{UID: id(users, f.User, f.UID), GID: id(groups, f.Group, f.GID)}
+			t.owners[at] = layer.Dir{Mode: f.Mode, UID: id(users, f.User, f.UID), GID: id(groups, f.Group, f.GID)}
 		}
 	}
-	return t, nil
+	cleared, err := t.cleared()
+	return t, cleared, err
 }
 
 // readIDs reads passwd(5) or group(5) of the first tree that has it; without
@@ -154,7 +160,7 @@ func drop(name string, dir bool) bool {
 // tree is changes with owners, and without what is dropped.
 type tree struct {
 	fs     fs.FS
-	owners map[string]layer.Dir // of packages' files; Mode is not used
+	owners map[string]layer.Dir // of packages' files
 	base   map[string]layer.Dir
 }
 
@@ -196,6 +202,27 @@ func (t *tree) ReadDir(name string) ([]fs.DirEntry, error) {
 	return out, nil
 }
 
+// cleared are the files that lose a set-id bit.
+func (t *tree) cleared() ([]string, error) {
+	var paths []string
+	err := fs.WalkDir(t, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		was, err := fs.Lstat(t.fs, name)
+		if err != nil {
+			return err
+		}
+		if is := t.owned(name, was); was.Mode()&setID != 0 && is.Mode()&setID != was.Mode()&setID {
+			paths = append(paths, name)
+		}
+		return nil
+	})
+	return paths, err
+}
+
+const setID = fs.ModeSetuid | fs.ModeSetgid
+
 // owned gives a path its owner: a directory or file of the base keeps it, but
 // for a file that a package replaced.
 func (t *tree) owned(name string, info fs.FileInfo) fs.FileInfo {
@@ -203,23 +230,30 @@ func (t *tree) owned(name string, info fs.FileInfo) fs.FileInfo {
 	if was, ok := info.Sys().(*tar.Header); ok {
 		h = *was
 	}
-	mode := info.Mode()
-	before, old := t.base[name]
-	if of, ok := t.owners[name]; ok && !(old && info.IsDir()) {
-		before, old = of, false
-		h.Uid, h.Gid = of.UID, of.GID
+	of, old := t.base[name]
+	if packaged, ok := t.owners[name]; ok && !(old && info.IsDir()) {
+		of, old = packaged, false
 	}
+	h.Uid, h.Gid = of.UID, of.GID
+	mode := info.Mode()
 	if old {
-		h.Uid, h.Gid = before.UID, before.GID
-		mode = baseMode(mode, before.Mode)
+		mode = baseMode(mode, of.Mode)
+	}
+	if mode.IsRegular() {
+		mode &^= setID &^ fileMode(of.Mode)
 	}
 	return ownedInfo{info, &h, mode}
+}
+
+// fileMode is a tar's mode as Go has it.
+func fileMode(mode int64) fs.FileMode {
+	return (&tar.Header{Typeflag: tar.TypeReg, Mode: mode}).FileInfo().Mode()
 }
 
 // baseMode is the mode of something that was in the base: where nothing but its
 // unpacking changed it, what it was there.
 func baseMode(mode fs.FileMode, before int64) fs.FileMode {
-	was := (&tar.Header{Typeflag: tar.TypeReg, Mode: before}).FileInfo().Mode()
+	was := fileMode(before)
 	unpacked := was.Perm() | 0o400
 	if mode.IsDir() {
 		unpacked = was&(fs.ModePerm|fs.ModeSticky) | 0o700

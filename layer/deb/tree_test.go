@@ -33,6 +33,7 @@ func TestTree(t *testing.T) {
 	add("usr/lib/libx.so", 0o644)
 	add("usr/bin/su", 0o755|fs.ModeSetuid)
 	add("usr/bin/made-by-script", 0o755)
+	add("usr/bin/given-away", 0o755|fs.ModeSetgid)
 	add("usr/lib/__pycache__/x.pyc", 0o644)
 	add("usr/share/.wh..wh..opq", 0o644)
 	add("usr/share/new/.wh..wh..opq", 0o644)
@@ -51,15 +52,18 @@ func TestTree(t *testing.T) {
 	p := &Package{Files: []File{
 		{Path: "lib/libx.so", User: "man", Group: "news", UID: 1000, GID: 1000},
 		{Path: "usr/bin", User: "man"},
-		{Path: "usr/bin/su", User: "root", UID: 1000, Group: "shadow", GID: 42},
+		{Path: "usr/bin/su", Mode: 0o4755, User: "root", UID: 1000, Group: "shadow", GID: 42},
 	}}
 	base := map[string]layer.Dir{
 		"usr": {Mode: 0o755}, "usr/bin": {Mode: 0o755}, "usr/share": {Mode: 0o755}, "var/mail": {Mode: 0o3775, GID: 8},
 		"etc/shadow": {Mode: 0o640, GID: 42}, "etc/changed": {Mode: 0o4644, UID: 7},
 	}
-	tree, err := Tree(changes, Origin{Packages: []*Package{p}, Base: base, Root: root})
+	tree, cleared, err := Tree(changes, Origin{Packages: []*Package{p}, Base: base, Root: root})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"usr/bin/given-away"}, cleared); diff != "" {
+		t.Errorf("files that no longer set their group (-want +got):\n%s", diff)
 	}
 	got := map[string]layer.Dir{}
 	blob, err := layer.Write(t.Context(), t.TempDir(), tree, layer.Options{Compression: layer.None})
@@ -82,7 +86,7 @@ func TestTree(t *testing.T) {
 	}
 	want := map[string]layer.Dir{
 		"etc/group": {Mode: 0o644}, "etc/shadow": {Mode: 0o640, GID: 42}, "etc/changed": {Mode: 0o600, UID: 7},
-		"usr/bin/su": {Mode: 0o4755, GID: 42}, "usr/bin/made-by-script": {Mode: 0o755}, "usr/lib/libx.so": {Mode: 0o644, UID: 6, GID: 9},
+		"usr/bin/su": {Mode: 0o4755, GID: 42}, "usr/bin/given-away": {Mode: 0o755}, "usr/bin/made-by-script": {Mode: 0o755}, "usr/lib/libx.so": {Mode: 0o644, UID: 6, GID: 9},
 		"usr/share/.wh..wh..opq": {Mode: 0o644}, "usr/share/new/.wh.gone": {Mode: 0o644},
 		"var/cache/debconf/config.dat": {Mode: 0o644}, "var/mail/": {Mode: 0o3775, GID: 8},
 	}

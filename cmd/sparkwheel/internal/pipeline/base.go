@@ -27,6 +27,7 @@ type Base struct {
 	BuildRoot   string
 	BuildDigest string
 	Packages    *layer.Blob // the layer that goes on Image first; nil without packages
+	Cleared     []string    // files of them that no longer set their user or group
 	Python      Python
 }
 

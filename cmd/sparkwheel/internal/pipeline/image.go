@@ -185,6 +185,7 @@ func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
 
 func (b *building) result() *Result {
 	res := &Result{Record: newRecord(b.recipe, b.lock), Commits: Commits(b.recipe, b.lock)}
+	res.Record.Cleared = b.base.Value().Cleared
 	for _, src := range b.recipe.Sources {
 		if s, ok := b.trees[src.Name]; ok {
 			locked, _ := b.lock.Source(src.Name)

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -74,7 +75,7 @@ func PackagedDigests(l *recipe.Lock) []string {
 // layer, and builds see those for builds alone beside them.
 func (b *Base) install(ctx context.Context, env Env, l *recipe.LockedPackages, run *stage.Run) (err error) {
 	sets := packageSets(b.Digest, l)
-	image := installation{env, sets[0], b.Image, b.Platform.Architecture, b.Root}
+	image := installation{env: env, set: sets[0], image: b.Image, architecture: b.Platform.Architecture, root: b.Root}
 	if b.Packages, b.Root, err = image.do(ctx, run); err != nil {
 		return fmt.Errorf("installing the image's packages: %w", err)
 	}
@@ -84,11 +85,11 @@ func (b *Base) install(ctx context.Context, env Env, l *recipe.LockedPackages, r
 			return err
 		}
 	}
-	build := installation{env, sets[1], below, b.Platform.Architecture, b.Root}
+	build := installation{env: env, set: sets[1], image: below, architecture: b.Platform.Architecture, root: b.Root}
 	if _, b.BuildRoot, err = build.do(ctx, run); err != nil {
 		return fmt.Errorf("installing packages for builds: %w", err)
 	}
-	b.Digest, b.BuildDigest = sets[0].digest, sets[1].digest
+	b.Digest, b.BuildDigest, b.Cleared = sets[0].digest, sets[1].digest, image.cleared
 	return nil
 }
 
@@ -99,6 +100,19 @@ type installation struct {
 	image        v1.Image
 	architecture string
 	root         string
+	cleared      []string // see deb.Tree; known after do
+}
+
+// clearedFile stands beside a layer of packages: a list in JSON, see deb.Tree.
+const clearedFile = "cleared.json"
+
+func readCleared(dir string) ([]string, error) {
+	text, err := os.ReadFile(filepath.Join(dir, clearedFile))
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	return paths, json.Unmarshal(text, &paths)
 }
 
 // do installs, or finds what was installed before: the layer, nil when there is
@@ -113,6 +127,12 @@ func (i *installation) do(ctx context.Context, run *stage.Run) (*layer.Blob, str
 	}
 	if hit {
 		run.Note("%d packages were installed before", len(i.set.debs))
+	}
+	if i.cleared, err = readCleared(dir); err != nil {
+		return nil, "", err
+	}
+	for _, path := range i.cleared {
+		run.Note("/%s no longer sets its user or group: a package's script gave it away, and sparkwheel cannot know to whom", path)
 	}
 	blob, err := layer.Open(dir)
 	if err != nil {
@@ -252,8 +272,11 @@ func (i *installation) write(ctx context.Context, dir, changes string, packages 
 		return err
 	}
 	defer root.Close()
-	tree, err := deb.Tree(diff, deb.Origin{Packages: packages, Base: base, Root: root.FS()})
+	tree, cleared, err := deb.Tree(diff, deb.Origin{Packages: packages, Base: base, Root: root.FS()})
 	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, clearedFile), []byte(jsonText(cleared)), 0o644); err != nil {
 		return err
 	}
 	var files []string

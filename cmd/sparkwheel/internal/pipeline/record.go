@@ -26,11 +26,14 @@ type Record struct {
 	UV           string     `json:"uv"`
 	// Packages are the debs between the base and the wheels, BuildPackages those
 	// that builds saw beside them.
-	Packages      []RecordPin    `json:"packages,omitempty"`
-	BuildPackages []RecordPin    `json:"build_packages,omitempty"`
-	Sources       []RecordSource `json:"sources"`
-	Wheels        []RecordWheel  `json:"wheels"`
-	Runtime       []RecordPin    `json:"runtime,omitempty"`
+	Packages      []RecordPin `json:"packages,omitempty"`
+	BuildPackages []RecordPin `json:"build_packages,omitempty"`
+	// Cleared are files of the packages that a script let set their user or
+	// group, and that do not in the image.
+	Cleared []string       `json:"packages_cleared,omitempty"`
+	Sources []RecordSource `json:"sources"`
+	Wheels  []RecordWheel  `json:"wheels"`
+	Runtime []RecordPin    `json:"runtime,omitempty"`
 	// Allowed are the faults of the image's requirements that were accepted by
 	// name, Missing the required distributions that the image lacks.
 	Allowed []truth.Fault `json:"allowed,omitempty"`
