@@ -295,6 +295,7 @@ func BenchmarkUnpack(b *testing.B) {
 			return err
 		}
 		defer root.Close()
-		return layer.Unpack(b.Context(), img, root)
+		_, err = layer.Unpack(b.Context(), img, root)
+		return err
 	})
 }

@@ -59,7 +59,7 @@ func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
 func (a *app) indexClient(url string, rewrites []git.Rewrite) *index.Client {
 	file := a.netrc()
 	return &index.Client{
-		HTTP: http.DefaultClient, Index: url, Offline: a.offline,
+		HTTP: &http.Client{Transport: manyConnections()}, Index: url, Offline: a.offline,
 		Rewrite: func(url string) string {
 			to, _ := git.Rewritten(url, rewrites)
 			return to
@@ -69,6 +69,14 @@ func (a *app) indexClient(url string, rewrites []git.Rewrite) *index.Client {
 			return e.Login, e.Password, ok
 		},
 	}
+}
+
+// manyConnections keeps as many connections to one host open as files are
+// brought at once: manifests name thousands of small ones.
+func manyConnections() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 32
+	return t
 }
 
 func hostPlatform() v1.Platform {
@@ -224,6 +232,9 @@ func classify(ctx context.Context, err error) error {
 func notLocked(err error) error {
 	if isError[*recipe.MismatchError](err) || isError[*pipeline.NotLockedError](err) || isError[*pipeline.OfflineError](err) || errors.Is(err, recipe.ErrNoLock) {
 		return &codeError{codeNotLocked, err}
+	}
+	if errors.Is(err, git.ErrOffline) {
+		return notLockedErrorf("%w; run `sparkwheel fetch` while there is a network", err)
 	}
 	return err
 }

@@ -242,8 +242,8 @@ func (w *signalWriter) Write(p []byte) (int, error) {
 
 func TestRunShowsFixedLimits(t *testing.T) {
 	t.Parallel()
-	got, err := run(t, Command{Args: sh("nproc; cat /sys/devices/system/cpu/online; nice; ulimit -n; ulimit -c; ulimit -s"), CPUs: 1, Nice: 7})
-	if err != nil || got != "1\n0\n7\n16384\n0\n8192\n" {
+	got, err := run(t, Command{Args: sh("nproc; getconf _NPROCESSORS_ONLN; cat /sys/devices/system/cpu/online; nice; ulimit -n; ulimit -c; ulimit -s"), CPUs: 1, Nice: 7})
+	if err != nil || got != "1\n1\n0\n7\n16384\n0\n8192\n" {
 		t.Errorf("Run = %q, %v (this host has %d)", got, err, runtime.NumCPU())
 	}
 }

@@ -22,7 +22,8 @@ type Base struct {
 	Digest    string // with packages, of all that they and the base are
 	Platform  v1.Platform
 	Image     v1.Image
-	Root      string // the unpacked root on this host; "" until unpacked
+	Root      string      // the unpacked root on this host; "" until unpacked
+	Shape     layer.Shape // of Root
 	// BuildRoot is what builds see: Root with the packages for builds alone.
 	BuildRoot   string
 	BuildDigest string
@@ -140,12 +141,19 @@ func (b *Base) unpackRoot(ctx context.Context, env Env) (hit bool, err error) {
 			return err
 		}
 		defer root.Close()
-		return layer.Unpack(ctx, b.Image, root)
+		shape, err := layer.Unpack(ctx, b.Image, root)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, shapeFile), []byte(jsonText(shape)), 0o644)
 	})
 	if err != nil {
 		return false, fmt.Errorf("unpacking base %s: %w", b.Reference, err)
 	}
 	b.Root = filepath.Join(dir, "root")
 	b.BuildRoot, b.BuildDigest = b.Root, b.Digest
+	if b.Shape, err = readShape(dir); err != nil {
+		return false, fmt.Errorf("unpacking base %s: %w", b.Reference, err)
+	}
 	return hit, nil
 }

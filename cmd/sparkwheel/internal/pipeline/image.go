@@ -64,7 +64,11 @@ func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []st
 		if !image {
 			return res, nil
 		}
-		if err := b.judge(strict, res, run); err != nil {
+		found, err := b.inspect(res)
+		if err != nil {
+			return nil, err
+		}
+		if err := b.judge(strict, res, found, run); err != nil {
 			return nil, err
 		}
 		return res, b.assemble(ctx, res, run)
@@ -175,6 +179,9 @@ func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
 		plan := buildPlan{
 			recipe: w, source: *src, locked: *locked, tree: tree.Value(), base: b.base.Value(), uv: b.uv.Value(),
 			pins: all, inputs: inputs, isolation: b.env.Sandbox,
+		}
+		if err := plan.settle(); err != nil {
+			return madeWheel{}, err
 		}
 		made, err := plan.build(ctx, b.env, run)
 		return madeWheel{plan, made}, err

@@ -89,6 +89,9 @@ func (b *Base) install(ctx context.Context, env Env, l *recipe.LockedPackages, r
 	if _, b.BuildRoot, err = build.do(ctx, run); err != nil {
 		return fmt.Errorf("installing packages for builds: %w", err)
 	}
+	if b.Shape, err = readShape(filepath.Dir(b.Root)); err != nil {
+		return err
+	}
 	b.Digest, b.BuildDigest, b.Cleared = sets[0].digest, sets[1].digest, image.cleared
 	return nil
 }
@@ -143,7 +146,7 @@ func (i *installation) do(ctx context.Context, run *stage.Run) (*layer.Blob, str
 		return nil, "", err
 	}
 	dir, _, err = i.env.Store.Do(ctx, store.Rootfs, rootKey, func(dir string) error {
-		return unpackOver(ctx, i.root, blob, filepath.Join(dir, "root"))
+		return unpackOver(ctx, i.root, blob, dir)
 	})
 	return blob, filepath.Join(dir, "root"), err
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/wheel"
-	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
 // LayersRequest asks for wheels on a base, without a recipe's build.
@@ -59,18 +58,6 @@ func layWheels(ctx context.Context, env Env, req LayersRequest, base *Base, run 
 	if err := fits(req.Wheels, base); err != nil {
 		return nil, err
 	}
-	var wheels []truth.Distribution
-	for _, path := range req.Wheels {
-		d, err := readDistribution(path)
-		if err != nil {
-			return nil, err
-		}
-		wheels = append(wheels, d)
-	}
-	j, err := req.Strict.judge(base, wheels, run)
-	if err != nil {
-		return nil, err
-	}
 	var members []member
 	for _, path := range req.Wheels {
 		sum, size, err := hashFile(path)
@@ -79,7 +66,12 @@ func layWheels(ctx context.Context, env Env, req LayersRequest, base *Base, run 
 		}
 		members = append(members, member{file: filepath.Base(path), path: path, sha256: sum, size: size})
 	}
-	if err := conflicts(env, base.Python.Scheme, members); err != nil {
+	wheels, err := inspect(env, base.Python.Scheme, members)
+	if err != nil {
+		return nil, err
+	}
+	j, err := req.Strict.judge(base, wheels, run)
+	if err != nil {
 		return nil, err
 	}
 	groups, err := grouped(members, 0)
@@ -87,7 +79,7 @@ func layWheels(ctx context.Context, env Env, req LayersRequest, base *Base, run 
 		return nil, err
 	}
 	res := &Result{Allowed: j.Allowed}
-	if res.Layers, err = writeGroups(ctx, env, base.Python.Scheme, groups, run); err != nil {
+	if res.Layers, err = writeGroups(ctx, env, base.Python.Scheme, base.Shape, groups, run); err != nil {
 		return nil, err
 	}
 	img, err := layer.Append(base.Image, layer.Config{}, blobs(res.Layers)...)

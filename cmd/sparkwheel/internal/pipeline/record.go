@@ -77,6 +77,8 @@ type RecordWheel struct {
 	Repairs []requirements.Change `json:"repairs,omitempty"`
 	// Sandbox is "none" for a wheel that was built unconfined; else it is left out.
 	Sandbox string `json:"sandbox,omitempty"`
+	// Root is this host's system for a wheel that was built on it, not on the base.
+	Root *HostRoot `json:"root,omitempty"`
 }
 
 // RecordPin is a file: a distribution of an environment, or a package.
@@ -131,7 +133,7 @@ func recordSource(src recipe.Source, l recipe.LockedSource, t *Tree) RecordSourc
 func recordWheel(b buildPlan, w *Wheel) RecordWheel {
 	out := RecordWheel{
 		Name: w.Name, File: w.File, Version: w.Version, SHA256: w.SHA256, Size: w.Size,
-		Environment: b.environment(), Shims: b.recipe.Shims, Requires: recordPins(w.Requires), Repairs: w.Repairs,
+		Environment: b.environment(), Shims: b.recipe.Shims, Requires: recordPins(w.Requires), Repairs: w.Repairs, Root: b.host,
 	}
 	if b.isolation == sandbox.None {
 		out.Sandbox = string(b.isolation)

@@ -83,6 +83,10 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 	for _, file := range files {
 		needs = append(needs, file)
 	}
+	manifests := s.addManifests(g)
+	for _, m := range manifests {
+		needs = append(needs, m)
+	}
 	sets := s.addSets(g)
 	for _, set := range sets {
 		needs = append(needs, set)
@@ -91,6 +95,9 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 		l := s.lock(platform, uvPins.Value(), sets)
 		for _, file := range files {
 			l.Files = append(l.Files, file.Value())
+		}
+		for _, m := range manifests {
+			l.Manifests = append(l.Manifests, m.Value())
 		}
 		return l, nil
 	}, needs...), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -12,9 +13,15 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer"
 )
 
-// unpackOver makes to the root below with a layer over it. Files that the layer
-// leaves alone are the same files on disk: nothing writes to either root.
-func unpackOver(ctx context.Context, below string, blob *layer.Blob, to string) error {
+// unpackOver makes dir what the unpacked root below is, with a layer over it.
+// Files that the layer leaves alone are the same files on disk: nothing writes
+// to either root.
+func unpackOver(ctx context.Context, below string, blob *layer.Blob, dir string) error {
+	shape, err := readShape(filepath.Dir(below))
+	if err != nil {
+		return err
+	}
+	to := filepath.Join(dir, "root")
 	if err := linkTree(ctx, below, to); err != nil {
 		return err
 	}
@@ -26,7 +33,23 @@ func unpackOver(ctx context.Context, below string, blob *layer.Blob, to string) 
 	if err != nil {
 		return err
 	}
-	return errors.Join(layer.Unpack(ctx, img, root), root.Close())
+	defer root.Close()
+	own, err := layer.Unpack(ctx, img, root)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, shapeFile), []byte(jsonText(shapeOver(shape, own))), 0o644)
+}
+
+// shapeOver is the shape of a root that packages were added to: dpkg leaves the
+// directories and links alone that are there.
+func shapeOver(below, above layer.Shape) layer.Shape {
+	s := layer.Shape{Links: map[string]string{}, Dirs: map[string]layer.Dir{}}
+	for _, part := range []layer.Shape{below, above} {
+		maps.Copy(s.Links, part.Links)
+		maps.Copy(s.Dirs, part.Dirs)
+	}
+	return s
 }
 
 // linkTree makes to a tree of hard links to the files of from.

@@ -58,11 +58,11 @@ func (b buildPlan) again(ctx context.Context, env Env, w *Wheel, r *stage.Run) (
 		return Verdict{}, err
 	}
 	defer os.RemoveAll(dir)
-	spec, err := b.spec(env, b.wheelFiles(env))
+	spec, err := b.spec(ctx, env, b.wheelFiles(env))
 	if err != nil {
 		return Verdict{}, err
 	}
-	box := &sandbox.Sandbox{Root: b.base.BuildRoot, Mode: env.Sandbox, Hostname: "another"}
+	box := &sandbox.Sandbox{Root: b.root(), Mode: env.Sandbox, Hostname: "another"}
 	diff, err := builder.Verify(ctx, box, spec, w.Path, dir, r)
 	if err != nil {
 		return Verdict{}, fmt.Errorf("building wheel %s again: %w", b.recipe.Name, err)

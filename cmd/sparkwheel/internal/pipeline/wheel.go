@@ -47,6 +47,7 @@ type buildPlan struct {
 	// isolation is the sandbox's mode: a wheel that was built unconfined is
 	// another wheel, and says so in build.json.
 	isolation sandbox.Mode
+	host      *HostRoot // nil when the base is the build's root
 }
 
 func (b buildPlan) values() recipe.Values {
@@ -59,9 +60,12 @@ func (b buildPlan) key() store.Key {
 	w := b.recipe
 	h := store.NewHash("wheel "+w.Name).Field("form", "2").Field("sandbox", sandbox.Version).Field("isolation", string(b.isolation))
 	h = h.Field("tree", b.tree.Key).Field("files", jsonText(b.files())).Field("base", b.base.BuildDigest)
-	h = h.Field("uv", b.uv.SHA256).Field("python", b.base.Python.Path)
+	h = h.Field("uv", b.uv.SHA256).Field("python", b.python())
 	h = h.Field("wheel", jsonText(w)).Field("environment", jsonText(b.environment()))
 	h = h.Field("epoch", b.locked.Time.UTC().Format("2006-01-02T15:04:05Z"))
+	if b.host != nil {
+		h = h.Field("host", jsonText(b.host))
+	}
 	for _, p := range b.pins {
 		h = h.Field("requires "+p.Name, p.SHA256)
 	}
@@ -87,7 +91,7 @@ func (b buildPlan) environment() []string {
 	return out
 }
 
-func (b buildPlan) spec(env Env, wheels map[string]string) (builder.Spec, error) {
+func (b buildPlan) spec(ctx context.Context, env Env, wheels map[string]string) (builder.Spec, error) {
 	files := b.files()
 	if path := b.recipe.TrackedFiles; path != "" {
 		list, err := trackedFiles(filepath.Join(b.tree.Dir, b.recipe.Subdirectory))
@@ -98,15 +102,15 @@ func (b buildPlan) spec(env Env, wheels map[string]string) (builder.Spec, error)
 	}
 	spec := builder.Spec{
 		Source: b.tree.Dir, Subdir: b.recipe.Subdirectory, Files: files,
-		Python: b.base.Python.Path, UV: b.uv.Path, Wheels: wheels,
+		Python: b.python(), UV: b.uv.Path, Wheels: wheels,
 		Env: b.environment(), Config: b.recipe.Config, Epoch: b.locked.Time,
 		Distribution: b.recipe.Distribution, Frontend: b.recipe.Frontend,
-		Jobs: env.Jobs, MemoryPerJob: b.recipe.MemoryPerJob,
+		Jobs: env.Jobs, MemoryPerJob: b.recipe.MemoryPerJob, CPUs: b.recipe.CPUs,
 		Launcher: env.Launcher, CCache: env.Store.Path("ccache"),
 		RequireArch: b.recipe.RequireArch, NoRepack: !b.recipe.Repack,
 	}
 	var err error
-	if spec.Mounts, err = mounts(env, b.inputs); err != nil {
+	if spec.Mounts, err = mounts(ctx, env, b.inputs); err != nil {
 		return builder.Spec{}, err
 	}
 	for _, s := range b.recipe.Shims {
@@ -168,8 +172,8 @@ func (b buildPlan) fill(ctx context.Context, env Env, dir string, r *stage.Run) 
 	if _, err := fetchAll(ctx, env, b.needed(), r); err != nil {
 		return err
 	}
-	box := &sandbox.Sandbox{Root: b.base.BuildRoot, Mode: env.Sandbox}
-	spec, err := b.spec(env, b.wheelFiles(env))
+	box := &sandbox.Sandbox{Root: b.root(), Mode: env.Sandbox}
+	spec, err := b.spec(ctx, env, b.wheelFiles(env))
 	if err != nil {
 		return err
 	}

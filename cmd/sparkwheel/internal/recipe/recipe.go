@@ -34,13 +34,14 @@ type Recipe struct {
 	ExcludeNewer string
 	// Missing lists what the recipe needs and sparkwheel does not reach yet; a
 	// build of a recipe with a non-empty list is refused with the list.
-	Missing  []string
-	Packages Packages
-	Sources  []Source
-	Wheels   []Wheel
-	Files    []File
-	Runtime  Runtime
-	Image    Image
+	Missing   []string
+	Packages  Packages
+	Sources   []Source
+	Wheels    []Wheel
+	Files     []File
+	Manifests []Manifest
+	Runtime   Runtime
+	Image     Image
 }
 
 // Target is what the wheels and the image are for.
@@ -83,7 +84,7 @@ type Wheel struct {
 	Config       map[string]string // PEP 517 config settings
 	Shims        []Shim
 	// Inputs are what the build sees beside its source, read-only: the name of a
-	// file of the recipe -> an absolute path, or a path in the source's tree.
+	// file or manifest of the recipe -> an absolute path, or one in the source's tree.
 	Inputs map[string]string
 	// TrackedFiles is where the list of the checkout's files is written before
 	// the build. A backend that asks git which files belong to a package (as
@@ -91,9 +92,15 @@ type Wheel struct {
 	TrackedFiles string
 	Frontend     string // "uv" or "pip"
 	MemoryPerJob int64  // bytes, 0 when the recipe does not say
-	RequireArch  []string
-	Repair       bool // mend a METADATA that contradicts the build instead of refusing it
-	Repack       bool // repack the wheel canonically
+	// Root is what the build sees as its system: "base", or "host" for this
+	// host's own /usr, read-only, which no lock pins.
+	Root string
+	// CPUs fixes how many processors the build sees and how many jobs it is told
+	// to run, for a backend whose wheel depends on either; 0 means the host's.
+	CPUs        int
+	RequireArch []string
+	Repair      bool // mend a METADATA that contradicts the build instead of refusing it
+	Repack      bool // repack the wheel canonically
 }
 
 // Shim is a distribution made of the recipe's own text, in place of a real one

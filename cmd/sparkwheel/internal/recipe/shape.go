@@ -38,10 +38,11 @@ type shape struct {
 			Key    string `toml:"key"`
 		} `toml:"source"`
 	} `toml:"packages"`
-	Source  []sourceShape `toml:"source"`
-	Wheel   []wheelShape  `toml:"wheel"`
-	File    []fileShape   `toml:"file"`
-	Runtime struct {
+	Source   []sourceShape   `toml:"source"`
+	Wheel    []wheelShape    `toml:"wheel"`
+	File     []fileShape     `toml:"file"`
+	Manifest []manifestShape `toml:"manifest"`
+	Runtime  struct {
 		Requires  []string            `toml:"requires"`
 		Files     map[string][]string `toml:"files"`
 		Overrides []string            `toml:"overrides"`
@@ -94,6 +95,8 @@ type wheelShape struct {
 	Frontend     string            `toml:"frontend"`
 	MemoryPerJob string            `toml:"memory-per-job"`
 	RequireArch  []string          `toml:"require-arch"`
+	Root         string            `toml:"root"`
+	CPUs         int               `toml:"cpus"`
 	Repair       bool              `toml:"repair"`
 	Repack       *bool             `toml:"repack"`
 	Shim         []struct {
@@ -134,6 +137,9 @@ func (s *shape) recipe() *Recipe {
 	for _, x := range s.File {
 		r.Files = append(r.Files, File(x))
 	}
+	for _, x := range s.Manifest {
+		r.Manifests = append(r.Manifests, x.manifest())
+	}
 	return r
 }
 
@@ -142,7 +148,10 @@ func (x *wheelShape) wheel() Wheel {
 		Name: x.Name, Source: x.Source, Subdirectory: x.Subdirectory, Distribution: x.Distribution,
 		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Inputs: x.Inputs, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
 		RequireArch: x.RequireArch, Repair: x.Repair, Repack: x.Repack == nil || *x.Repack,
-		MemoryPerJob: parseSize(x.MemoryPerJob),
+		MemoryPerJob: parseSize(x.MemoryPerJob), Root: x.Root, CPUs: x.CPUs,
+	}
+	if w.Root == "" {
+		w.Root = "base"
 	}
 	if w.Frontend == "" {
 		w.Frontend = "uv"

@@ -38,13 +38,17 @@ func list(ctx context.Context, root string) ([]file, error) {
 	return files, err
 }
 
-// digest reads the files of a list and notes their digests.
-func digest(ctx context.Context, root string, files []file) error {
+// digest notes the digests of the files of a list, and reads those that are not
+// known yet.
+func digest(ctx context.Context, root string, files []file, known map[string]string) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range files {
 		f := &files[i]
 		if f.Type != "file" && f.Type != "exec" {
+			continue
+		}
+		if f.SHA256 = known[f.Path]; f.SHA256 != "" {
 			continue
 		}
 		g.Go(func() (err error) {
