@@ -172,7 +172,7 @@ func (a *app) copyTo(ctx context.Context, env pipeline.Env, loader *hosts.Loader
 			case r.Err != nil:
 				run.Note("%s", r.Err)
 			case r.Sent == 0:
-				run.Hit("the host has it")
+				run.Note("the host has it already")
 			}
 			return r, nil
 		})

@@ -2,6 +2,7 @@ package hosts_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -22,6 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/sparkwheel/sparkwheel/layer/hosts"
+	"github.com/sparkwheel/sparkwheel/layer/layout"
 )
 
 // needs skips the test unless it runs as root with all these programs.
@@ -269,6 +271,44 @@ func TestE2ECopy(t *testing.T) {
 	l.Dialer.(*hosts.SSH).Via = map[string]string{"docker": c.hosts["docker"].addr}
 	if r := l.Load(t.Context(), last, tag, []string{"docker"})[0]; r.Err != nil {
 		t.Errorf("via another address: %v", r.Err)
+	}
+	c.command(t, last, runtimes)
+}
+
+// command copies by the program itself, under another tag: the hosts have all
+// of it, and what is sent is less than a wheel by far.
+func (c *cluster) command(t *testing.T, img v1.Image, runtimes []string) {
+	t.Helper()
+	program, dir := filepath.Join(c.dir, "sparkwheel"), filepath.Join(c.dir, "image")
+	sh(t, "go", "build", "-o", program, "github.com/sparkwheel/sparkwheel/cmd/sparkwheel")
+	if _, err := layout.Write(t.Context(), dir, "latest", img); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"copy", "--json", "--store", filepath.Join(c.dir, "store"), "--ssh-config", filepath.Join(c.dir, "config"),
+		"--image", "oci:" + dir, "--tag", "vllm-node", "--via", "docker=" + c.hosts["docker"].addr}
+	cmd := exec.Command(program, append(args, runtimes...)...)
+	cmd.Stderr = t.Output()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Hosts []struct {
+			Host, Runtime, Error string
+			BytesSent            int64 `json:"bytes_sent"`
+			BytesSkipped         int64 `json:"bytes_skipped"`
+		}
+	}
+	if err := json.Unmarshal(out, &doc); err != nil {
+		t.Fatal(err)
+	}
+	if len(doc.Hosts) != len(runtimes) {
+		t.Fatalf("it copied to %d hosts, want %d:\n%s", len(doc.Hosts), len(runtimes), out)
+	}
+	for i, h := range doc.Hosts {
+		if h.Host != runtimes[i] || !strings.HasPrefix(h.Runtime, runtimes[i]+" ") || h.Error != "" || h.BytesSent > 64<<10 || h.BytesSkipped < 1<<20 {
+			t.Errorf("copied %+v", h)
+		}
 	}
 }
 

@@ -165,8 +165,17 @@ func TestPushWaitsAsAsked(t *testing.T) {
 				Jitter: func(time.Duration) time.Duration { return 0 },
 				Sleep:  func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil },
 			})
-			if _, err := c.Push(t.Context(), tag(t, addr+"/a/b:v1"), image(t), nil); err != nil {
+			var told []error
+			_, err := c.Push(t.Context(), tag(t, addr+"/a/b:v1"), image(t), func(p registry.BlobProgress) {
+				if p.Fault != nil {
+					told = append(told, p.Fault)
+				}
+			})
+			if err != nil {
 				t.Fatal(err)
+			}
+			if len(told) != 1 || !strings.Contains(told[0].Error(), "429") {
+				t.Errorf("told of %v, want of the 429", told)
 			}
 			if !slices.Equal(waits, []time.Duration{17 * time.Second}) {
 				t.Errorf("waited %v, want 17s", waits)

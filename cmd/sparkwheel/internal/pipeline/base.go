@@ -20,6 +20,7 @@ import (
 type Base struct {
 	Reference string
 	Digest    string // with packages, of all that they and the base are
+	Index     string // digest of the index that names it, "" for none
 	Platform  v1.Platform
 	Image     v1.Image
 	Root      string      // the unpacked root on this host; "" until unpacked
@@ -114,6 +115,23 @@ func openImage(ctx context.Context, env Env, reference, pinned string, p v1.Plat
 		return nil, err
 	}
 	return env.Registry.Pull(ctx, digest, p)
+}
+
+// throughIndex is a reference by the digest of the index that it names, and that
+// digest; the reference itself where it names no index of a registry.
+func throughIndex(ctx context.Context, env Env, reference string) (pinned, digest string, err error) {
+	if isPath(reference) {
+		return reference, "", nil
+	}
+	ref, err := parseReference(reference)
+	if err != nil {
+		return "", "", err
+	}
+	named, index, err := env.Registry.Named(ctx, ref)
+	if err != nil || !index {
+		return reference, "", err
+	}
+	return named.String(), named.DigestStr(), nil
 }
 
 // SplitTag takes the DIR[:TAG] of an OCI layout apart; the tag is latest where

@@ -35,6 +35,7 @@ type Layer struct {
 // Build adds the stages that make the lock's wheels and, with image, the image.
 // names are the recipe's wheels to make; nil means all. strict judges the image.
 func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool, strict Strictness) (*stage.Stage[*Result], error) {
+	env = env.with(r)
 	b, err := newBuilding(g, env, r, l)
 	if err != nil {
 		return nil, err
@@ -96,6 +97,7 @@ type namedWheel struct {
 }
 
 func newBuilding(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*building, error) {
+	env = env.with(r)
 	platform, err := env.buildPlatform(r)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -60,6 +61,7 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 	if err != nil {
 		return nil, err
 	}
+	env = env.with(r)
 	if before == nil {
 		before = &recipe.Lock{}
 	}
@@ -91,7 +93,7 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 	for _, set := range sets {
 		needs = append(needs, set)
 	}
-	return stage.Add(g, "lock", func(context.Context, *stage.Run) (*recipe.Lock, error) {
+	return stage.Add(g, "lock", func(ctx context.Context, _ *stage.Run) (*recipe.Lock, error) {
 		l := s.lock(platform, uvPins.Value(), sets)
 		for _, file := range files {
 			l.Files = append(l.Files, file.Value())
@@ -99,14 +101,15 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 		for _, m := range manifests {
 			l.Manifests = append(l.Manifests, m.Value())
 		}
-		return l, nil
+		l.Indexes, err = cameFrom(ctx, env, r, l.Sets())
+		return l, err
 	}, needs...), nil
 }
 
 // addBase adds the stages of the base and of its packages.
 func (s *resolving) addBase(g *stage.Graph, platform v1.Platform) {
 	s.bare = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
-		b, err := unpackedBase(ctx, s.env, s.recipe.Base, s.pinnedBase(), platform, run)
+		b, err := s.pinBase(ctx, platform, run)
 		if err != nil || !s.recipe.Packages.Empty() {
 			return b, err
 		}
@@ -179,6 +182,25 @@ func (s *resolving) pinnedBase() string {
 	return s.before.Base.Digest
 }
 
+// pinBase opens the base. Where its reference names an index, that is pinned
+// first and asked for the platform: a tag that moves in between moves nothing.
+func (s *resolving) pinBase(ctx context.Context, p v1.Platform, run *stage.Run) (*Base, error) {
+	reference, index := s.recipe.Base, s.before.Base.Index
+	held := s.pinnedBase()
+	if held == "" {
+		var err error
+		if reference, index, err = throughIndex(ctx, s.env, reference); err != nil {
+			return nil, fmt.Errorf("opening base %s: %w", s.recipe.Base, err)
+		}
+	}
+	b, err := unpackedBase(ctx, s.env, reference, held, p, run)
+	if err != nil {
+		return nil, err
+	}
+	b.Reference, b.Index = s.recipe.Base, index
+	return b, nil
+}
+
 func (s *resolving) lockUV(ctx context.Context) ([]recipe.LockedUV, error) {
 	held := len(s.before.UV) == len(uvMachines) && s.before.UV[0].Version == s.recipe.UV
 	if held && !s.upgrade.has("uv") {
@@ -208,15 +230,17 @@ func (s *resolving) set(ctx context.Context, q question, run *stage.Run) (namedS
 			q.before = old.Text
 		}
 	}
-	text, err := compile(ctx, s.env, s.base.Value(), s.uv.Value(), q, run)
+	text, err := compile(ctx, s.env, s.recipe, s.base.Value(), s.uv.Value(), q, run)
 	if err != nil {
 		return namedSet{}, err
 	}
 	set := recipe.NewSet(q.name, text)
 	// A set that cannot be installed is found now, not after a fetch.
-	if _, err := pins(s.base.Value(), set); err != nil {
+	chosen, err := pins(s.base.Value(), set)
+	if err != nil {
 		return namedSet{}, fmt.Errorf("the environment %s: %w", q.name, err)
 	}
+	sayYanked(ctx, s.env, chosen, run)
 	return namedSet{q.name, set}, nil
 }
 
@@ -225,7 +249,7 @@ func (s *resolving) lock(p v1.Platform, uv []recipe.LockedUV, sets []*stage.Stag
 	l := &recipe.Lock{
 		Version: recipe.LockVersion, Recipe: s.recipe.Name, RecipeDigest: s.recipe.Digest,
 		Platform: p.String(), Python: base.Python.Version,
-		Base: recipe.LockedBase{Reference: s.recipe.Base, Digest: s.bare.Value().Digest, Interpreter: base.Python.Path},
+		Base: recipe.LockedBase{Reference: s.recipe.Base, Index: s.bare.Value().Index, Digest: s.bare.Value().Digest, Interpreter: base.Python.Path},
 		UV:   uv,
 	}
 	if s.debs != nil {
@@ -331,11 +355,22 @@ func resolveSource(ctx context.Context, env Env, src recipe.Source, c git.Commit
 	return resolved{l, t}, nil
 }
 
+// VanishedError says that a repository no longer has a commit that was locked.
+type VanishedError struct{ Source, URL, Ref, Commit string }
+
+func (e *VanishedError) Error() string {
+	return fmt.Sprintf("source %s: commit %s is gone from %s (it was %s when it was locked); take it from a bundle or a store that has it, or run `sparkwheel lock --upgrade=%s`",
+		e.Source, e.Commit, e.URL, e.Ref, e.Source)
+}
+
 // lockedSource makes the tree that a lock pins, and says so when what comes
 // out is not what it pins.
 func lockedSource(ctx context.Context, env Env, src recipe.Source, l recipe.LockedSource, dir string, run *stage.Run) (*Tree, error) {
 	src.Git = git.Source{URL: l.URL, Ref: l.Ref}
 	t, err := prepare(ctx, env, src, dir, git.Commit{Hash: l.Commit, Time: l.Time, Tree: l.Tree}, run)
+	if _, ok := errors.AsType[*git.RefError](err); ok {
+		return nil, &VanishedError{Source: src.Name, URL: l.URL, Ref: l.Ref, Commit: l.Commit}
+	}
 	if err != nil {
 		return nil, err
 	}

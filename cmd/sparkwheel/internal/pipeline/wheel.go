@@ -193,10 +193,14 @@ func (b buildPlan) fill(ctx context.Context, env Env, dir string, r *stage.Run) 
 // verifyWheel refuses a wheel with faults and tells of what is merely odd.
 func verifyWheel(ctx context.Context, path string, r *stage.Run) error {
 	warnings, err := wheel.Verify(ctx, path)
+	noteOdd(r, path, warnings)
+	return err
+}
+
+func noteOdd(r *stage.Run, path string, warnings []wheel.Fault) {
 	for _, w := range warnings {
 		r.Note("%s: %s: %s", filepath.Base(path), w.Path, w.Message)
 	}
-	return err
 }
 
 func readWheel(dir string) (*Wheel, error) {

@@ -40,6 +40,7 @@ type Recipe struct {
 	Wheels    []Wheel
 	Files     []File
 	Manifests []Manifest
+	Indexes   []Index
 	Runtime   Runtime
 	Image     Image
 }

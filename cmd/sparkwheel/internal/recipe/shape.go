@@ -42,6 +42,7 @@ type shape struct {
 	Wheel    []wheelShape    `toml:"wheel"`
 	File     []fileShape     `toml:"file"`
 	Manifest []manifestShape `toml:"manifest"`
+	Index    []indexShape    `toml:"index"`
 	Runtime  struct {
 		Requires  []string            `toml:"requires"`
 		Files     map[string][]string `toml:"files"`
@@ -139,6 +140,9 @@ func (s *shape) recipe() *Recipe {
 	}
 	for _, x := range s.Manifest {
 		r.Manifests = append(r.Manifests, x.manifest())
+	}
+	for _, x := range s.Index {
+		r.Indexes = append(r.Indexes, Index(x))
 	}
 	return r
 }
