@@ -292,6 +292,16 @@ func TestForkBombEnds(t *testing.T) {
 	})
 }
 
+func TestProcessesAreLimited(t *testing.T) {
+	eachUser(t, func(t *testing.T) {
+		t.Parallel()
+		out, err := run(t, Command{Args: sh(`i=0; while [ $i -lt 300 ]; do sleep 60 & i=$((i+1)); done; exit 5`), Processes: 60})
+		if e, ok := errors.AsType[*ExitError](err); !ok || e.Code == 5 {
+			t.Errorf("Run = %v, want that not all processes could start\n%s", err, out)
+		}
+	})
+}
+
 func TestEndlessOutputEnds(t *testing.T) {
 	t.Parallel()
 	out, err := run(t, Command{Args: []string{"yes", "a line of log"}, OutputLimit: 1 << 20})
