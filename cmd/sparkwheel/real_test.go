@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -50,8 +52,13 @@ loser = "torch-c-dlpack-ext"
 `)
 	lock := filepath.Join(w.dir, "real.lock")
 	w.sparkwheel("", "root", "lock", "--base", "tar:"+base, "--lock", lock).mustRun()
-	if wheels := os.Getenv("SPARKWHEEL_WHEELS"); wheels != "" {
-		w.command("", "cp", "--archive", "--link", "--no-target-directory", wheels, filepath.Join(w.dir, "root/store/blobs")).mustRun()
+	wheels, err := filepath.Glob(filepath.Join(os.Getenv("SPARKWHEEL_WHEELS"), "sha256", "*"))
+	w.must(err)
+	for _, from := range wheels {
+		err := os.Link(from, filepath.Join(w.dir, "root/store/blobs/sha256", filepath.Base(from)))
+		if !errors.Is(err, fs.ErrExist) {
+			w.must(err)
+		}
 	}
 	began := time.Now()
 	digest := w.sparkwheel("", "root", "build", "--lock", lock).mustRun()
@@ -75,9 +82,9 @@ loser = "torch-c-dlpack-ext"
 	installed := python("import importlib.metadata as m; print(len({d.metadata['Name'] for d in m.distributions()}))")
 	record, err := os.ReadFile(filepath.Join(w.dir, "root/out/build.json"))
 	w.must(err)
-	wheels := strings.Count(string(record), ".whl\"")
-	t.Logf("%s: %s distributions of %d wheels", digest, installed, wheels)
-	if installed != strconv.Itoa(wheels) {
-		t.Errorf("the image has %s distributions of %d wheels", installed, wheels)
+	count := strings.Count(string(record), ".whl\"")
+	t.Logf("%s: %s distributions of %d wheels", digest, installed, count)
+	if installed != strconv.Itoa(count) {
+		t.Errorf("the image has %s distributions of %d wheels", installed, count)
 	}
 }

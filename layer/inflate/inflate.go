@@ -297,71 +297,48 @@ func (d *Decoder) drop(e entry) error {
 }
 
 // fast decodes symbols as long as neither the piece nor the buffer comes near
-// its end. Up to two literals and one match take at most 22 + 48 bits: two loads.
+// its end. A match takes at most 48 bits: one load, which later literals share.
 func (d *Decoder) fast() (done bool, err error) {
 	in, out, pos, w, bits, n := d.in, d.out, d.pos, d.w, d.bits, d.n
 	litLen, dist, first := &d.litLen, &d.dist, d.first
 	for pos <= len(in)-inMargin && w <= len(out)-outMargin {
-		bits |= binary.LittleEndian.Uint64(in[pos:]) << (n & 63)
-		pos += int((63 - n) >> 3)
-		n |= 56
-		e := litLen[bits&(1<<litLenBits-1)]
-		if e&literal != 0 {
-			out[w] = byte(e >> 16)
-			w++
-			bits >>= e.bits() & 63
-			n -= e.bits()
-			if e = litLen[bits&(1<<litLenBits-1)]; e&literal != 0 {
-				out[w] = byte(e >> 16)
-				w++
-				bits >>= e.bits() & 63
-				n -= e.bits()
-				if e = litLen[bits&(1<<litLenBits-1)]; e&literal != 0 {
-					out[w] = byte(e >> 16)
-					w++
-					bits >>= e.bits() & 63
-					n -= e.bits()
-					continue
-				}
-			}
+		if n < 48 {
 			bits |= binary.LittleEndian.Uint64(in[pos:]) << (n & 63)
 			pos += int((63 - n) >> 3)
 			n |= 56
 		}
-		if e&special != 0 {
-			if e&subtable != 0 {
-				e = litLen[e.sub(bits>>litLenBits)]
-			}
-			if e&literal != 0 {
+		e := litLen[bits&(1<<litLenBits-1)]
+		if e&subtable != 0 {
+			e = litLen[e.sub(bits>>litLenBits)]
+		}
+		extra := bits
+		bits >>= e.bits() & 63
+		n -= e.bits()
+		if e&literal != 0 {
+			out[w] = byte(e >> 16)
+			w++
+			if e = litLen[bits&(1<<litLenBits-1)]; e&literal != 0 { // one seldom comes alone
 				out[w] = byte(e >> 16)
 				w++
 				bits >>= e.bits() & 63
 				n -= e.bits()
-				continue
 			}
-			if e&special != 0 {
-				done = e&endOfBlock != 0
-				if done {
-					bits >>= e.bits() & 63
-					n -= e.bits()
-				} else {
-					err = errCode
-				}
-				break
-			}
+			continue
 		}
-		length := e.value(bits)
-		bits >>= e.bits() & 63
-		n -= e.bits()
-		e = dist[bits&(1<<distBits-1)]
 		if e&special != 0 {
-			if e&subtable != 0 {
-				e = dist[e.sub(bits>>distBits)]
-			}
-			if e&special != 0 {
+			if done = e&endOfBlock != 0; !done {
 				err = errCode
-				break
 			}
+			break
+		}
+		length := e.value(extra)
+		e = dist[bits&(1<<distBits-1)]
+		if e&subtable != 0 {
+			e = dist[e.sub(bits>>distBits)]
+		}
+		if e&special != 0 {
+			err = errCode
+			break
 		}
 		distance := e.value(bits)
 		bits >>= e.bits() & 63

@@ -27,8 +27,7 @@ const (
 	corpusELF    = 27 << 20 // bytes of shared objects a wheel
 )
 
-// makeCorpus writes the wheels of the made corpus into dir. variant changes a
-// file of the first, as a new build of it would.
+// makeCorpus writes the wheels of the made corpus into dir.
 func makeCorpus(tb testing.TB, dir string) []string {
 	tb.Helper()
 	objects := filesOf([]string{"/usr/lib", "/usr/bin", "/usr/local", "/opt"}, 200<<10, isELF, corpusWheels*corpusELF)

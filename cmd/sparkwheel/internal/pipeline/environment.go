@@ -163,13 +163,7 @@ func fetchAll(ctx context.Context, env Env, all []index.Pin, r *stage.Run) (inde
 		r.Progress(p.BytesDone, p.Bytes)
 	})
 	if errors.Is(err, index.ErrOffline) {
-		var missing []string
-		for _, p := range all {
-			if !p.Present(env.blobs()) {
-				missing = append(missing, p.File)
-			}
-		}
-		return got, &OfflineError{strings.Join(missing, ", ")}
+		return got, env.offline(all)
 	}
 	return got, err
 }

@@ -81,22 +81,30 @@ func realCorpus(b *testing.B) *corpus {
 	return newCorpus(b, paths, s)
 }
 
-// BenchmarkRealMade holds the made corpus against the usual path, three rounds.
+// BenchmarkRealMade holds the made corpus against the usual paths, three rounds.
 func BenchmarkRealMade(b *testing.B) {
 	real(b)
-	newCorpus(b, makeCorpus(b, scratch(b)), install.Debian("3.12")).compare(b, 3, true)
+	bin, c := findTools(b), newCorpus(b, makeCorpus(b, scratch(b)), install.Debian("3.12"))
+	c.compare(b, 3, func(t *table) {
+		appended, pip := c.usual(b, t, bin), c.pip(b)
+		t.add("  pip install --target", pip)
+		t.add("pip install, tar, crane append", pip.plus(appended))
+	})
 }
 
 // BenchmarkRealRuntimeSet holds the real set against the usual path, once.
 func BenchmarkRealRuntimeSet(b *testing.B) {
 	real(b)
-	realCorpus(b).compare(b, 1, false)
+	bin, c := findTools(b), realCorpus(b)
+	c.compare(b, 1, func(t *table) { c.usual(b, t, bin) })
 }
 
-// BenchmarkRealRuntimeSetPip is the same with pip, which takes minutes by itself.
+// BenchmarkRealRuntimeSetPip holds it against pip's part of the other, which
+// takes minutes by itself.
 func BenchmarkRealRuntimeSetPip(b *testing.B) {
 	real(b)
-	realCorpus(b).compare(b, 1, true)
+	c := realCorpus(b)
+	c.compare(b, 1, func(t *table) { t.add("pip install --target alone", c.pip(b)) })
 }
 
 // BenchmarkRealLinear makes images of ever more of the real set: what a

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -44,6 +45,7 @@ type resolving struct {
 	before  *recipe.Lock
 	upgrade Upgrade
 
+	bare    *stage.Stage[*Base] // without packages
 	base    *stage.Stage[*Base]
 	debs    *stage.Stage[*recipe.LockedPackages] // nil when the recipe adds none
 	uv      *stage.Stage[Tool]
@@ -64,16 +66,8 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 		before = &recipe.Lock{}
 	}
 	s := &resolving{env: env, recipe: r, before: before, upgrade: upgrade, sources: map[string]*stage.Stage[resolved]{}}
-	s.base = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
-		return unpackedBase(ctx, env, r.Base, s.pinnedBase(), platform, run)
-	})
+	s.addBase(g, platform)
 	needs := []stage.Need{s.base}
-	if !r.Packages.Empty() {
-		s.debs = stage.Add(g, "packages", func(ctx context.Context, run *stage.Run) (*recipe.LockedPackages, error) {
-			return s.packages(ctx, s.base.Value(), run)
-		}, s.base)
-		needs = append(needs, s.debs)
-	}
 	uvPins := stage.Add(g, "uv pins", func(ctx context.Context, _ *stage.Run) ([]recipe.LockedUV, error) {
 		return s.lockUV(ctx)
 	})
@@ -110,6 +104,27 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 		l.Indexes, err = cameFrom(ctx, env, r, l.Sets())
 		return l, err
 	}, needs...), nil
+}
+
+// addBase adds the stages of the base and of its packages.
+func (s *resolving) addBase(g *stage.Graph, platform v1.Platform) {
+	s.bare = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
+		b, err := s.pinBase(ctx, platform, run)
+		if err != nil || !s.recipe.Packages.Empty() {
+			return b, err
+		}
+		return b.complete(ctx, s.env, nil, run)
+	})
+	s.base = s.bare
+	if s.recipe.Packages.Empty() {
+		return
+	}
+	s.debs = stage.Add(g, "packages", func(ctx context.Context, run *stage.Run) (*recipe.LockedPackages, error) {
+		return s.packages(ctx, s.bare.Value(), run)
+	}, s.bare)
+	s.base = stage.Add(g, "base with packages", func(ctx context.Context, run *stage.Run) (*Base, error) {
+		return s.bare.Value().complete(ctx, s.env, s.debs.Value(), run)
+	}, s.debs)
 }
 
 // namedSet is an environment under the name of its wheel, or "runtime".
@@ -167,6 +182,25 @@ func (s *resolving) pinnedBase() string {
 	return s.before.Base.Digest
 }
 
+// pinBase opens the base. Where its reference names an index, that is pinned
+// first and asked for the platform: a tag that moves in between moves nothing.
+func (s *resolving) pinBase(ctx context.Context, p v1.Platform, run *stage.Run) (*Base, error) {
+	reference, index := s.recipe.Base, s.before.Base.Index
+	held := s.pinnedBase()
+	if held == "" {
+		var err error
+		if reference, index, err = throughIndex(ctx, s.env, reference); err != nil {
+			return nil, fmt.Errorf("opening base %s: %w", s.recipe.Base, err)
+		}
+	}
+	b, err := unpackedBase(ctx, s.env, reference, held, p, run)
+	if err != nil {
+		return nil, err
+	}
+	b.Reference, b.Index = s.recipe.Base, index
+	return b, nil
+}
+
 func (s *resolving) lockUV(ctx context.Context) ([]recipe.LockedUV, error) {
 	held := len(s.before.UV) == len(uvMachines) && s.before.UV[0].Version == s.recipe.UV
 	if held && !s.upgrade.has("uv") {
@@ -202,9 +236,11 @@ func (s *resolving) set(ctx context.Context, q question, run *stage.Run) (namedS
 	}
 	set := recipe.NewSet(q.name, text)
 	// A set that cannot be installed is found now, not after a fetch.
-	if _, err := pins(s.base.Value(), set); err != nil {
+	chosen, err := pins(s.base.Value(), set)
+	if err != nil {
 		return namedSet{}, fmt.Errorf("the environment %s: %w", q.name, err)
 	}
+	sayYanked(ctx, s.env, chosen, run)
 	return namedSet{q.name, set}, nil
 }
 
@@ -213,7 +249,7 @@ func (s *resolving) lock(p v1.Platform, uv []recipe.LockedUV, sets []*stage.Stag
 	l := &recipe.Lock{
 		Version: recipe.LockVersion, Recipe: s.recipe.Name, RecipeDigest: s.recipe.Digest,
 		Platform: p.String(), Python: base.Python.Version,
-		Base: recipe.LockedBase{Reference: s.recipe.Base, Digest: base.Digest, Interpreter: base.Python.Path},
+		Base: recipe.LockedBase{Reference: s.recipe.Base, Index: s.bare.Value().Index, Digest: s.bare.Value().Digest, Interpreter: base.Python.Path},
 		UV:   uv,
 	}
 	if s.debs != nil {
@@ -261,13 +297,24 @@ func (e Env) hostPlatform(r *recipe.Recipe) (v1.Platform, error) {
 	return p, nil
 }
 
+// lockedBase is the base that a lock pins, with its packages.
+func lockedBase(ctx context.Context, env Env, l *recipe.Lock, p v1.Platform, run *stage.Run) (*Base, error) {
+	b, err := unpackedBase(ctx, env, l.Base.Reference, l.Base.Digest, p, run)
+	if err != nil {
+		return nil, err
+	}
+	return b.complete(ctx, env, l.Packages, run)
+}
+
+// unpackedBase is a base as it is, its interpreter not asked yet: packages may
+// bring one.
 func unpackedBase(ctx context.Context, env Env, reference, pinned string, p v1.Platform, run *stage.Run) (*Base, error) {
 	env = env.noting(run)
 	b, brought, err := openBase(ctx, env, reference, pinned, p)
 	if err != nil {
 		return nil, err
 	}
-	unpacked, err := b.unpack(ctx, env, run)
+	unpacked, err := b.unpackRoot(ctx, env)
 	if err != nil {
 		return nil, err
 	}
@@ -275,6 +322,18 @@ func unpackedBase(ctx context.Context, env Env, reference, pinned string, p v1.P
 		run.Hit("unpacked before")
 	}
 	return b, nil
+}
+
+// complete is the base with packages, and what its interpreter says.
+func (b *Base) complete(ctx context.Context, env Env, l *recipe.LockedPackages, run *stage.Run) (*Base, error) {
+	env = env.noting(run)
+	c := *b
+	if err := c.install(ctx, env, l, run); err != nil {
+		return nil, err
+	}
+	var err error
+	c.Python, err = c.askPython(ctx, env, run)
+	return &c, err
 }
 
 func resolveSource(ctx context.Context, env Env, src recipe.Source, c git.Commit, dir string, run *stage.Run) (resolved, error) {
@@ -296,11 +355,22 @@ func resolveSource(ctx context.Context, env Env, src recipe.Source, c git.Commit
 	return resolved{l, t}, nil
 }
 
+// VanishedError says that a repository no longer has a commit that was locked.
+type VanishedError struct{ Source, URL, Ref, Commit string }
+
+func (e *VanishedError) Error() string {
+	return fmt.Sprintf("source %s: commit %s is gone from %s (it was %s when it was locked); take it from a bundle or a store that has it, or run `sparkwheel lock --upgrade=%s`",
+		e.Source, e.Commit, e.URL, e.Ref, e.Source)
+}
+
 // lockedSource makes the tree that a lock pins, and says so when what comes
 // out is not what it pins.
 func lockedSource(ctx context.Context, env Env, src recipe.Source, l recipe.LockedSource, dir string, run *stage.Run) (*Tree, error) {
 	src.Git = git.Source{URL: l.URL, Ref: l.Ref}
 	t, err := prepare(ctx, env, src, dir, git.Commit{Hash: l.Commit, Time: l.Time, Tree: l.Tree}, run)
+	if _, ok := errors.AsType[*git.RefError](err); ok {
+		return nil, &VanishedError{Source: src.Name, URL: l.URL, Ref: l.Ref, Commit: l.Commit}
+	}
 	if err != nil {
 		return nil, err
 	}

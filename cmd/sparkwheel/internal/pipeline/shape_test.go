@@ -2,10 +2,12 @@ package pipeline
 
 import (
 	"archive/tar"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,6 +16,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/wheeltest"
 )
@@ -31,19 +34,8 @@ func TestWheelsRespectTheBase(t *testing.T) {
 		tar.Header{Typeflag: tar.TypeSymlink, Name: "./usr/local/man", Linkname: "share/man"},
 		tar.Header{Typeflag: tar.TypeDir, Name: "./root/", Mode: 0o700})
 	w := wheeltest.New("x-1.0-py3-none-any.whl", "x.py", "1\n", "x-1.0.data/data/man/man1/x.1", "x\n").Write(t, dir)
-	s, err := store.Open(filepath.Join(dir, "store"))
+	made, err := lay(t, filepath.Join(dir, "store"), w, base, silent{})
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	g := new(stage.Graph)
-	made, err := Layers(g, Env{Store: s, Index: new(index.Client), Jobs: 2, Host: v1.Platform{OS: "linux", Architecture: "amd64"}}, LayersRequest{
-		Wheels: []string{w}, Base: "tar:" + base, Platform: "linux/arm64", Python: "3.12",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := g.Run(t.Context(), 2, silent{}); err != nil {
 		t.Fatal(err)
 	}
 	lib := "usr/local/lib/python3.12/"
@@ -52,8 +44,57 @@ func TestWheelsRespectTheBase(t *testing.T) {
 		"755 0:0 " + lib + "dist-packages/x-1.0.dist-info/",
 		"755 0:0 usr/local/share/", "755 0:0 usr/local/share/man/", "755 0:0 usr/local/share/man/man1/",
 	}
-	if diff := cmp.Diff(want, directories(t, made.Value().Layers[0].Blob)); diff != "" {
+	if diff := cmp.Diff(want, directories(t, made.Layers[0].Blob)); diff != "" {
 		t.Errorf("directories of the layer (-want +got):\n%s", diff)
+	}
+}
+
+// lay puts one wheel onto a base without Python.
+func lay(t *testing.T, dir, wheel, base string, told stage.Reporter) (*Result, error) {
+	t.Helper()
+	s, err := store.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	g := new(stage.Graph)
+	made, err := Layers(g, Env{Store: s, Index: new(index.Client), Jobs: 2, Host: v1.Platform{OS: "linux", Architecture: "amd64"}}, LayersRequest{
+		Wheels: []string{wheel}, Base: "tar:" + base, Platform: "linux/arm64", Python: "3.12",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Run(t.Context(), 2, told); err != nil {
+		return nil, err
+	}
+	return made.Value(), nil
+}
+
+// TestVerifiedWheelsAreRemembered: what is odd is told every time, faults are
+// never remembered, and another wheel of the same name is another wheel.
+func TestVerifiedWheelsAreRemembered(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	base, stores := filepath.Join(dir, "base.tar"), filepath.Join(dir, "store")
+	writeTar(t, base, tar.Header{Typeflag: tar.TypeDir, Name: "./usr/", Mode: 0o755})
+	odd := wheeltest.New("x-1.0-py3-none-any.whl", "x/A.py", "1\n", "x/a.py", "1\n").Write(t, dir)
+	for range 2 {
+		var told notes
+		if _, err := lay(t, stores, odd, base, &told); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(told.String(), "A.py") {
+			t.Errorf("told %q, nothing of x/A.py and x/a.py", told.String())
+		}
+	}
+	lying := wheeltest.New("x-1.0-py3-none-any.whl", "x/A.py", "1\n")
+	lying.Find("x/A.py").Packed = wheeltest.Deflate("2\n")
+	lying.Write(t, dir)
+	for range 2 {
+		_, err := lay(t, stores, odd, base, silent{})
+		if _, ok := errors.AsType[*wheel.VerifyError](err); !ok {
+			t.Errorf("a lying wheel gave %v", err)
+		}
 	}
 }
 

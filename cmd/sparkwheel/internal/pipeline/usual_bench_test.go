@@ -144,44 +144,42 @@ func (t *table) log(b *testing.B, what, ours string) {
 	b.ReportMetric(0, "ns/op")
 }
 
-const (
-	ours   = "sparkwheel"
-	floor  = "floor"
-	uvPath = "uv pip install, tar, crane append"
-	pip    = "pip install, tar, crane append"
-)
+const ours = "sparkwheel"
 
 // usual is the way with the usual tools, step by step into t. What a step
 // leaves is removed as soon as the next has used it: of gigabytes nobody has
 // room for all.
-func (c *corpus) usual(b *testing.B, t *table, bin tools, withPip bool) {
+func (c *corpus) usual(b *testing.B, t *table, bin tools) (appended cost) {
 	b.Helper()
 	dir := scratch(b)
 	target := filepath.Join(dir, "target", c.scheme.Purelib)
-	version := c.scheme.PythonVersion
 	install := tool(b, dir, bin.uv, append([]string{"pip", "install", "--quiet", "--python-platform", "aarch64-manylinux_2_39",
-		"--python-version", version, "--no-deps", "--no-index", "--target", target}, c.paths()...)...)
+		"--python-version", c.scheme.PythonVersion, "--no-deps", "--no-index", "--target", target}, c.paths()...)...)
 	removed(b, filepath.Join(dir, "uv-cache"))
 	t.add("  uv pip install --target", install)
-	rest := c.append(b, t, bin, dir)
-	t.add(uvPath, install.plus(rest))
+	appended = c.append(b, t, bin, dir)
+	t.add("uv pip install, tar, crane append", install.plus(appended))
 	removed(b, dir)
-	if !withPip {
-		return
-	}
+	return appended
+}
+
+// pip installs with pip, which compiles nothing, as uv does not.
+func (c *corpus) pip(b *testing.B) cost {
+	b.Helper()
+	version := c.scheme.PythonVersion
 	args := []string{"-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile", "--no-deps", "--no-index",
-		"--only-binary", ":all:", "--python-version", version, "--implementation", "cp", "--abi", "cp" + strings.ReplaceAll(version, ".", ""), "--abi", "abi3", "--abi", "none"}
+		"--only-binary", ":all:", "--python-version", version, "--implementation", "cp",
+		"--abi", "cp" + strings.ReplaceAll(version, ".", ""), "--abi", "abi3", "--abi", "none"}
 	for _, platform := range []string{"any", "linux_aarch64", "manylinux2014_aarch64"} {
 		args = append(args, "--platform", platform)
 	}
 	for minor := 17; minor < 40; minor++ {
 		args = append(args, "--platform", fmt.Sprintf("manylinux_2_%d_aarch64", minor))
 	}
-	dir = scratch(b)
-	by := tool(b, dir, "python3", append(append(args, "--target", filepath.Join(dir, "target")), c.paths()...)...)
-	t.add("  pip install --target", by)
-	t.add(pip, by.plus(rest))
+	dir := scratch(b)
+	took := tool(b, dir, "python3", append(append(args, "--target", filepath.Join(dir, "target")), c.paths()...)...)
 	removed(b, dir)
+	return took
 }
 
 // append makes an image of what was installed into dir/target.
@@ -226,21 +224,36 @@ func removed(b *testing.B, path string) {
 	}
 }
 
-// compare runs all ways in turn, as many rounds as asked, and prints the table.
-func (c *corpus) compare(b *testing.B, rounds int, withPip bool) {
+// roomFor skips where the usual path, which has the wheels unpacked and as a tar
+// at one time, does not fit on the disk.
+func (c *corpus) roomFor(b *testing.B) {
 	b.Helper()
 	var disk unix.Statfs_t
-	if err := unix.Statfs(os.TempDir(), &disk); err == nil && int64(disk.Bavail)*disk.Bsize < 5*c.unpacked/2 {
-		b.Skipf("%s has %d MiB free, the usual path takes twice and a half what the wheels unpack to (%d MiB)", os.TempDir(), int64(disk.Bavail)*disk.Bsize>>20, c.unpacked>>20)
+	if err := unix.Statfs(os.TempDir(), &disk); err != nil {
+		b.Skip(err)
 	}
-	bin, t := findTools(b), new(table)
+	free, takes := int64(disk.Bavail)*disk.Bsize, c.unpacked*21/10
+	if free < takes {
+		b.Skipf("%s has %d MiB free, the usual path takes %d: set TMPDIR to a place with more", os.TempDir(), free>>20, takes>>20)
+	}
+}
+
+// rival measures the usual ways of one round into t.
+type rival func(t *table)
+
+// compare runs this program, the floor and the rivals in turn, as many rounds
+// as asked, and prints the medians.
+func (c *corpus) compare(b *testing.B, rounds int, others rival) {
+	b.Helper()
+	c.roomFor(b)
+	t := new(table)
 	for range rounds {
 		t.add(ours, c.timed(b, func(ctx context.Context, dir string) error {
 			_, err := c.image(ctx, dir)
 			return err
 		}))
-		t.add(floor, c.timed(b, c.floor))
-		c.usual(b, t, bin, withPip)
+		t.add("floor", c.timed(b, c.floor))
+		others(t)
 	}
 	t.log(b, c.String(), ours)
 }

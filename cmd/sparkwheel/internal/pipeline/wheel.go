@@ -59,7 +59,7 @@ func (b buildPlan) values() recipe.Values {
 func (b buildPlan) key() store.Key {
 	w := b.recipe
 	h := store.NewHash("wheel "+w.Name).Field("form", "2").Field("sandbox", sandbox.Version).Field("isolation", string(b.isolation))
-	h = h.Field("tree", b.tree.Key).Field("files", jsonText(b.files())).Field("base", b.base.Digest)
+	h = h.Field("tree", b.tree.Key).Field("files", jsonText(b.files())).Field("base", b.base.BuildDigest)
 	h = h.Field("uv", b.uv.SHA256).Field("python", b.python())
 	h = h.Field("wheel", jsonText(w)).Field("environment", jsonText(b.environment()))
 	h = h.Field("epoch", b.locked.Time.UTC().Format("2006-01-02T15:04:05Z"))
@@ -193,10 +193,14 @@ func (b buildPlan) fill(ctx context.Context, env Env, dir string, r *stage.Run) 
 // verifyWheel refuses a wheel with faults and tells of what is merely odd.
 func verifyWheel(ctx context.Context, path string, r *stage.Run) error {
 	warnings, err := wheel.Verify(ctx, path)
+	noteOdd(r, path, warnings)
+	return err
+}
+
+func noteOdd(r *stage.Run, path string, warnings []wheel.Fault) {
 	for _, w := range warnings {
 		r.Note("%s: %s: %s", filepath.Base(path), w.Path, w.Message)
 	}
-	return err
 }
 
 func readWheel(dir string) (*Wheel, error) {

@@ -40,6 +40,7 @@ type Lock struct {
 // LockedBase is a base image: where it was found and what it was.
 type LockedBase struct {
 	Reference   string `toml:"reference"`
+	Index       string `toml:"index,omitempty" comment:"digest of the index that lists the platforms"`
 	Digest      string `toml:"digest" comment:"of the platform's manifest"`
 	Interpreter string `toml:"interpreter" comment:"the base's Python; empty when it has none"`
 }
@@ -90,6 +91,9 @@ type LockedSet struct {
 // ErrNoLock is what LoadLock's error is when there is no file at the path.
 var ErrNoLock = errors.New("no lock")
 
+// errUnreadable is the error of a file that is no lock, or no longer one.
+var errUnreadable = errors.New("the lock cannot be read")
+
 // MismatchError says that a lock does not cover what was asked. Type is the
 // command that would make one that does.
 type MismatchError struct {
@@ -104,11 +108,14 @@ func (e *MismatchError) Error() string {
 // ErrNoLock when there is none; *MismatchError when it was made from another
 // recipe or a pylock beside it is not the one it pins.
 func LoadLock(path string, r *Recipe) (*Lock, error) {
+	again := r.lockCommand(path)
 	l, err := readLock(path)
+	if errors.Is(err, errUnreadable) {
+		return nil, &MismatchError{path, err.Error(), again}
+	}
 	if err != nil {
 		return nil, err
 	}
-	again := r.lockCommand(path)
 	if l.Version != LockVersion {
 		return nil, &MismatchError{path, fmt.Sprintf("lock version %d, this sparkwheel reads %d", l.Version, LockVersion), again}
 	}
@@ -156,7 +163,7 @@ func readLock(path string) (*Lock, error) {
 	}
 	var l Lock
 	if err := decode(path, text, &l); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
 	return &l, nil
 }
@@ -335,6 +342,7 @@ func Diff(before, after *Lock) []string {
 		}
 	}
 	say("base", before.Base.Digest, after.Base.Digest)
+	say("base index", before.Base.Index, after.Base.Index)
 	say("python", before.Python, after.Python)
 	diffPackages(before.Packages, after.Packages, say)
 	for _, s := range after.Sources {

@@ -113,3 +113,42 @@ func sum(text string) string {
 	h := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(h[:])
 }
+
+// A file of an entry that gets another name elsewhere, as a layer does in an
+// image's directory, is what it was; written to through that name it is not.
+func TestDoOfALinkedFile(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "store"))
+	key := store.NewHash("layer").Field("tree", "abc").Key()
+	dir, _, err := s.Do(t.Context(), store.Stage, key, writes("blob", "layer"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := filepath.Join(filepath.Dir(dir), "entry.json")
+	read := func() string {
+		text, err := os.ReadFile(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	before, linked := read(), filepath.Join(t.TempDir(), "linked")
+	if err := os.Link(filepath.Join(dir, "blob"), linked); err != nil {
+		t.Fatal(err)
+	}
+	if _, hit, err := s.Do(t.Context(), store.Stage, key, notCalled); !hit || err != nil {
+		t.Fatalf("hit %v, %v", hit, err)
+	}
+	if read() == before {
+		t.Error("the record has the stamp of before")
+	}
+	if err := os.WriteFile(linked, []byte("LAYER"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(linked, linked+"2"); err != nil {
+		t.Fatal(err)
+	}
+	if _, hit, err := s.Do(t.Context(), store.Stage, key, writes("blob", "layer")); hit || err != nil {
+		t.Errorf("changed: hit %v, %v", hit, err)
+	}
+}

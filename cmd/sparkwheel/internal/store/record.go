@@ -36,9 +36,9 @@ type file struct {
 	Size   int64  `json:"size,omitempty"`
 	SHA256 string `json:"sha256,omitempty"` // "" in a base for what cannot be read
 	Target string `json:"target,omitempty"` // a link's
-	// Stamp is the inode and its times when the digest was taken. The kernel
-	// sets the change time at each write and nobody can set it back, so a file
-	// with the same stamp need not be read again.
+	// Stamp is the inode, its times when the digest was taken and how many names
+	// it had. The kernel sets the change time at each write and nobody can set it
+	// back, so a file with the same stamp need not be read again.
 	Stamp string `json:"stamp,omitempty"`
 }
 
