@@ -56,7 +56,10 @@ func TestEscapeBySetuid(t *testing.T) {
 	if out, err := as(65534, "root", "read="+dir+"/secret"); err != nil {
 		t.Fatalf("the program does not even work on the host: %v\n%s", err, out)
 	}
-	if out, err := as(65534, "plain", "setuid="+dir); err == nil || !strings.Contains(out, "/build/dir/root: exit status 1") {
+	switch out, err := as(65534, "plain", "setuid="+dir); {
+	case strings.Contains(out, "refused: making a sandbox: "):
+		t.Logf("nobody may make no namespaces here: %s", out)
+	case err == nil || !strings.Contains(out, "/build/dir/root: exit status 1"):
 		t.Errorf("as nobody, a program that sets the user: %v\n%s", err, out)
 	}
 	if out, err := as(0, "other", "user"); err != nil || out != fmt.Sprintf("user %d\n", other) {
