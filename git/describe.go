@@ -35,6 +35,10 @@ var ErrNoTag = errors.New("no tag with a digit in its name stands on the commit 
 // lightweight one, and of annotated ones the youngest. It fetches commits and
 // no trees where the server can filter, and says on w where it cannot. The
 // error wraps ErrNoTag when there is no such tag.
+//
+// Tags may come at any time, so the server is always asked for its refs.
+// Offline, the answer is the last one that this Describe gave; the error wraps
+// ErrOffline when it gave none.
 func (m *Mirrors) Describe(ctx context.Context, url string, c Commit, w io.Writer) (Description, error) {
 	var d Description
 	err := m.heal(ctx, w, func() (err error) {
@@ -47,20 +51,35 @@ func (m *Mirrors) Describe(ctx context.Context, url string, c Commit, w io.Write
 	return d, nil
 }
 
-func (m *Mirrors) describe(ctx context.Context, url string, c Commit, w io.Writer) (_ Description, err error) {
+func (m *Mirrors) describe(ctx context.Context, url string, c Commit, w io.Writer) (d Description, err error) {
 	if !isSHA(c.Hash) {
-		return Description{}, fmt.Errorf("%q is no full commit SHA", c.Hash)
+		return d, fmt.Errorf("%q is no full commit SHA", c.Hash)
 	}
 	h := plumbing.NewHash(c.Hash)
+	repo, err := m.history(url)
+	if err != nil {
+		return d, err
+	}
+	defer func() { err = errors.Join(err, repo.close()) }()
+	if m.Offline {
+		d, ok, err := repo.recall(h.String())
+		if err == nil && !ok {
+			err = fmt.Errorf("its tags are %w", ErrOffline)
+		}
+		return d, err
+	}
+	d, err = m.describeAnew(ctx, url, repo, h, w)
+	if err != nil && !errors.Is(err, ErrNoTag) {
+		return d, err
+	}
+	return d, errors.Join(err, repo.remember(ctx, h.String(), d))
+}
+
+func (m *Mirrors) describeAnew(ctx context.Context, url string, repo *repository, h plumbing.Hash, w io.Writer) (Description, error) {
 	r, err := m.connect(ctx, url)
 	if err != nil {
 		return Description{}, err
 	}
-	repo, err := m.history(url)
-	if err != nil {
-		return Description{}, err
-	}
-	defer func() { err = errors.Join(err, repo.close()) }()
 	// What is there may do: an ancestor of a commit described before.
 	d, err := m.walk(ctx, r, url, repo, h)
 	if !errors.Is(err, pack.ErrNotFound) {
@@ -103,7 +122,7 @@ func (m *Mirrors) tagNames(ctx context.Context, r *remote, url string, repo *rep
 	byCommit := make(map[plumbing.Hash][]tagName)
 	for ref, h := range r.refs {
 		name, ok := strings.CutPrefix(ref, "refs/tags/")
-		if !ok || !strings.ContainsAny(name, "0123456789") {
+		if !ok || !strings.ContainsAny(name, "0123456789") || checkRef(name) != nil {
 			continue
 		}
 		peeled, annotated := r.peeled[ref]

@@ -36,6 +36,41 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
+// Offline, what a server's tags once said is said again, to the commit that was
+// asked for and no other. Online a new tag counts at once.
+func TestDescribeOffline(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.repo("up")
+	bare := git.Commit{Hash: r.commit("before any tag")}
+	middle := git.Commit{Hash: r.commit("one")}
+	r.git("tag", "v1.0")
+	tip := git.Commit{Hash: r.commit("two")}
+	offline := *w.m
+	offline.Offline = true
+	ask := func(m *git.Mirrors, c git.Commit, want string, wantErr error) {
+		t.Helper()
+		d, err := m.Describe(t.Context(), r.url, c, t.Output())
+		if !errors.Is(err, wantErr) || err == nil && d.String() != want {
+			t.Errorf("%v, %v, want %s, %v", d, err, want, wantErr)
+		}
+	}
+	ask(&offline, tip, "", git.ErrOffline)
+	was, now := "v1.0-1-g"+tip.Hash, "v2.0-0-g"+tip.Hash
+	ask(w.m, tip, was, nil)
+	ask(w.m, bare, "", git.ErrNoTag)
+	r.git("tag", "v2.0", tip.Hash)
+	w.take()
+	ask(&offline, tip, was, nil)
+	ask(&offline, bare, "", git.ErrNoTag)
+	ask(&offline, middle, "", git.ErrOffline)
+	if asked := w.take(); asked != nil {
+		t.Errorf("offline, %q was asked", asked)
+	}
+	ask(w.m, tip, now, nil)
+	ask(&offline, tip, now, nil)
+}
+
 // The answers are those that setuptools_scm gave.
 func TestVersion(t *testing.T) {
 	t.Parallel()

@@ -13,8 +13,8 @@ import (
 // url.<base>.insteadOf does: of several rewrites, the longest prefix wins.
 type Rewrite struct{ Prefix, Base string }
 
-// rewrite returns the URL to dial for raw, and whether a rewrite chose it.
-func rewrite(raw string, rules []Rewrite) (string, bool) {
+// Rewritten returns the URL to dial for raw, and whether a rewrite chose it.
+func Rewritten(raw string, rules []Rewrite) (string, bool) {
 	best := -1
 	for i, r := range rules {
 		if strings.HasPrefix(raw, r.Prefix) && (best < 0 || len(r.Prefix) > len(rules[best].Prefix)) {
@@ -33,7 +33,7 @@ func (m *Mirrors) dialURL(raw string) (*url.URL, error) {
 	if err := checkURLText(raw); err != nil {
 		return nil, err
 	}
-	target, rewritten := rewrite(raw, m.Rewrites)
+	target, rewritten := Rewritten(raw, m.Rewrites)
 	if err := checkURLText(target); err != nil {
 		return nil, err
 	}

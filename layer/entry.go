@@ -50,11 +50,17 @@ func entries(ctx context.Context, tree fs.FS, opt Options) ([]entry, error) {
 	for _, e := range slices.Collect(maps.Values(found)) {
 		addParents(found, e.name, opt)
 	}
-	for name := range found {
+	for name, e := range found {
 		if dir, ok := strings.CutSuffix(name, "/"); ok {
 			if _, ok := found[dir]; ok {
 				return nil, fmt.Errorf("writing %s: it is a directory and a file in the tree", dir)
 			}
+		}
+		if e.header.Typeflag != tar.TypeLink {
+			continue
+		}
+		if to, ok := found[e.header.Linkname]; !ok || to.header.Typeflag != tar.TypeReg || to.name >= name {
+			return nil, fmt.Errorf("writing %s: it is a link to %q, and no file of that name stands before it", name, e.header.Linkname)
 		}
 	}
 	return slices.SortedFunc(maps.Values(found), func(a, b entry) int { return cmp.Compare(a.name, b.name) }), nil
@@ -88,10 +94,17 @@ func newEntry(tree fs.FS, name string, d fs.DirEntry, opt Options) (entry, error
 		return entry{}, err
 	}
 	e.header = *h
+	if _, told := info.Sys().(*tar.Header); !told && h.Typeflag == tar.TypeDir && h.Mode&0o777 == inventedMode {
+		e.header.Mode = h.Mode&^0o777 | 0o755
+	}
 	switch h.Typeflag {
 	case tar.TypeDir:
 		e.name, err = relocate(name, opt.Links)
 		e.name += "/"
+	case tar.TypeLink:
+		if e.header.Linkname, err = relocateParent(h.Linkname, opt.Links); err == nil {
+			e.name, err = relocateParent(name, opt.Links)
+		}
 	case tar.TypeReg, tar.TypeSymlink:
 		e.name, err = relocateParent(name, opt.Links)
 	default:
@@ -107,8 +120,9 @@ func newEntry(tree fs.FS, name string, d fs.DirEntry, opt Options) (entry, error
 	return e, nil
 }
 
-// plainInfo keeps owners only where the tree says them in tar's own terms:
-// those of a directory on this host mean nothing in an image.
+// plainInfo keeps owners, hard links and file capabilities only where the tree
+// says them in tar's own terms: those of a directory on this host mean nothing
+// in an image.
 type plainInfo struct{ fs.FileInfo }
 
 func (i plainInfo) Sys() any {
@@ -116,7 +130,11 @@ func (i plainInfo) Sys() any {
 	if !ok {
 		return nil
 	}
-	return &tar.Header{Uid: h.Uid, Gid: h.Gid}
+	kept := &tar.Header{Uid: h.Uid, Gid: h.Gid, Typeflag: h.Typeflag, Linkname: h.Linkname}
+	if v, ok := h.PAXRecords[paxCapability]; ok {
+		kept.PAXRecords = map[string]string{paxCapability: v}
+	}
+	return kept
 }
 
 // inventedMode is what archive/zip and fstest give a directory that only the
@@ -130,9 +148,6 @@ func (e *entry) finish(opt Options) {
 	h.ModTime = opt.MTime
 	if h.Typeflag != tar.TypeDir {
 		return
-	}
-	if h.Mode&0o777 == inventedMode {
-		h.Mode = h.Mode&^0o777 | 0o755
 	}
 	if dir, ok := opt.Dirs[strings.TrimSuffix(e.name, "/")]; ok {
 		h.Mode, h.Uid, h.Gid = dir.Mode, dir.UID, dir.GID

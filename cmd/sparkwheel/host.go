@@ -42,7 +42,7 @@ func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
 	env := pipeline.Env{
 		Store:    s,
 		Mirrors:  mirrors,
-		Index:    &index.Client{HTTP: http.DefaultClient, Index: indexURL, Offline: a.offline},
+		Index:    a.indexClient(indexURL, mirrors.Rewrites),
 		Host:     hostPlatform(),
 		Sandbox:  sandbox.Namespaces,
 		Network:  a.fetchNetwork(indexURL),
@@ -52,6 +52,23 @@ func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
 	}
 	env.Registry, err = reg.client(a, env)
 	return env, err
+}
+
+// indexClient brings files from indexes and by URL, both where --mirror sends
+// them, with the passwords of the user's .netrc.
+func (a *app) indexClient(url string, rewrites []git.Rewrite) *index.Client {
+	file := a.netrc()
+	return &index.Client{
+		HTTP: http.DefaultClient, Index: url, Offline: a.offline,
+		Rewrite: func(url string) string {
+			to, _ := git.Rewritten(url, rewrites)
+			return to
+		},
+		Credentials: func(host string) (string, string, bool) {
+			e, ok := file.Lookup(host)
+			return e.Login, e.Password, ok
+		},
+	}
 }
 
 func hostPlatform() v1.Platform {
@@ -207,6 +224,9 @@ func classify(ctx context.Context, err error) error {
 func notLocked(err error) error {
 	if isError[*recipe.MismatchError](err) || isError[*pipeline.NotLockedError](err) || isError[*pipeline.OfflineError](err) || errors.Is(err, recipe.ErrNoLock) {
 		return &codeError{codeNotLocked, err}
+	}
+	if errors.Is(err, git.ErrOffline) {
+		return notLockedErrorf("%w; run `sparkwheel fetch` while there is a network", err)
 	}
 	return err
 }

@@ -41,7 +41,7 @@ func (a *app) lockCommand() *cobra.Command {
 	overrides.register(cmd)
 	reg.register(cmd)
 	cmd.Flags().StringVarP(&out, "output", "o", "out", "`DIR` for the lock of an embedded recipe")
-	cmd.Flags().StringSliceVar(&upgrade, "upgrade", nil, "ask anew what `NAME` means: a source, a wheel's environment, base, uv, runtime; without a name, everything")
+	cmd.Flags().StringSliceVar(&upgrade, "upgrade", nil, "ask anew what `NAME` means: a source, a wheel's environment, a package, packages, a file, base, uv, runtime; without a name, everything")
 	cmd.Flags().Lookup("upgrade").NoOptDefVal = upgradeAll
 	return cmd
 }
@@ -109,11 +109,17 @@ func upgrades(r *recipe.Recipe, names []string) (pipeline.Upgrade, error) {
 		return pipeline.Upgrade{All: true}, nil
 	}
 	known := []string{"base", "uv", "runtime"}
+	if !r.Packages.Empty() {
+		known = append(append(known, "packages"), r.Packages.Names()...)
+	}
 	for _, s := range r.Sources {
 		known = append(known, s.Name)
 	}
 	for _, w := range r.Wheels {
 		known = append(known, w.Name)
+	}
+	for _, f := range r.Files {
+		known = append(known, f.Name)
 	}
 	for _, n := range names {
 		if !slices.Contains(known, n) {

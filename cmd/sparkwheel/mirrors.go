@@ -28,12 +28,7 @@ func (a *app) gitMirrors() (*git.Mirrors, error) {
 // without its port, and _ stands for every other sign; then, for github.com, from GITHUB_TOKEN; then from $NETRC
 // or ~/.netrc. A file that cannot be read is as none.
 func (a *app) gitCredentials() func(host string) (user, password string, ok bool) {
-	name := a.Getenv("NETRC")
-	if name == "" && a.Getenv("HOME") != "" {
-		name = filepath.Join(a.Getenv("HOME"), ".netrc")
-	}
-	text, _ := os.ReadFile(name)
-	file := netrc.Parse(text)
+	file := a.netrc()
 	return func(host string) (string, string, bool) {
 		alone, _, _ := strings.Cut(host, ":")
 		for _, name := range []string{host, alone} {
@@ -52,6 +47,19 @@ func (a *app) gitCredentials() func(host string) (user, password string, ok bool
 		e, ok := file.Lookup(host)
 		return e.Login, e.Password, ok
 	}
+}
+
+// netrcPath is where the user keeps passwords of hosts; "" for nowhere.
+func (a *app) netrcPath() string {
+	if name := a.Getenv("NETRC"); name != "" || a.Getenv("HOME") == "" {
+		return name
+	}
+	return filepath.Join(a.Getenv("HOME"), ".netrc")
+}
+
+func (a *app) netrc() netrc.File {
+	text, _ := os.ReadFile(a.netrcPath())
+	return netrc.Parse(text)
 }
 
 // variable is a host as it stands in the name of an environment variable.

@@ -31,7 +31,7 @@ func (a *app) planCommand() *cobra.Command {
 }
 
 func (a *app) runPlan(out string, flags *overrideFlags, reg *registryFlags, targets []string) error {
-	r, l, names, err := a.lockedTargets(out, flags, targets)
+	r, l, names, image, err := a.lockedTargets(out, flags, targets)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (a *app) runPlan(out string, flags *overrideFlags, reg *registryFlags, targ
 		return err
 	}
 	defer env.Store.Close()
-	steps, err := pipeline.Plan(env, r, l, names)
+	steps, err := pipeline.Plan(env, r, l, names, image)
 	if err != nil {
 		return notLocked(err)
 	}
@@ -80,12 +80,12 @@ func (a *app) lockedRecipe(out string, flags *overrideFlags) (*recipe.Recipe, *r
 	return r, l, notLocked(err)
 }
 
-// lockedTargets is the locked recipe and its wheels that targets name; nil
-// names mean every one.
-func (a *app) lockedTargets(out string, flags *overrideFlags, targets []string) (r *recipe.Recipe, l *recipe.Lock, names []string, err error) {
+// lockedTargets is the locked recipe, its wheels that targets name (nil means
+// every one), and whether they name the image.
+func (a *app) lockedTargets(out string, flags *overrideFlags, targets []string) (r *recipe.Recipe, l *recipe.Lock, names []string, image bool, err error) {
 	if r, l, err = a.lockedRecipe(out, flags); err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, false, err
 	}
-	names, _, err = chooseTargets(r, targets)
-	return r, l, names, err
+	names, image, err = chooseTargets(r, targets)
+	return r, l, names, image, err
 }

@@ -60,7 +60,7 @@ templates = ["jinja2", "markup*"]
 
 // foreignRoot is the tar of a root file system of another processor, as far as
 // it is looked at: an interpreter that cannot run here and a C library that
-// says its version.
+// says its version. Its /lib is a link, as everywhere today.
 func foreignRoot(t *testing.T, machine elf.Machine, name string) []byte {
 	t.Helper()
 	var head bytes.Buffer
@@ -85,6 +85,9 @@ func foreignRoot(t *testing.T, machine elf.Machine, name string) []byte {
 		if _, err := w.Write([]byte(f.text)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: "lib", Linkname: "usr/lib", Mode: 0o777}); err != nil {
+		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)

@@ -83,7 +83,7 @@ func (a *app) exportSource(ctx context.Context, src git.Source, dir string, opt 
 		return m.Checkout(ctx, src.URL, resolved.Value(), dir, opt, run)
 	}, resolved)
 	if err := a.runGraph(ctx, g); err != nil {
-		return classify(ctx, err)
+		return classify(ctx, offlineSource(err, "export"))
 	}
 	commit, tree := resolved.Value(), written.Value()
 	doc := exported{
@@ -94,6 +94,15 @@ func (a *app) exportSource(ctx context.Context, src git.Source, dir string, opt 
 		doc.Submodules = append(doc.Submodules, exportedSubmodule(s))
 	}
 	return a.result(doc, commit.Hash)
+}
+
+// offlineSource names the command that brings what an offline one lacked.
+// What a ref names only the server can say, so that one needs the full SHA.
+func offlineSource(err error, verb string) error {
+	if !errors.Is(err, git.ErrOffline) {
+		return err
+	}
+	return notLockedErrorf("%w; run `sparkwheel source %s` once without it, and then with the full SHA", err, verb)
 }
 
 // described is the document of `source describe --json`.
@@ -136,7 +145,7 @@ func (a *app) describeSource(ctx context.Context, src git.Source) error {
 		return d, err
 	}, resolved)
 	if err := a.runGraph(ctx, g); err != nil {
-		return classify(ctx, err)
+		return classify(ctx, offlineSource(err, "describe"))
 	}
 	commit, d := resolved.Value(), found.Value()
 	doc := described{URL: src.URL, Ref: src.Ref, Commit: commit.Hash, Time: commit.Time, Tag: d.Tag, Distance: d.Distance}

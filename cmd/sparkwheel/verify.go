@@ -33,7 +33,7 @@ func (a *app) verifyCommand() *cobra.Command {
 }
 
 func (a *app) runVerify(ctx context.Context, out string, flags *overrideFlags, reg *registryFlags, targets []string) error {
-	r, l, names, err := a.lockedTargets(out, flags, targets)
+	r, l, names, _, err := a.lockedTargets(out, flags, targets)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (s *Store) WriteBlob(w io.Writer, h plumbing.Hash) (int64, error) {
 // writeWhole writes a blob that stands whole in its pack by way of a buffer
 // that the next one uses again: a checkout is thousands of them.
 func (r *reader) writeWhole(w io.Writer, h plumbing.Hash, at base, size int64) (int64, error) {
-	content, err := r.z.whole(r.in, size, r.buf)
+	content, err := r.whole(at, size, r.buf)
 	if err == nil && hashOf(plumbing.BlobObject, content) != h {
 		err = fmt.Errorf("object %s has another content", h)
 	}

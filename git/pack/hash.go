@@ -53,20 +53,19 @@ func newHashers(ctx context.Context, blob func(plumbing.Hash, []byte) error) *ha
 	return w
 }
 
-// take inflates one object and leaves the rest to a worker.
-func (w *hashers) take(z *inflater, r *bufio.Reader, index int, h header) error {
-	var buf []byte
+// inflate reads one object into a buffer, which hash gives back.
+func (w *hashers) inflate(z *inflater, r *bufio.Reader, h header) ([]byte, error) {
 	select {
-	case buf = <-w.buffers:
+	case buf := <-w.buffers:
+		return z.whole(r, h.Size, buf)
 	case <-w.ctx.Done():
-		return w.ctx.Err()
+		return nil, w.ctx.Err()
 	}
-	data, err := z.whole(r, h.Size, buf)
-	if err != nil {
-		return err
-	}
-	w.work <- hashing{index, h.Type, data}
-	return nil
+}
+
+// hash leaves the rest to a worker.
+func (w *hashers) hash(index int, h header, content []byte) {
+	w.work <- hashing{index, h.Type, content}
 }
 
 func (w *hashers) run() error {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"runtime"
 	"slices"
@@ -35,11 +34,7 @@ func resolve(ctx context.Context, s *scanner) error {
 	for i, e := range s.entries {
 		switch e.header.Type {
 		case plumbing.OFSDeltaObject:
-			base, ok := s.byOffset[e.header.Base]
-			if !ok {
-				return errors.New("a delta's base is no object of the pack")
-			}
-			r.children[base] = append(r.children[base], i)
+			r.children[e.base] = append(r.children[e.base], i)
 		case plumbing.REFDeltaObject:
 			r.byRef[e.header.Ref] = append(r.byRef[e.header.Ref], i)
 		default:
@@ -156,22 +151,4 @@ func apply(base, delta []byte) ([]byte, error) {
 		return nil, errors.New("a delta stands on an empty object")
 	}
 	return packfile.PatchDelta(base, delta)
-}
-
-// checksums calls add for every object with the CRC-32 of its bytes in the pack.
-func (s *scanner) checksums(add func(e *entry, crc uint32)) error {
-	in := bufio.NewReaderSize(io.NewSectionReader(s.file, 12, s.read-12), 1<<17)
-	for i := range s.entries {
-		e := &s.entries[i]
-		end := s.read - int64(len(s.checksum))
-		if i+1 < len(s.entries) {
-			end = s.entries[i+1].offset
-		}
-		crc := crc32.NewIEEE()
-		if _, err := io.CopyN(crc, in, end-e.offset); err != nil {
-			return noEOF(err)
-		}
-		add(e, crc.Sum32())
-	}
-	return nil
 }

@@ -215,8 +215,22 @@ func (r *reader) raw(at base) (header, []byte, error) {
 	if err != nil {
 		return h, nil, err
 	}
-	data, err := r.z.whole(r.in, h.Size, nil)
+	data, err := r.whole(at, h.Size, nil)
 	return h, data, err
+}
+
+// whole reads the data of the object whose header was read: see inflater.whole.
+func (r *reader) whole(at base, size int64, buf []byte) ([]byte, error) {
+	if size <= largeObject && isStored(r.in) {
+		content, err := readStored(r.in, size, buf)
+		if !errors.Is(err, errNotStored) {
+			return content, err
+		}
+		if _, err := r.seek(at); err != nil {
+			return nil, err
+		}
+	}
+	return r.z.whole(r.in, size, buf)
 }
 
 func (r *reader) seek(at base) (header, error) {

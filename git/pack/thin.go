@@ -21,7 +21,6 @@ func (r *resolver) complete(ctx context.Context) error {
 		missing = append(missing, h)
 	}
 	slices.SortFunc(missing, func(a, b plumbing.Hash) int { return bytes.Compare(a[:], b[:]) })
-	r.s.read -= sha1.Size // the checksum goes
 	for _, h := range missing {
 		if len(r.byRef[h]) == 0 {
 			continue // another of the missing ones brought it
@@ -49,29 +48,24 @@ func (r *resolver) complete(ctx context.Context) error {
 	return nil
 }
 
-// add writes one object at the end of the file.
+// add writes one object over the checksum at the end of the file.
 func (s *scanner) add(h plumbing.Hash, kind plumbing.ObjectType, content []byte) error {
-	size := len(content)
-	first := byte(kind)<<4 | byte(size&15)
-	var out bytes.Buffer
-	for size >>= 4; size > 0; size >>= 7 {
-		out.WriteByte(first | 0x80)
-		first = byte(size & 0x7f)
-	}
-	out.WriteByte(first)
-	z := zlib.NewWriter(&out)
-	if _, err := z.Write(content); err != nil {
-		return err
-	}
-	if err := z.Close(); err != nil {
-		return err
-	}
-	if _, err := s.file.WriteAt(out.Bytes(), s.read); err != nil {
-		return err
-	}
 	head := header{Type: kind, Size: int64(len(content))}
-	s.entries = append(s.entries, entry{offset: s.read, header: head, hash: h, kind: kind})
-	s.read += int64(out.Len())
+	var out bytes.Buffer
+	w := newWriter(&out)
+	if _, err := w.begin(head); err != nil {
+		return err
+	}
+	z := zlib.NewWriter(w)
+	_, err := z.Write(content)
+	if err := errors.Join(err, z.Close(), w.w.Flush()); err != nil {
+		return err
+	}
+	if _, err := s.file.WriteAt(out.Bytes(), s.out.size); err != nil {
+		return err
+	}
+	s.entries = append(s.entries, entry{offset: s.out.size, header: head, crc: w.crc, hash: h, kind: kind})
+	s.out.size += w.size
 	return nil
 }
 
@@ -84,13 +78,12 @@ func (s *scanner) seal() error {
 		return err
 	}
 	sum := sha1.New()
-	if _, err := io.Copy(sum, io.NewSectionReader(s.file, 0, s.read)); err != nil {
+	if _, err := io.Copy(sum, io.NewSectionReader(s.file, 0, s.out.size)); err != nil {
 		return err
 	}
 	copy(s.checksum[:], sum.Sum(nil))
-	if _, err := s.file.WriteAt(s.checksum[:], s.read); err != nil {
+	if _, err := s.file.WriteAt(s.checksum[:], s.out.size); err != nil {
 		return err
 	}
-	s.read += sha1.Size
-	return s.file.Truncate(s.read)
+	return s.file.Truncate(s.out.size + sha1.Size)
 }

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/sparkwheel/sparkwheel/wheel/builder/explain"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
@@ -25,25 +24,32 @@ func (b *build) limit() {
 	}
 }
 
-// steps runs the build's commands one after the other.
+// steps runs the build's commands one after the other, in one sandbox.
 func (b *build) steps(ctx context.Context) error {
-	if err := b.command(ctx, "making the build environment of", b.venvArgs()); err != nil {
-		return err
-	}
+	before := [][]string{b.venvArgs()}
 	if args := b.installArgs(); args != nil {
-		if err := b.command(ctx, "installing the build requirements of", args); err != nil {
-			return err
-		}
+		before = append(before, args)
 	}
-	err := b.command(ctx, "building", b.buildArgs())
-	exit, ok := errors.AsType[*sandbox.ExitError](err)
-	if !ok || !exit.OOM || b.spec.Jobs <= 1 {
+	err := b.commands(ctx, before)
+	failed, ok := errors.AsType[*FailedError](err)
+	if !ok || !failed.Exit.OOM || !slices.Equal(failed.Exit.Args, b.buildArgs()) || b.spec.Jobs <= 1 {
 		return err
 	}
 	// What was compiled stays compiled: build systems go on where they ended.
-	fmt.Fprintf(b.log, "sparkwheel: out of memory with %d jobs (peak %.1f GiB); trying once more with %d\n", b.spec.Jobs, float64(exit.Peak)/(1<<30), b.spec.Jobs/2)
+	fmt.Fprintf(b.log, "sparkwheel: out of memory with %d jobs (peak %.1f GiB); trying once more with %d\n", b.spec.Jobs, float64(failed.Exit.Peak)/(1<<30), b.spec.Jobs/2)
 	b.spec.Jobs /= 2
-	return b.command(ctx, "building", b.buildArgs())
+	return b.commands(ctx, nil)
+}
+
+// doing says in words what a command of the build does.
+func (b *build) doing(args []string) string {
+	switch {
+	case slices.Equal(args, b.venvArgs()):
+		return "making the build environment of " + b.spec.Distribution
+	case slices.Equal(args, b.installArgs()):
+		return "installing the build requirements of " + b.spec.Distribution
+	}
+	return "building " + b.spec.Distribution
 }
 
 func (b *build) mounts() []sandbox.Mount {
@@ -63,11 +69,11 @@ func (b *build) mounts() []sandbox.Mount {
 	return append(m, b.spec.Mounts...)
 }
 
-func (b *build) command(ctx context.Context, what string, args []string) error {
-	fmt.Fprintf(b.log, "+ %s\n", strings.Join(args, " "))
+// commands runs those of before, and then the build.
+func (b *build) commands(ctx context.Context, before [][]string) error {
 	var scan explain.Scanner
 	cmd := sandbox.Command{
-		Args: args, Env: b.spec.environment(), Dir: path.Join(dirSource, b.spec.Subdir),
+		Before: before, Args: b.buildArgs(), Echo: true, Env: b.spec.environment(), Dir: path.Join(dirSource, b.spec.Subdir),
 		Mounts: b.mounts(), Output: io.MultiWriter(&scan, b.log), Memory: b.spec.Memory, Nice: niceness,
 	}
 	if b.spec.Vary != nil {
@@ -75,10 +81,10 @@ func (b *build) command(ctx context.Context, what string, args []string) error {
 	}
 	err := b.run.Run(ctx, cmd)
 	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok {
-		return &FailedError{Doing: what + " " + b.spec.Distribution, Exit: exit, Findings: scan.Findings()}
+		return &FailedError{Doing: b.doing(exit.Args), Exit: exit, Findings: scan.Findings()}
 	}
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", what, b.spec.Distribution, err)
+		return fmt.Errorf("building %s: %w", b.spec.Distribution, err)
 	}
 	return nil
 }

@@ -40,9 +40,6 @@ func TestWheelsTriesAgainWithHalfTheJobs(t *testing.T) {
 			t.Parallel()
 			var tried []string
 			r := runner(func(cmd sandbox.Command) error {
-				if !slices.Contains(cmd.Args, "build") {
-					return nil
-				}
 				i := slices.IndexFunc(cmd.Env, func(kv string) bool { return strings.HasPrefix(kv, "MAX_JOBS=") })
 				tried = append(tried, cmd.Env[i])
 				if len(tried) <= tc.fails {

@@ -46,6 +46,9 @@ type Client struct {
 	Extra map[string]string
 	// Credentials answers for hosts whose index URL holds none; nil: none.
 	Credentials func(host string) (user, password string, ok bool)
+	// Rewrite sends downloads elsewhere: it gets a pinned URL and returns the one
+	// to ask, which may hold a user and password. nil asks the pinned one.
+	Rewrite func(url string) string
 	// Offline makes every call that would open a connection return ErrOffline.
 	Offline bool
 	// Attempts is how often a request is tried before a byte of it arrived; 0

@@ -31,14 +31,15 @@ func (p Pin) Present(dir string) bool {
 	return err == nil && info.Mode().IsRegular() && (p.Size == 0 || info.Size() == p.Size)
 }
 
-func (p Pin) check() (*url.URL, error) {
+// check refuses a pin that cannot be fetched; address is where it is asked.
+func (p Pin) check(address string) (*url.URL, error) {
 	raw, err := hex.DecodeString(p.SHA256)
 	if err != nil || len(raw) != 32 || strings.ToLower(p.SHA256) != p.SHA256 {
 		return nil, fmt.Errorf("fetching %s: its pin has no sha256 (%q); run `sparkwheel lock`", p.File, p.SHA256)
 	}
-	u, err := url.Parse(p.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("fetching %s: its pin's URL %q is neither http:// nor https://", p.File, Redact(p.URL))
+	u, err := url.Parse(address)
+	if err != nil || !fetchable(u) {
+		return nil, fmt.Errorf("fetching %s: its pin's URL %q is neither http:// nor https://", p.File, Redact(address))
 	}
 	return u, nil
 }
@@ -60,7 +61,7 @@ func (c *Client) Download(ctx context.Context, pin Pin, dir string, progress fun
 
 // download also tells how many bytes came over the network so far.
 func (c *Client) download(ctx context.Context, pin Pin, dir string, progress func(done, total, received int64)) (path string, err error) {
-	u, err := pin.check()
+	u, err := pin.check(c.address(pin.URL))
 	if err != nil {
 		return "", err
 	}
@@ -133,7 +134,7 @@ func (t *transfer) run(ctx context.Context) error {
 
 // bring appends to the part until the server says that it is whole.
 func (t *transfer) bring(ctx context.Context) error {
-	err := t.client.retry(ctx, t.pin.URL, func(ctx context.Context, alive func()) (bool, error) {
+	err := t.client.retry(ctx, t.url.String(), func(ctx context.Context, alive func()) (bool, error) {
 		before := t.received
 		err := t.once(ctx, alive)
 		return t.received > before, err
@@ -147,11 +148,17 @@ func (t *transfer) bring(ctx context.Context) error {
 	if e, ok := errors.AsType[*StatusError](err); ok && (e.Code == http.StatusNotFound || e.Code == http.StatusGone) {
 		return &GoneError{Name: t.pin.Name, File: t.pin.File, Cause: e}
 	}
-	return fmt.Errorf("fetching %s from %s: %w", t.pin.File, Redact(t.pin.URL), err)
+	return fmt.Errorf("fetching %s from %s: %w", t.pin.File, Redact(t.url.String()), err)
 }
 
 // once makes one request for what is missing and appends its body.
 func (t *transfer) once(ctx context.Context, alive func()) error {
+	// Nothing would tell that two halves of an unpinned file are of one whole.
+	if t.pin.SHA256 == "" && t.etag == "" && t.part.size > 0 {
+		if err := t.part.rewind(); err != nil {
+			return err
+		}
+	}
 	have := t.part.size
 	if t.pin.Size > 0 && have == t.pin.Size {
 		return nil
@@ -250,7 +257,7 @@ func (t *transfer) compare() error {
 
 func (t *transfer) mismatch(got string, size int64) error {
 	return &MismatchError{
-		Name: t.pin.Name, File: t.pin.File, URL: Redact(t.pin.URL),
+		Name: t.pin.Name, File: t.pin.File, URL: Redact(t.url.String()),
 		Want: t.pin.SHA256, Got: got, WantSize: t.pin.Size, GotSize: size,
 	}
 }

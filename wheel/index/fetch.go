@@ -97,7 +97,7 @@ func (f *fetching) plan(pins []Pin) ([]Pin, error) {
 			continue
 		}
 		seen[pin.SHA256] = true
-		if _, err := pin.check(); err != nil {
+		if _, err := pin.check(f.client.address(pin.URL)); err != nil {
 			return nil, err
 		}
 		f.now.Files++

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -49,8 +50,8 @@ func first() {
 		syscall.Exit(1)
 	}
 	orders, status := os.NewFile(3, "orders"), os.NewFile(4, "status")
-	rep := obey(orders)
-	json.NewEncoder(status).Encode(rep)
+	reports := json.NewEncoder(status)
+	reports.Encode(obey(orders, reports))
 	// Unlike os.Exit it does not wait a second under the race detector.
 	syscall.Exit(0)
 }
@@ -63,7 +64,7 @@ type setupError struct {
 
 func (e *setupError) Error() string { return e.step + ": " + e.err.Error() }
 
-func obey(orders *os.File) report {
+func obey(orders *os.File, reports *json.Encoder) report {
 	unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
 	var o order
 	if err := json.NewDecoder(orders).Decode(&o); err != nil {
@@ -82,7 +83,7 @@ func obey(orders *os.File) report {
 	if o.Probe {
 		return report{Text: o.overlay}
 	}
-	return serve(&o)
+	return serve(&o, reports)
 }
 
 func setUp(o *order) *setupError {
@@ -129,20 +130,41 @@ func raiseLoopback() error {
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
 }
 
-// serve starts the command and reaps every process until it has ended.
-func serve(o *order) report {
+// serve runs the commands in order, until one fails.
+func serve(o *order, reports *json.Encoder) (rep report) {
+	says := os.NewFile(1, "output")
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT)
 	holdThreads()
-	pid, err := start(o)
-	if err != nil {
-		return report{Step: "starting", Text: err.Error()}
-	}
+	var ending atomic.Bool
 	go func() {
 		for range signals {
+			ending.Store(true)
 			unix.Kill(-1, unix.SIGTERM)
 		}
 	}()
+	for i, args := range o.Commands {
+		if i > 0 {
+			endAll()
+		}
+		reports.Encode(report{Command: i, Starts: true})
+		if o.Echo {
+			fmt.Fprintln(says, "+ "+strings.Join(args, " "))
+		}
+		pid, err := start(o, args)
+		if err != nil {
+			return report{Command: i, Step: "starting", Text: err.Error()}
+		}
+		rep = reap(pid)
+		if rep.Command = i; rep.Step != "" || rep.Code != 0 || ending.Load() {
+			break
+		}
+	}
+	return rep
+}
+
+// reap waits for the command, and for whatever processes it left to this one.
+func reap(pid int) report {
 	for {
 		var ws syscall.WaitStatus
 		got, err := syscall.Wait4(-1, &ws, 0, nil)
@@ -154,6 +176,16 @@ func serve(o *order) report {
 			return report{Code: 128 + int(ws.Signal()), Signal: ws.Signal()}
 		case got == pid && ws.Exited():
 			return report{Code: ws.ExitStatus()}
+		}
+	}
+}
+
+// endAll ends what a command has left running.
+func endAll() {
+	for {
+		unix.Kill(-1, unix.SIGKILL)
+		if _, err := syscall.Wait4(-1, nil, 0, nil); err == syscall.ECHILD {
+			return
 		}
 	}
 }
@@ -180,8 +212,8 @@ func holdThreads() {
 	ended.Wait()
 }
 
-func start(o *order) (int, error) {
-	file, err := lookPath(o.Args[0], o.Env)
+func start(o *order, args []string) (int, error) {
+	file, err := lookPath(args[0], o.Env)
 	if err != nil {
 		return 0, err
 	}
@@ -195,8 +227,8 @@ func start(o *order) (int, error) {
 	// write theirs into what they make: the command shall be 100 everywhere. A
 	// raw call gives the scheduler no cause to start one more thread.
 	last := []byte("99")
-	unix.RawSyscall(unix.SYS_WRITE, uintptr(o.lastPID), uintptr(unsafe.Pointer(&last[0])), uintptr(len(last)))
-	return syscall.ForkExec(file, o.Args, attr)
+	unix.RawSyscall6(unix.SYS_PWRITE64, uintptr(o.lastPID), uintptr(unsafe.Pointer(&last[0])), uintptr(len(last)), 0, 0, 0)
+	return syscall.ForkExec(file, args, attr)
 }
 
 // lookPath finds name as a shell would with the PATH that env gives.

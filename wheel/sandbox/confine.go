@@ -32,10 +32,10 @@ func confine(o *order) *setupError {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return &setupError{"giving up new privileges", err}
 	}
-	if err := dropCapabilities(); err != nil {
+	if err := dropCapabilities(o.Owners); err != nil {
 		return &setupError{"dropping capabilities", err}
 	}
-	if err := filterSyscalls(); err != nil {
+	if err := filterSyscalls(o.Owners); err != nil {
 		return &setupError{"filtering system calls", err}
 	}
 	return nil
@@ -75,13 +75,25 @@ func limitCPUs(n int) error {
 	return unix.SchedSetaffinity(0, &want)
 }
 
-// dropCapabilities leaves nothing to what this thread starts: uid 0 gets at
-// exec what the bounding set holds. The thread itself keeps the right to say
-// which process id comes next.
-func dropCapabilities() error {
+// ownersMay is what Command.Owners leaves, of the first 32 capabilities. None
+// reaches beyond files and the process itself.
+const ownersMay = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID |
+	1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
+
+// dropCapabilities leaves what this thread starts nothing, or what owners may:
+// uid 0 gets at exec what both the bounding and the permitted set hold. The
+// thread itself keeps the right to say which process id comes next.
+func dropCapabilities(owners bool) error {
+	var left uint32
+	if owners {
+		left = ownersMay
+	}
 	for c := uintptr(0); ; c++ {
 		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0); err != nil {
 			break
+		}
+		if c < 32 && left&(1<<c) != 0 {
+			continue
 		}
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {
 			return fmt.Errorf("capability %d: %w", c, err)
@@ -91,7 +103,7 @@ func dropCapabilities() error {
 		return err
 	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	keep := [2]unix.CapUserData{}
+	keep := [2]unix.CapUserData{{Permitted: left, Effective: left}}
 	bit := uint32(1) << (unix.CAP_CHECKPOINT_RESTORE - 32)
 	keep[1] = unix.CapUserData{Permitted: bit, Effective: bit}
 	if err := unix.Capset(&header, &keep[0]); err == nil {

@@ -17,19 +17,26 @@ import (
 // childName is argv[0] of the copy of this program that becomes pid 1 inside.
 const childName = "sparkwheel-sandbox"
 
+// lightly are the settings of Go under which the sandbox's own processes start
+// soonest, and with few threads: each takes a process id inside.
+var lightly = []string{"GOMAXPROCS=1", "GOGC=off"}
+
 // order is what the child is told, as JSON on its file 3.
 type order struct {
-	Steps     []step
-	MountAt   string // a host directory that the new root may cover
-	Changes   string // upper directory of an overlay as root, or ""
-	Work      string // the overlay's own
-	Hostname  string
-	Network   bool
-	Args, Env []string
-	Dir       string
-	CPUs      int
-	Nice      int
-	Umask     int
+	Steps    []step
+	MountAt  string // a host directory that the new root may cover
+	Changes  string // upper directory of an overlay as root, or ""
+	Work     string // the overlay's own
+	Hostname string
+	Network  bool
+	Owners   bool
+	Commands [][]string
+	Echo     bool
+	Env      []string
+	Dir      string
+	CPUs     int
+	Nice     int
+	Umask    int
 	// MaxProcesses is counted within the user namespace; without one it would
 	// count all that the user has on the host.
 	MaxProcesses int
@@ -38,14 +45,16 @@ type order struct {
 	lastPID      int    // file that says which process id was given last, or -1
 }
 
-// report is what the child tells, as JSON on its file 4: a step that was
-// refused, or how the command ended.
+// report is what the child tells, as JSON on its file 4: that a command starts,
+// and at last a step that was refused, or how the last command ended.
 type report struct {
-	Step   string // empty when the command ran
-	Errno  syscall.Errno
-	Text   string
-	Code   int
-	Signal syscall.Signal
+	Command int    // index of the command that it is about
+	Starts  bool   // it starts; nothing else is set
+	Step    string // empty when the command ran
+	Errno   syscall.Errno
+	Text    string
+	Code    int
+	Signal  syscall.Signal
 }
 
 func (s *Sandbox) order(cmd Command) (*order, error) {
@@ -56,7 +65,7 @@ func (s *Sandbox) order(cmd Command) (*order, error) {
 	if !filepath.IsAbs(root) {
 		return nil, fmt.Errorf("opening the sandbox's root: %q is no absolute path", s.Root)
 	}
-	o := &order{MountAt: root, Hostname: s.Hostname, Network: cmd.Network, Args: cmd.Args, Env: cmd.Env,
+	o := &order{MountAt: root, Hostname: s.Hostname, Network: cmd.Network, Commands: cmd.all(), Echo: cmd.Echo, Env: cmd.Env,
 		Dir: cmd.Dir, CPUs: cmd.CPUs, Nice: cmd.Nice, Umask: cmd.Umask}
 	if root == "/" {
 		o.MountAt = "/tmp"
@@ -73,6 +82,12 @@ func (s *Sandbox) order(cmd Command) (*order, error) {
 	if o.Umask == 0 {
 		o.Umask = 0o022
 	}
+	if cmd.Owners {
+		if err := checkOwners(cmd.Changes); err != nil {
+			return nil, err
+		}
+		o.Owners = true
+	}
 	if cmd.Changes == "" {
 		o.Steps, err = layout(root, o.Hostname, o.CPUs, cmd.Mounts)
 		return o, err
@@ -83,6 +98,21 @@ func (s *Sandbox) order(cmd Command) (*order, error) {
 	o.Changes = cmd.Changes
 	o.Steps, err = layoutOver(root, o.Hostname, o.CPUs, cmd.Mounts)
 	return o, err
+}
+
+// checkOwners refuses to make files that set the user where others find them.
+func checkOwners(changes string) error {
+	if changes == "" {
+		return errors.New("making a sandbox: owners can be given only where changes are kept")
+	}
+	info, err := os.Stat(filepath.Dir(changes))
+	if err != nil {
+		return fmt.Errorf("making a sandbox: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("making a sandbox: %s has mode %#o; it must be closed to others (0700) when owners and modes of any kind are kept below it", filepath.Dir(changes), info.Mode().Perm())
+	}
+	return nil
 }
 
 func (s *Sandbox) runIsolated(ctx context.Context, cmd Command) error {
@@ -165,24 +195,25 @@ func (l *limits) usage() usage {
 
 // verdict turns how the child ended into what Run returns.
 func verdict(ctx context.Context, cmd Command, rep report, err error, out *output, u usage) error {
+	args := cmd.all()[rep.Command]
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("running %s: %w", cmd.Args[0], context.Cause(ctx))
+		return fmt.Errorf("running %s: %w", args[0], context.Cause(ctx))
 	case out.n > out.limit:
-		return &ExitError{Args: cmd.Args, Code: 128 + int(syscall.SIGKILL), Signal: syscall.SIGKILL, OutputLimit: out.limit, Tail: out.tail()}
+		return &ExitError{Args: args, Code: 128 + int(syscall.SIGKILL), Signal: syscall.SIGKILL, OutputLimit: out.limit, Tail: out.tail()}
 	case err != nil:
-		return fmt.Errorf("running %s: %w", cmd.Args[0], err)
+		return fmt.Errorf("running %s: %w", args[0], err)
 	case rep.Step == "starting":
-		return fmt.Errorf("starting %s in the sandbox: %s", cmd.Args[0], rep.Text)
+		return fmt.Errorf("starting %s in the sandbox: %s", args[0], rep.Text)
 	case rep.Step != "":
 		if rep.Errno != 0 {
 			return refused(rep.Step, rep.Errno)
 		}
 		return fmt.Errorf("making a sandbox: %s: %s", rep.Step, rep.Text)
 	case rep.Code != 0:
-		return &ExitError{Args: cmd.Args, Code: rep.Code, Signal: rep.Signal, OOM: u.oom, Peak: u.peak, Tail: out.tail()}
+		return &ExitError{Args: args, Code: rep.Code, Signal: rep.Signal, OOM: u.oom, Peak: u.peak, Tail: out.tail()}
 	case out.err != nil:
-		return fmt.Errorf("keeping the output of %s: %w", cmd.Args[0], out.err)
+		return fmt.Errorf("keeping the output of %s: %w", args[0], out.err)
 	}
 	return nil
 }
@@ -229,8 +260,7 @@ func startChild(flags uintptr) (_ *child, err error) {
 		return nil, fmt.Errorf("making a sandbox: %w", err)
 	}
 	c.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{childName}, Dir: "/",
-		// Few threads: each takes a process id inside.
-		Env:    []string{"GOMAXPROCS=1", "GOGC=off"},
+		Env:    lightly,
 		Stdout: outW, Stderr: outW, ExtraFiles: []*os.File{orders, statusW},
 		SysProcAttr: &syscall.SysProcAttr{Cloneflags: flags, Pdeathsig: syscall.SIGKILL, Setsid: true}}
 	if os.Geteuid() != 0 {
@@ -293,7 +323,16 @@ func (c *child) wait(out io.Writer) (report, error) {
 		copied <- err
 	}()
 	var rep report
-	repErr := json.NewDecoder(io.LimitReader(c.status, 1<<20)).Decode(&rep)
+	var repErr error
+	for reports := json.NewDecoder(io.LimitReader(c.status, 1<<20)); ; {
+		next := report{Command: rep.Command}
+		if repErr = reports.Decode(&next); repErr != nil {
+			break
+		}
+		if rep = next; !rep.Starts {
+			break
+		}
+	}
 	waitErr := c.cmd.Wait()
 	if err := <-copied; err != nil {
 		return rep, err
@@ -303,7 +342,7 @@ func (c *child) wait(out io.Writer) (report, error) {
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](waitErr); ok {
 		if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-			return report{Code: 128 + int(ws.Signal()), Signal: ws.Signal()}, nil
+			return report{Command: rep.Command, Code: 128 + int(ws.Signal()), Signal: ws.Signal()}, nil
 		}
 	}
 	return rep, fmt.Errorf("the sandbox's first process ended without a word: %v", waitErr)

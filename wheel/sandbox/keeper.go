@@ -27,7 +27,7 @@ func startKeeper() (*keeper, error) {
 		return nil, err
 	}
 	defer r.Close()
-	k := &keeper{to: w, cmd: &exec.Cmd{Path: "/proc/self/exe", Args: []string{keeperName}, Env: []string{}, Dir: "/",
+	k := &keeper{to: w, cmd: &exec.Cmd{Path: "/proc/self/exe", Args: []string{keeperName}, Env: lightly, Dir: "/",
 		Stdin: r, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}}
 	if err := k.cmd.Start(); err != nil {
 		w.Close()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -113,4 +114,73 @@ func TestLinksOfAnImageAreNotFollowed(t *testing.T) {
 			t.Errorf("step %+v shows what no mount names", s)
 		}
 	}
+}
+
+// TestOwnersAreKept does what installing a package does to files, and holds
+// that nothing but files got into its reach.
+func TestOwnersAreKept(t *testing.T) {
+	eachUser(t, func(t *testing.T) {
+		root, dir := t.TempDir(), t.TempDir()
+		for _, name := range []string{"etc", "usr", "opt", "lib64"} {
+			if err := os.Mkdir(filepath.Join(root, name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, to := range map[string]string{"bin": "usr/bin", "lib": "usr/lib"} {
+			if err := os.Symlink(to, filepath.Join(root, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		changes := filepath.Join(dir, "changes")
+		if err := errors.Join(os.Mkdir(changes, 0o755), os.Chmod(dir, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		run := func(script string, owners bool) error {
+			return (&Sandbox{Root: root, Scratch: t.TempDir()}).Run(t.Context(), Command{Args: sh(script), Env: []string{searchPath},
+				Changes: changes, Owners: owners, Mounts: append([]Mount{{Source: "/lib64", Target: "/lib64"}}, borrowed...)})
+		}
+		if err := run("true", true); err == nil || !strings.Contains(err.Error(), "closed to others") {
+			t.Errorf("Run below a directory that others may enter = %v", err)
+		}
+		if err := os.Chmod(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		script := `set -e; cd /opt; echo x > own; chmod 4755 own; mkdir shut; chmod 0 shut; echo x > shut/in; chmod 700 shut
+for c in "mknod /opt/null c 1 3" "mount -t tmpfs x /opt" "chroot / true" "hostname x" "unshare -m true" "renice -n -5 1"; do $c 2>/dev/null && echo "$c: let through"; done
+grep -E '^(CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs)' /proc/self/status | tr '\n\t' '  '; exit 3`
+		err := run(script, true)
+		if n, ok := errors.AsType[*NamespaceError](err); ok {
+			t.Skip(n)
+		}
+		may := "00000000000000db"
+		want := "CapPrm: " + may + " CapEff: " + may + " CapBnd: " + may + " CapAmb: 0000000000000000 NoNewPrivs: 1 "
+		if e, ok := errors.AsType[*ExitError](err); !ok || e.Code != 3 || string(e.Tail) != want {
+			t.Fatalf("Run = %v, said\n%s\nwant\n%s", err, tailIn(err), want)
+		}
+		if info, err := os.Stat(filepath.Join(changes, "opt/own")); err != nil || info.Mode() != 0o755|fs.ModeSetuid {
+			t.Errorf("opt/own: %v, %v", info.Mode(), err)
+		}
+		give := "set -e; echo x > /opt/theirs; chown 12:34 /opt/theirs; chmod 2711 /opt/theirs"
+		err = run(give, true)
+		if os.Geteuid() != 0 {
+			if err == nil {
+				t.Error("an ordinary user gave a file away")
+			}
+			return
+		}
+		var st syscall.Stat_t
+		if err := errors.Join(err, syscall.Stat(filepath.Join(changes, "opt/theirs"), &st)); err != nil || st.Uid != 12 || st.Gid != 34 || st.Mode&0o7777 != 0o2711 {
+			t.Errorf("opt/theirs has %d:%d %#o, %v", st.Uid, st.Gid, st.Mode&0o7777, err)
+		}
+		if err := run(give, false); err == nil {
+			t.Error("a file was given away without Owners")
+		}
+	})
+}
+
+func tailIn(err error) string {
+	if e, ok := errors.AsType[*ExitError](err); ok {
+		return string(e.Tail)
+	}
+	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -21,16 +22,30 @@ func (s *Sandbox) runPlain(ctx context.Context, cmd Command) (err error) {
 	if err != nil {
 		return err
 	}
-	file, err := lookPath(cmd.Args[0], cmd.Env)
-	if err != nil {
-		return fmt.Errorf("starting %s: %w", cmd.Args[0], err)
-	}
-	c := exec.CommandContext(ctx, file)
 	out := &output{to: cmd.Output, limit: cmd.OutputLimit}
 	if out.limit == 0 {
 		out.limit = defaultOutputLimit
 	}
-	c.Args, c.Env, c.Dir = cmd.Args, cmd.Env, cmd.Dir
+	var rep report
+	for i, args := range cmd.all() {
+		if cmd.Echo {
+			fmt.Fprintln(out, "+ "+strings.Join(args, " "))
+		}
+		rep, err = s.runOne(ctx, cmd, args, out)
+		if rep.Command = i; err != nil || rep.Code != 0 || ctx.Err() != nil {
+			break
+		}
+	}
+	return verdict(ctx, cmd, rep, err, out, usage{})
+}
+
+func (s *Sandbox) runOne(ctx context.Context, cmd Command, args []string, out *output) (report, error) {
+	file, err := lookPath(args[0], cmd.Env)
+	if err != nil {
+		return report{}, err
+	}
+	c := exec.CommandContext(ctx, file)
+	c.Args, c.Env, c.Dir = args, cmd.Env, cmd.Dir
 	c.Stdout, c.Stderr = out, out
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGTERM) }
@@ -42,18 +57,14 @@ func (s *Sandbox) runPlain(ctx context.Context, cmd Command) (err error) {
 		syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
 	}
 	exit, failed := errors.AsType[*exec.ExitError](err)
-	if err != nil && !failed && ctx.Err() == nil {
-		return fmt.Errorf("running %s: %w", cmd.Args[0], err)
+	if !failed {
+		return report{}, err
 	}
-	rep := report{}
-	if failed {
-		ws := exit.Sys().(syscall.WaitStatus)
-		rep.Code = ws.ExitStatus()
-		if ws.Signaled() {
-			rep = report{Code: 128 + int(ws.Signal()), Signal: ws.Signal()}
-		}
+	ws := exit.Sys().(syscall.WaitStatus)
+	if ws.Signaled() {
+		return report{Code: 128 + int(ws.Signal()), Signal: ws.Signal()}, nil
 	}
-	return verdict(ctx, cmd, rep, nil, out, usage{})
+	return report{Code: ws.ExitStatus()}, nil
 }
 
 // linkMounts makes each mount's target a link to its source, waiting for other
@@ -101,22 +112,8 @@ func lockSource(source string) (*os.File, error) {
 // link makes m.Target a link, when no living command has one there.
 func link(ctx context.Context, m Mount) error {
 	for {
-		err := os.Symlink(m.Source, m.Target)
-		if !errors.Is(err, os.ErrExist) {
+		if made, err := tryLink(m); made || err != nil {
 			return err
-		}
-		to, err := os.Readlink(m.Target)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("%w; it is no link of ours: remove it, or build in the sandbox", err)
-		}
-		if abandoned(to) {
-			if err := os.Remove(m.Target); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return err
-			}
-			continue
 		}
 		select {
 		case <-ctx.Done():
@@ -124,6 +121,32 @@ func link(ctx context.Context, m Mount) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// tryLink makes m.Target a link unless a living command has one there. The lock
+// keeps another command from replacing a dead one's link at the same time, which
+// would take away the one that was just made.
+func tryLink(m Mount) (made bool, err error) {
+	dir, err := os.Open(filepath.Dir(m.Target))
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		return false, err
+	}
+	to, err := os.Readlink(m.Target)
+	switch {
+	case err == nil && !abandoned(to):
+		return false, nil
+	case err == nil:
+		if err := os.Remove(m.Target); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return false, err
+		}
+	case !errors.Is(err, os.ErrNotExist):
+		return false, fmt.Errorf("%w; it is no link of ours: remove it, or build in the sandbox", err)
+	}
+	return true, os.Symlink(m.Source, m.Target)
 }
 
 // abandoned says whether no living command holds source.

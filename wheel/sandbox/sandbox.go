@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -58,7 +59,13 @@ type Mount struct {
 // Command is all that a command may see and use. What is not listed here is
 // not there: no variable, file or network of the host.
 type Command struct {
-	Args   []string // Args[0] without a slash is searched in Env's PATH
+	Args []string // Args[0] without a slash is searched in Env's PATH
+	// Before are the arguments of commands that run before Args, one by one in
+	// the same sandbox, which is made once for all; none keeps a process running
+	// into the next. The first that fails is the one that Run's error names.
+	Before [][]string
+	// Echo writes each command to Output before it starts, behind "+ ".
+	Echo   bool
 	Env    []string // the whole environment, "K=V"
 	Dir    string   // absolute, inside; empty means "/"
 	Mounts []Mount
@@ -68,6 +75,13 @@ type Command struct {
 	// user.overlay.opaque when the caller is not root. Empty keeps the root
 	// read-only.
 	Changes string
+	// Owners leaves the command the rights over files that installing packages
+	// takes: it may give a file of Changes to any user, pass over modes, set user
+	// and group ids of files, and become another user. As an ordinary user it has
+	// them over its own one id. It may still make no device and no mount. The
+	// directory that holds Changes must be closed to others, mode 0700, since a
+	// file in there that sets the user would work on the host.
+	Owners bool
 	// Network shares the host's network, its loopback included, for the fetch
 	// phase alone.
 	Network bool
@@ -86,6 +100,8 @@ type Command struct {
 	// Umask of the command; 0 means 022.
 	Umask int
 }
+
+func (c *Command) all() [][]string { return append(slices.Clone(c.Before), c.Args) }
 
 func (c *Command) processes() int {
 	if c.Processes > 0 {

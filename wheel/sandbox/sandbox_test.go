@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -73,6 +74,9 @@ func eachUser(t *testing.T, test func(t *testing.T)) {
 		cmd.Dir = dir
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		out, err := cmd.CombinedOutput()
+		if err == nil && strings.Contains(string(out), "--- SKIP: "+name) {
+			t.Skipf("as nobody: %s", out)
+		}
 		if err != nil || !strings.Contains(string(out), "PASS: "+name) {
 			t.Errorf("as nobody: %v\n%s", err, out)
 		}
@@ -295,5 +299,31 @@ func BenchmarkRun(b *testing.B) {
 		if err := s.Run(b.Context(), Command{Args: []string{"/bin/true"}}); err != nil {
 			b.Skip(err)
 		}
+	}
+}
+
+func TestBeforeRunsInTheSameSandbox(t *testing.T) {
+	t.Parallel()
+	before := [][]string{sh("echo $$ > /tmp/pid; setsid sleep 73 & exit 0"), sh("grep -l sleep.7[3] /proc/[0-9]*/cmdline")}
+	_, err := run(t, Command{Before: before, Args: sh("exit 8")})
+	if e, ok := errors.AsType[*ExitError](err); !ok || !slices.Equal(e.Args, before[1]) {
+		t.Errorf("Run = %v, want that the second command finds no process of the first", err)
+	}
+	before[1] = sh("echo $$ >> /tmp/pid")
+	got, err := run(t, Command{Before: before, Args: sh("cat /tmp/pid; echo $$; exit 8"), Echo: true})
+	if e, ok := errors.AsType[*ExitError](err); !ok || e.Code != 8 {
+		t.Errorf("Run = %v, want exit status 8", err)
+	}
+	want := "+ /bin/sh -c " + before[0][2] + "\n+ /bin/sh -c " + before[1][2] + "\n+ /bin/sh -c cat /tmp/pid; echo $$; exit 8\n"
+	if _, err := os.Stat("/proc/sys/kernel/ns_last_pid"); err == nil {
+		want += "100\n100\n100\n"
+	}
+	if !strings.HasPrefix(got, want) {
+		t.Errorf("the commands said\n%s\nwant\n%s", got, want)
+	}
+	var out bytes.Buffer
+	err = (&Sandbox{Mode: None}).Run(t.Context(), Command{Before: [][]string{sh("echo a"), sh("exit 4")}, Args: sh("echo c"), Echo: true, Output: &out})
+	if e, ok := errors.AsType[*ExitError](err); !ok || e.Code != 4 || out.String() != "+ /bin/sh -c echo a\na\n+ /bin/sh -c exit 4\n" {
+		t.Errorf("Run = %v, output %q", err, out.String())
 	}
 }

@@ -57,7 +57,8 @@ var absentCalls = [...]uint32{
 	unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER,
 }
 
-func rules() []rule {
+// rules are those for every command; with owners, files may set the user.
+func rules(owners bool) []rule {
 	var rs []rule
 	for _, nr := range refusedCalls {
 		rs = append(rs, rule{nr: nr, errno: unix.EPERM})
@@ -65,16 +66,20 @@ func rules() []rule {
 	for _, nr := range absentCalls {
 		rs = append(rs, rule{nr: nr, errno: unix.ENOSYS})
 	}
+	rs = append(rs, rule{nr: unix.SYS_CLONE, errno: unix.EPERM, arg: 0, bits: newNamespaces})
+	rs = append(rs, machineRules()...)
+	if owners {
+		return rs
+	}
 	creates := &condition{arg: 2, bits: unix.O_CREAT | unix.O_TMPFILE&^unix.O_DIRECTORY}
 	rs = append(rs,
-		rule{nr: unix.SYS_CLONE, errno: unix.EPERM, arg: 0, bits: newNamespaces},
 		// A file that sets the user would outlive the sandbox on the host.
 		rule{nr: unix.SYS_FCHMOD, errno: unix.EPERM, arg: 1, bits: setID},
 		rule{nr: unix.SYS_FCHMODAT, errno: unix.EPERM, arg: 2, bits: setID},
 		rule{nr: unix.SYS_MKNODAT, errno: unix.EPERM, arg: 2, bits: setID},
 		rule{nr: unix.SYS_OPENAT, errno: unix.EPERM, arg: 3, bits: setID, when: creates},
 	)
-	return append(rs, machineRules()...)
+	return append(rs, machineModeRules()...)
 }
 
 // program compiles rs to a classic BPF filter for the machine that audit
@@ -128,8 +133,8 @@ func argRules(load func(uint32) unix.SockFilter, jump func(uint16, uint32, int, 
 const tioclinux = 0x541c
 
 // filterSyscalls puts the filter on the calling thread and all it starts.
-func filterSyscalls() error {
-	p := program(auditArch, rules())
+func filterSyscalls(owners bool) error {
+	p := program(auditArch, rules(owners))
 	if len(p) > unix.BPF_MAXINSNS {
 		return fmt.Errorf("the filter has %d instructions", len(p))
 	}

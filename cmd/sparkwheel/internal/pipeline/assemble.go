@@ -31,23 +31,27 @@ func (b *building) assemble(ctx context.Context, res *Result, run *stage.Run) er
 	if b.runtime != nil {
 		runtime = runtimeMembers(b.env, b.recipe, b.runtime.Value())
 	}
-	fromSource := base.Python.Scheme
-	fromSource.Over = over(b.recipe)
+	fromSource := schemeOf(base, b.recipe)
 	if err := conflicts(b.env, fromSource, append(built[:len(built):len(built)], runtime...)); err != nil {
 		return err
 	}
-	groups, err := grouped(runtime, runtimeBudget(b.recipe, len(built)+1))
+	groups, err := grouped(runtime, runtimeBudget(b.recipe, above(len(built), b.files)))
 	if err != nil {
 		return fmt.Errorf("grouping the runtime's wheels: %w", err)
 	}
-	fromIndex := fromSource
-	fromIndex.URL = "" // these came by name
-	if res.Layers, err = writeGroups(ctx, b.env, fromIndex, groups, run); err != nil {
+	if res.Layers, err = writeGroups(ctx, b.env, indexScheme(base, b.recipe), groups, run); err != nil {
 		return err
 	}
 	layers, err := writeGroups(ctx, b.env, fromSource, alone(built), run)
 	if err != nil {
 		return err
+	}
+	files, err := filesLayer(ctx, b.env, base, b.files)
+	if err != nil {
+		return err
+	}
+	if files != nil {
+		layers = append(layers, Layer{Blob: files})
 	}
 	record, err := recordLayer(ctx, b.env, res)
 	if err != nil {

@@ -22,7 +22,7 @@ type Fetched struct {
 }
 
 // Fetch adds the stages that bring all that the lock names into the store: the
-// base, uv, the sources' trees, and the wheels of every environment. A file's
+// base, uv, packages, the sources' trees, and the wheels of every environment. A file's
 // failure stops no other; the next fetch brings what is missing.
 func Fetch(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*stage.Stage[*Fetched], error) {
 	platform, err := v1.ParsePlatform(l.Platform)
@@ -51,8 +51,9 @@ func Fetch(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*stage.St
 	}, needs...), nil
 }
 
-// lockedPins are all files of an index that the lock needs, each once.
-func lockedPins(l *recipe.Lock, base *Base) ([]index.Pin, error) {
+// lockedPins are all files of indexes and archives that the lock needs, each
+// once.
+func lockedPins(env Env, l *recipe.Lock, base *Base) ([]index.Pin, error) {
 	var all []index.Pin
 	seen := map[string]bool{}
 	add := func(p index.Pin) {
@@ -63,6 +64,14 @@ func lockedPins(l *recipe.Lock, base *Base) ([]index.Pin, error) {
 	}
 	for _, f := range l.UV {
 		add(uvPin(f))
+	}
+	for _, f := range l.Files {
+		add(filePin(f))
+	}
+	for _, build := range []bool{false, true} {
+		for _, d := range l.Packages.For(build) {
+			add(debPin(env, d))
+		}
 	}
 	var faults []error
 	for _, set := range l.Sets() {
@@ -76,7 +85,7 @@ func lockedPins(l *recipe.Lock, base *Base) ([]index.Pin, error) {
 }
 
 func fetchFiles(ctx context.Context, env Env, l *recipe.Lock, base *Base, run *stage.Run) (*Fetched, error) {
-	all, err := lockedPins(l, base)
+	all, err := lockedPins(env, l, base)
 	if err != nil {
 		return nil, err
 	}

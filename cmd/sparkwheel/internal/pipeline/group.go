@@ -194,6 +194,15 @@ func fetchRuntime(ctx context.Context, env Env, base *Base, set recipe.LockedSet
 	return chosen, err
 }
 
+// above is how many layers an image has above its runtime set: the built
+// wheels', the files' and the record.
+func above(built int, files []imageFile) int {
+	if len(files) > 0 {
+		built++
+	}
+	return built + 1
+}
+
 // runtimeBudget is how many layers the runtime set may take, with so many
 // others above it.
 func runtimeBudget(r *recipe.Recipe, above int) int {

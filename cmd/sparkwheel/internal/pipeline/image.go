@@ -49,6 +49,16 @@ func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []st
 		}, b.base)
 		needs = append(needs, b.runtime)
 	}
+	if image {
+		if b.files, err = imageFiles(r, l); err != nil {
+			return nil, err
+		}
+	}
+	if len(b.files) > 0 {
+		needs = append(needs, stage.Add(g, "files", func(ctx context.Context, run *stage.Run) (struct{}, error) {
+			return struct{}{}, b.fetchFiles(ctx, run)
+		}))
+	}
 	return stage.Add(g, "image", func(ctx context.Context, run *stage.Run) (*Result, error) {
 		res := b.result()
 		if !image {
@@ -72,6 +82,7 @@ type building struct {
 	wheels []namedWheel
 	// runtime is nil when the image holds only the wheels that are built.
 	runtime *stage.Stage[[]index.Pin]
+	files   []imageFile
 }
 
 // namedWheel is the stage that makes a wheel.
@@ -152,12 +163,19 @@ func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
 	if !ok {
 		return nil, &NotLockedError{"wheel " + w.Name}
 	}
+	inputs, err := inputsOf(b.recipe, b.lock, w)
+	if err != nil {
+		return nil, err
+	}
 	s := stage.Add(g, "wheel "+w.Name, func(ctx context.Context, run *stage.Run) (madeWheel, error) {
 		all, err := pins(b.base.Value(), set.LockedSet)
 		if err != nil {
 			return madeWheel{}, err
 		}
-		plan := buildPlan{w, *src, *locked, tree.Value(), b.base.Value(), b.uv.Value(), all, b.env.Sandbox}
+		plan := buildPlan{
+			recipe: w, source: *src, locked: *locked, tree: tree.Value(), base: b.base.Value(), uv: b.uv.Value(),
+			pins: all, inputs: inputs, isolation: b.env.Sandbox,
+		}
 		made, err := plan.build(ctx, b.env, run)
 		return madeWheel{plan, made}, err
 	}, tree, b.base, b.uv)

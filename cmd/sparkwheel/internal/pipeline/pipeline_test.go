@@ -222,6 +222,7 @@ func TestWheelKey(t *testing.T) {
 		"tree":    func(b *buildPlan) { b.tree.Key = "l" },
 		"base":    func(b *buildPlan) { b.base.Digest = "sha256:c" },
 		"uv":      func(b *buildPlan) { b.uv.SHA256 = "v" },
+		"input":   func(b *buildPlan) { b.inputs = []input{{name: "f", digest: "1"}} },
 		"sandbox": func(b *buildPlan) { b.isolation = "none" },
 		"recipe":  func(b *buildPlan) { b.recipe.Config = map[string]string{"x": "y"} },
 	} {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
@@ -22,26 +24,30 @@ type Step struct {
 
 // planning looks at the store and runs nothing.
 type planning struct {
-	env   Env
-	lock  *recipe.Lock
-	steps []Step
+	env    Env
+	recipe *recipe.Recipe
+	lock   *recipe.Lock
+	steps  []Step
 }
 
 // Plan says of each stage of a build whether it is in the store, and if not,
-// why not. It runs nothing, asks nobody and changes nothing.
-func Plan(env Env, r *recipe.Recipe, l *recipe.Lock, names []string) ([]Step, error) {
-	p := &planning{env: env, lock: l}
+// why not. names and image are as Build takes them. It runs nothing, asks nobody
+// and changes nothing.
+func Plan(env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool) ([]Step, error) {
+	p := &planning{env: env, recipe: r, lock: l}
 	p.look("base", store.Stage, baseKey(l.Base.Digest))
 	rootfs, err := store.DigestKey(l.Base.Digest)
 	if err != nil {
 		return nil, fmt.Errorf("the lock's base: %w", err)
 	}
 	p.look("base unpacked", store.Rootfs, rootfs)
-	uv, err := p.uv()
-	if err != nil {
-		return nil, err
+	var uv Tool
+	if len(r.Wheels) > 0 {
+		if uv, err = p.uv(); err != nil {
+			return nil, err
+		}
 	}
-	base := p.base()
+	base := p.base(rootfs)
 	trees := map[string]store.Key{}
 	for _, src := range r.Sources {
 		if trees[src.Name], err = p.source(r, src); err != nil {
@@ -52,11 +58,14 @@ func Plan(env Env, r *recipe.Recipe, l *recipe.Lock, names []string) ([]Step, er
 		if names != nil && !slices.Contains(names, w.Name) {
 			continue
 		}
-		if err := p.wheel(r, w, trees[w.Source], base, uv); err != nil {
+		if err := p.wheel(w, trees[w.Source], base, uv, image); err != nil {
 			return nil, err
 		}
 	}
-	return p.steps, nil
+	if image {
+		err = p.image(base)
+	}
+	return p.steps, err
 }
 
 func (p *planning) look(name, kind string, key store.Key) *Step {
@@ -90,15 +99,27 @@ func (p *planning) missing(all []index.Pin) int64 {
 	return n
 }
 
-// base is the base as far as the store knows it; nil when its interpreter has
-// not been asked yet.
-func (p *planning) base() *Base {
-	dir := p.env.Store.Path(store.Stage, answerKey(p.lock.Base.Digest).String(), "files")
-	python, err := readAnswer(dir, p.lock.Base.Interpreter)
+// base is the base as far as the store knows it; nil when it is not unpacked or
+// its interpreter has not been asked yet.
+func (p *planning) base(rootfs store.Key) *Base {
+	platform, err := v1.ParsePlatform(p.lock.Platform)
 	if err != nil {
 		return nil
 	}
-	return &Base{Reference: p.lock.Base.Reference, Digest: p.lock.Base.Digest, Python: python}
+	b := &Base{
+		Reference: p.lock.Base.Reference, Digest: p.lock.Base.Digest, Platform: *platform,
+		Root: p.env.Store.Path(store.Rootfs, rootfs.String(), "files", "root"),
+	}
+	if b.runsHere(p.env) {
+		dir := p.env.Store.Path(store.Stage, answerKey(b.Digest).String(), "files")
+		b.Python, err = readAnswer(dir, p.lock.Base.Interpreter)
+	} else {
+		b.Python, err = readPython(b.Root, platform.Architecture, "")
+	}
+	if err != nil {
+		return nil
+	}
+	return b
 }
 
 func (p *planning) source(r *recipe.Recipe, src recipe.Source) (store.Key, error) {
@@ -115,28 +136,40 @@ func (p *planning) source(r *recipe.Recipe, src recipe.Source) (store.Key, error
 	return key, nil
 }
 
-func (p *planning) wheel(r *recipe.Recipe, w recipe.Wheel, tree store.Key, base *Base, uv Tool) error {
+func (p *planning) wheel(w recipe.Wheel, tree store.Key, base *Base, uv Tool, image bool) error {
 	set, ok := p.lock.Wheel(w.Name)
 	if !ok {
 		return &NotLockedError{"wheel " + w.Name}
 	}
 	if base == nil {
-		p.steps = append(p.steps, Step{Name: "wheel " + w.Name, Reason: "its base is not unpacked yet"})
+		p.steps = append(p.steps, Step{Name: "wheel " + w.Name, Reason: notUnpacked})
 		return nil
 	}
 	all, err := pins(base, set.LockedSet)
 	if err != nil {
 		return err
 	}
-	src, _ := r.Source(w.Source)
-	locked, _ := p.lock.Source(w.Source)
-	plan := buildPlan{w, *src, *locked, &Tree{Key: tree.String()}, base, uv, all, p.env.Sandbox}
-	step := p.look("wheel "+w.Name, store.Stage, plan.key())
-	if !step.Hit {
-		step.BytesToFetch = p.missing(all)
-		return nil
+	inputs, err := inputsOf(p.recipe, p.lock, w)
+	if err != nil {
+		return err
 	}
-	return p.layer(base, plan)
+	src, _ := p.recipe.Source(w.Source)
+	locked, _ := p.lock.Source(w.Source)
+	plan := buildPlan{
+		recipe: w, source: *src, locked: *locked, tree: &Tree{Key: tree.String()}, base: base, uv: uv,
+		pins: all, inputs: inputs, isolation: p.env.Sandbox,
+	}
+	step := p.look("wheel "+w.Name, store.Stage, plan.key())
+	switch {
+	case !step.Hit:
+		step.BytesToFetch = p.missing(plan.needed())
+		if image {
+			p.steps = append(p.steps, Step{Name: "layer " + w.Name, Reason: "wheel " + w.Name + " is built first"})
+		}
+	case image:
+		return p.layer(base, plan)
+	}
+	return nil
 }
 
 func (p *planning) layer(base *Base, plan buildPlan) error {
@@ -145,7 +178,7 @@ func (p *planning) layer(base *Base, plan buildPlan) error {
 	if err != nil {
 		return fmt.Errorf("wheel %s in the store: %w", plan.recipe.Name, err)
 	}
-	p.look("layer "+plan.recipe.Name, store.Stage, groupKey([]member{{file: made.File, sha256: made.SHA256}}, base.Python.Scheme))
+	p.look("layer "+plan.recipe.Name, store.Stage, groupKey([]member{{file: made.File, sha256: made.SHA256}}, schemeOf(base, p.recipe)))
 	return nil
 }
 

@@ -31,7 +31,7 @@ type resolved struct {
 // Upgrade says what of an earlier lock is asked for anew.
 type Upgrade struct {
 	All   bool
-	Names []string // sources, wheels, base, uv, runtime
+	Names []string // sources, wheels, packages, base, uv, runtime
 }
 
 func (u Upgrade) has(name string) bool { return u.All || slices.Contains(u.Names, name) }
@@ -45,6 +45,7 @@ type resolving struct {
 	upgrade Upgrade
 
 	base    *stage.Stage[*Base]
+	debs    *stage.Stage[*recipe.LockedPackages] // nil when the recipe adds none
 	uv      *stage.Stage[Tool]
 	sources map[string]*stage.Stage[resolved]
 }
@@ -65,25 +66,40 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 	s.base = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
 		return unpackedBase(ctx, env, r.Base, s.pinnedBase(), platform, run)
 	})
-	uvPins := stage.Add(g, "uv pins", func(ctx context.Context, _ *stage.Run) ([]recipe.LockedFile, error) {
+	needs := []stage.Need{s.base}
+	if !r.Packages.Empty() {
+		s.debs = stage.Add(g, "packages", func(ctx context.Context, run *stage.Run) (*recipe.LockedPackages, error) {
+			return s.packages(ctx, s.base.Value(), run)
+		}, s.base)
+		needs = append(needs, s.debs)
+	}
+	uvPins := stage.Add(g, "uv pins", func(ctx context.Context, _ *stage.Run) ([]recipe.LockedUV, error) {
 		return s.lockUV(ctx)
 	})
 	s.uv = stage.Add(g, "uv", func(ctx context.Context, run *stage.Run) (Tool, error) {
 		return fetchUV(ctx, env, uvPins.Value(), env.Host, run)
 	}, uvPins)
-	needs := []stage.Need{s.base, uvPins}
+	needs = append(needs, uvPins)
 	for _, src := range r.Sources {
 		s.sources[src.Name] = stage.Add(g, "source "+src.Name, func(ctx context.Context, run *stage.Run) (resolved, error) {
 			return s.source(ctx, src, run)
 		})
 		needs = append(needs, s.sources[src.Name])
 	}
+	files := s.addFiles(g)
+	for _, file := range files {
+		needs = append(needs, file)
+	}
 	sets := s.addSets(g)
 	for _, set := range sets {
 		needs = append(needs, set)
 	}
 	return stage.Add(g, "lock", func(context.Context, *stage.Run) (*recipe.Lock, error) {
-		return s.lock(platform, uvPins.Value(), sets), nil
+		l := s.lock(platform, uvPins.Value(), sets)
+		for _, file := range files {
+			l.Files = append(l.Files, file.Value())
+		}
+		return l, nil
 	}, needs...), nil
 }
 
@@ -142,7 +158,7 @@ func (s *resolving) pinnedBase() string {
 	return s.before.Base.Digest
 }
 
-func (s *resolving) lockUV(ctx context.Context) ([]recipe.LockedFile, error) {
+func (s *resolving) lockUV(ctx context.Context) ([]recipe.LockedUV, error) {
 	held := len(s.before.UV) == len(uvMachines) && s.before.UV[0].Version == s.recipe.UV
 	if held && !s.upgrade.has("uv") {
 		return s.before.UV, nil
@@ -183,13 +199,16 @@ func (s *resolving) set(ctx context.Context, q question, run *stage.Run) (namedS
 	return namedSet{q.name, set}, nil
 }
 
-func (s *resolving) lock(p v1.Platform, uv []recipe.LockedFile, sets []*stage.Stage[namedSet]) *recipe.Lock {
+func (s *resolving) lock(p v1.Platform, uv []recipe.LockedUV, sets []*stage.Stage[namedSet]) *recipe.Lock {
 	base := s.base.Value()
 	l := &recipe.Lock{
 		Version: recipe.LockVersion, Recipe: s.recipe.Name, RecipeDigest: s.recipe.Digest,
 		Platform: p.String(), Python: base.Python.Version,
 		Base: recipe.LockedBase{Reference: s.recipe.Base, Digest: base.Digest, Interpreter: base.Python.Path},
 		UV:   uv,
+	}
+	if s.debs != nil {
+		l.Packages = s.debs.Value()
 	}
 	for _, src := range s.recipe.Sources {
 		l.Sources = append(l.Sources, s.sources[src.Name].Value().locked)

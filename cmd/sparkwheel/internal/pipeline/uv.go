@@ -27,18 +27,18 @@ var uvMachines = []struct{ platform, machine string }{
 
 // lockUV pins the wheel of uv for every platform that can build, so that a lock
 // is the same wherever it is made.
-func lockUV(ctx context.Context, env Env, version string) ([]recipe.LockedFile, error) {
+func lockUV(ctx context.Context, env Env, version string) ([]recipe.LockedUV, error) {
 	files, err := env.Index.Files(ctx, "uv")
 	if err != nil {
 		return nil, fmt.Errorf("locking uv %s: %w", version, err)
 	}
-	var locked []recipe.LockedFile
+	var locked []recipe.LockedUV
 	for _, m := range uvMachines {
 		f, err := index.Wheel("uv", version, files, wheel.Supported("3.12", wheel.Platforms(28, m.machine)))
 		if err != nil {
 			return nil, fmt.Errorf("locking uv for %s: %w", m.platform, err)
 		}
-		locked = append(locked, recipe.LockedFile{
+		locked = append(locked, recipe.LockedUV{
 			Version: version, Platform: m.platform, File: f.Name, URL: f.URL, SHA256: f.SHA256, Size: f.Size,
 		})
 	}
@@ -49,7 +49,7 @@ func lockUV(ctx context.Context, env Env, version string) ([]recipe.LockedFile, 
 type Tool struct{ Path, SHA256 string }
 
 // fetchUV brings the locked uv of this platform and unpacks its program.
-func fetchUV(ctx context.Context, env Env, locked []recipe.LockedFile, p v1.Platform, r *stage.Run) (Tool, error) {
+func fetchUV(ctx context.Context, env Env, locked []recipe.LockedUV, p v1.Platform, r *stage.Run) (Tool, error) {
 	env = env.noting(r)
 	want := p.OS + "/" + p.Architecture
 	for _, f := range locked {
@@ -74,11 +74,11 @@ func fetchUV(ctx context.Context, env Env, locked []recipe.LockedFile, p v1.Plat
 	return Tool{}, fmt.Errorf("the lock pins no uv for %s; run `sparkwheel lock --upgrade=uv`", want)
 }
 
-func uvKey(f recipe.LockedFile) store.Key {
+func uvKey(f recipe.LockedUV) store.Key {
 	return store.NewHash("uv").Field("wheel", f.SHA256).Key()
 }
 
-func uvPin(f recipe.LockedFile) index.Pin {
+func uvPin(f recipe.LockedUV) index.Pin {
 	return index.Pin{Name: "uv", File: f.File, URL: f.URL, SHA256: f.SHA256, Size: f.Size}
 }
 

@@ -50,7 +50,7 @@ func Verify(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []s
 
 // again builds a wheel a second time and compares.
 func (b buildPlan) again(ctx context.Context, env Env, w *Wheel, r *stage.Run) (_ Verdict, err error) {
-	if _, err := fetchAll(ctx, env, b.pins, r); err != nil {
+	if _, err := fetchAll(ctx, env, b.needed(), r); err != nil {
 		return Verdict{}, err
 	}
 	dir, err := os.MkdirTemp(env.scratch(), "again-*")

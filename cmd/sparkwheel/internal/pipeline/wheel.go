@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
@@ -42,6 +43,7 @@ type buildPlan struct {
 	base   *Base
 	uv     Tool
 	pins   []index.Pin
+	inputs []input
 	// isolation is the sandbox's mode: a wheel that was built unconfined is
 	// another wheel, and says so in build.json.
 	isolation sandbox.Mode
@@ -62,6 +64,9 @@ func (b buildPlan) key() store.Key {
 	h = h.Field("epoch", b.locked.Time.UTC().Format("2006-01-02T15:04:05Z"))
 	for _, p := range b.pins {
 		h = h.Field("requires "+p.Name, p.SHA256)
+	}
+	for _, in := range b.inputs {
+		h = h.Field("input "+in.name, in.digest)
 	}
 	return h.Key()
 }
@@ -100,10 +105,23 @@ func (b buildPlan) spec(env Env, wheels map[string]string) (builder.Spec, error)
 		Launcher: env.Launcher, CCache: env.Store.Path("ccache"),
 		RequireArch: b.recipe.RequireArch, NoRepack: !b.recipe.Repack,
 	}
+	var err error
+	if spec.Mounts, err = mounts(env, b.inputs); err != nil {
+		return builder.Spec{}, err
+	}
 	for _, s := range b.recipe.Shims {
 		spec.Shims = append(spec.Shims, builder.Shim(s))
 	}
 	return spec, nil
+}
+
+// needed are the files that the build needs in the store.
+func (b buildPlan) needed() []index.Pin {
+	all := slices.Clone(b.pins)
+	for _, in := range b.inputs {
+		all = append(all, in.pins...)
+	}
+	return all
 }
 
 // wheelFiles are the build requirements in the store, by file name.
@@ -147,7 +165,7 @@ func (b buildPlan) build(ctx context.Context, env Env, r *stage.Run) (*Wheel, er
 }
 
 func (b buildPlan) fill(ctx context.Context, env Env, dir string, r *stage.Run) error {
-	if _, err := fetchAll(ctx, env, b.pins, r); err != nil {
+	if _, err := fetchAll(ctx, env, b.needed(), r); err != nil {
 		return err
 	}
 	box := &sandbox.Sandbox{Root: b.base.Root, Mode: env.Sandbox}

@@ -21,16 +21,18 @@ const LockVersion = 1
 // Lock pins what every name in a recipe meant when it was made. A build reads
 // the recipe for what to do and the lock for what to do it with.
 type Lock struct {
-	Version      int            `toml:"lock-version"`
-	Recipe       string         `toml:"recipe"`
-	RecipeDigest string         `toml:"recipe-digest" comment:"of the recipe's text: a lock made from another text is refused"`
-	Platform     string         `toml:"platform"`
-	Python       string         `toml:"python"`
-	Base         LockedBase     `toml:"base"`
-	UV           []LockedFile   `toml:"uv" comment:"uv resolves and builds; one wheel for each platform that can build"`
-	Sources      []LockedSource `toml:"source"`
-	Wheels       []LockedWheel  `toml:"wheel"`
-	Runtime      *LockedSet     `toml:"runtime,omitempty"`
+	Version      int             `toml:"lock-version"`
+	Recipe       string          `toml:"recipe"`
+	RecipeDigest string          `toml:"recipe-digest" comment:"of the recipe's text: a lock made from another text is refused"`
+	Platform     string          `toml:"platform"`
+	Python       string          `toml:"python"`
+	Base         LockedBase      `toml:"base"`
+	UV           []LockedUV      `toml:"uv" comment:"uv resolves and builds; one wheel for each platform that can build"`
+	Packages     *LockedPackages `toml:"packages,omitempty" comment:"what apt adds to the base"`
+	Sources      []LockedSource  `toml:"source"`
+	Wheels       []LockedWheel   `toml:"wheel"`
+	Runtime      *LockedSet      `toml:"runtime,omitempty"`
+	Files        []LockedFile    `toml:"file,omitempty" comment:"plain files by URL"`
 }
 
 // LockedBase is a base image: where it was found and what it was.
@@ -40,8 +42,8 @@ type LockedBase struct {
 	Interpreter string `toml:"interpreter" comment:"the base's Python; empty when it has none"`
 }
 
-// LockedFile is a file of a Python index.
-type LockedFile struct {
+// LockedUV is the wheel of uv for one platform.
+type LockedUV struct {
 	Version  string `toml:"version"`
 	Platform string `toml:"platform"`
 	File     string `toml:"file"`
@@ -252,6 +254,7 @@ func (l *Lock) Covers(path string, r *Recipe, o Override) error {
 func (l *Lock) Save(path string) error {
 	slices.SortFunc(l.Sources, func(a, b LockedSource) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.Wheels, func(a, b LockedWheel) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.Files, func(a, b LockedFile) int { return cmp.Compare(a.Name, b.Name) })
 	var text bytes.Buffer
 	text.WriteString("# Made by `sparkwheel lock`: every input of the recipe, pinned. Commit it; edit the recipe, not this.\n")
 	if err := toml.NewEncoder(&text).Encode(l); err != nil {
@@ -302,6 +305,7 @@ func Diff(before, after *Lock) []string {
 	}
 	say("base", before.Base.Digest, after.Base.Digest)
 	say("python", before.Python, after.Python)
+	diffPackages(before.Packages, after.Packages, say)
 	for _, s := range after.Sources {
 		old, ok := before.Source(s.Name)
 		if !ok {
@@ -310,8 +314,8 @@ func Diff(before, after *Lock) []string {
 		say(s.Name, strings.TrimSpace(old.Ref+" "+old.Commit), s.Ref+" "+s.Commit)
 	}
 	for _, f := range after.UV {
-		i := slices.IndexFunc(before.UV, func(o LockedFile) bool { return o.Platform == f.Platform })
-		old := LockedFile{}
+		i := slices.IndexFunc(before.UV, func(o LockedUV) bool { return o.Platform == f.Platform })
+		old := LockedUV{}
 		if i >= 0 {
 			old = before.UV[i]
 		}
@@ -323,6 +327,13 @@ func Diff(before, after *Lock) []string {
 			old = &LockedWheel{}
 		}
 		say("build environment of "+w.Name, old.SHA256, w.SHA256)
+	}
+	for _, f := range after.Files {
+		old, ok := before.File(f.Name)
+		if !ok {
+			old = &LockedFile{}
+		}
+		say("file "+f.Name, old.SHA256, f.SHA256)
 	}
 	return lines
 }

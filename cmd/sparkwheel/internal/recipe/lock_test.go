@@ -15,12 +15,17 @@ func testLock(r *Recipe) *Lock {
 	return &Lock{
 		Version: LockVersion, Recipe: r.Name, RecipeDigest: r.Digest, Platform: "linux/arm64", Python: "3.12",
 		Base: LockedBase{Reference: "tar:/b.tar", Digest: "sha256:1", Interpreter: "/usr/bin/python3"},
-		UV:   []LockedFile{{"0.13.9", "linux/arm64", "uv.whl", "u", "2", 3}},
+		UV:   []LockedUV{{"0.13.9", "linux/arm64", "uv.whl", "u", "2", 3}},
+		Packages: NewPackages(Packages{Image: []string{"vim"}, Build: []string{"cmake"}}, []LockedDeb{
+			{Name: "vim", Version: "2:9.0-1", Architecture: "arm64", URL: "u", SHA256: "4", Size: 5},
+			{Name: "cmake", Version: "3.28", Architecture: "arm64", URL: "u", SHA256: "6", Size: 7, BuildOnly: true},
+		}),
 		Sources: []LockedSource{{
 			Name: "a", URL: "https://example.com/a.git", Ref: "main", Commit: strings.Repeat("c", 40),
 			Time: time.Date(2026, 6, 3, 9, 56, 43, 0, time.UTC), Tree: strings.Repeat("d", 40), Version: "1.0",
 			Submodules: []LockedSubmodule{{"3rdparty/x", "https://example.com/x.git", strings.Repeat("e", 40)}},
 		}},
+		Files:  []LockedFile{{"f", "https://example.com/f", strings.Repeat("1", 64), 5}},
 		Wheels: []LockedWheel{{"a", NewSet("a", []byte("lock-version = \"1.0\"\n"))}},
 	}
 }
@@ -110,9 +115,15 @@ func TestDiff(t *testing.T) {
 	after := testLock(r)
 	after.Sources[0].Commit = strings.Repeat("f", 40)
 	after.Base.Digest = "sha256:9"
+	after.Files[0].SHA256 = strings.Repeat("2", 64)
+	after.Packages.Debs = []LockedDeb{{Name: "vim", Version: "2:9.1-1"}, {Name: "xxd", Version: "1"}}
 	want := []string{
 		"base: sha256:1 -> sha256:9",
+		"package cmake: 3.28 -> none",
+		"package vim: 2:9.0-1 -> 2:9.1-1",
+		"package xxd: none -> 1",
 		"a: main " + before.Sources[0].Commit + " -> main " + after.Sources[0].Commit,
+		"file f: " + before.Files[0].SHA256 + " -> " + after.Files[0].SHA256,
 	}
 	if diff := cmp.Diff(want, Diff(before, after)); diff != "" {
 		t.Errorf("Diff (-want +got):\n%s", diff)

@@ -34,11 +34,13 @@ type Recipe struct {
 	ExcludeNewer string
 	// Missing lists what the recipe needs and sparkwheel does not reach yet; a
 	// build of a recipe with a non-empty list is refused with the list.
-	Missing []string
-	Sources []Source
-	Wheels  []Wheel
-	Runtime Runtime
-	Image   Image
+	Missing  []string
+	Packages Packages
+	Sources  []Source
+	Wheels   []Wheel
+	Files    []File
+	Runtime  Runtime
+	Image    Image
 }
 
 // Target is what the wheels and the image are for.
@@ -80,6 +82,9 @@ type Wheel struct {
 	Requires     []string          // build requirements beside build-system.requires
 	Config       map[string]string // PEP 517 config settings
 	Shims        []Shim
+	// Inputs are what the build sees beside its source, read-only: the name of a
+	// file of the recipe -> an absolute path, or a path in the source's tree.
+	Inputs map[string]string
 	// TrackedFiles is where the list of the checkout's files is written before
 	// the build. A backend that asks git which files belong to a package (as
 	// setuptools-scm does for package data) reads it there, without git.

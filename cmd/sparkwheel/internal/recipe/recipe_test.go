@@ -96,6 +96,30 @@ func TestParseFaults(t *testing.T) {
 			minimal + "subdirectory = \"../x\"\n",
 			[]string{`subdirectory "../x" leaves the tree`},
 		},
+		"a file that goes nowhere": {
+			minimal + "[[file]]\nname = \"f\"\nurl = \"https://example.com/f\"\n",
+			[]string{`file "f" goes nowhere`},
+		},
+		"a file of all faults": {
+			minimal + "[[file]]\nname = \"F\"\nurl = \"file:///f\"\nsha256 = \"AB\"\nimage = \"/a/../b\"\n",
+			[]string{`file "F": a file's name is`, `neither http:// nor https://`, `sha256 "AB" is not`, `image "/a/../b" is not`},
+		},
+		"a file in the record's place": {
+			minimal + "[[file]]\nname = \"f\"\nurl = \"https://example.com/f\"\nimage = \"/workspace/build.json\"\n",
+			[]string{`image "/workspace/build.json" is where the image's own record stands`},
+		},
+		"a password": {
+			minimal + "[[file]]\nname = \"f\"\nurl = \"https://u:p@example.com/f\"\nimage = \"/f\"\n",
+			[]string{`url at example.com holds credentials`},
+		},
+		"files in each other's way": {
+			minimal + "[[file]]\nname = \"f\"\nurl = \"https://example.com/f\"\nimage = \"/a\"\n[[file]]\nname = \"f\"\nurl = \"https://example.com/g\"\nimage = \"/a/b\"\n",
+			[]string{`image "/a/b" stands in the way of "/a"`, `"f" stands twice`},
+		},
+		"inputs of nothing": {
+			minimal + "inputs = { f = \"/x\", g = \"../x\" }\n",
+			[]string{`inputs: f: the recipe brings nothing of that name; it brings none`, `inputs: g: "../x" is neither`},
+		},
 		"a size that is none": {minimal + "memory-per-job = \"lots\"\n", []string{"memory-per-job is not a size"}},
 	}
 	for name, tt := range tests {

@@ -27,9 +27,20 @@ type shape struct {
 		UV           string `toml:"uv"`
 		ExcludeNewer string `toml:"exclude-newer"`
 	} `toml:"tools"`
-	Missing []string      `toml:"missing"`
+	Missing  []string `toml:"missing"`
+	Packages struct {
+		Image    []string `toml:"image"`
+		Build    []string `toml:"build"`
+		Snapshot string   `toml:"snapshot"`
+		Source   []struct {
+			Name   string `toml:"name"`
+			Deb822 string `toml:"deb822"`
+			Key    string `toml:"key"`
+		} `toml:"source"`
+	} `toml:"packages"`
 	Source  []sourceShape `toml:"source"`
 	Wheel   []wheelShape  `toml:"wheel"`
+	File    []fileShape   `toml:"file"`
 	Runtime struct {
 		Requires  []string            `toml:"requires"`
 		Files     map[string][]string `toml:"files"`
@@ -78,6 +89,7 @@ type wheelShape struct {
 	Environment  map[string]string `toml:"environment"`
 	Requires     []string          `toml:"requires"`
 	Config       map[string]string `toml:"config-settings"`
+	Inputs       map[string]string `toml:"inputs"`
 	TrackedFiles string            `toml:"tracked-files"`
 	Frontend     string            `toml:"frontend"`
 	MemoryPerJob string            `toml:"memory-per-job"`
@@ -96,12 +108,16 @@ func (s *shape) recipe() *Recipe {
 		Target: Target(s.Target),
 		Base:   s.Base.Image,
 		UV:     s.Tools.UV, ExcludeNewer: s.Tools.ExcludeNewer,
-		Missing: s.Missing,
-		Runtime: Runtime(s.Runtime),
+		Missing:  s.Missing,
+		Packages: Packages{Image: s.Packages.Image, Build: s.Packages.Build, Snapshot: s.Packages.Snapshot},
+		Runtime:  Runtime(s.Runtime),
 		Image: Image{
 			WorkDir: s.Image.WorkDir, Environment: s.Image.Environment, Labels: s.Image.Labels,
 			Entrypoint: s.Image.Entrypoint, Cmd: s.Image.Cmd, Groups: s.Image.Groups, Budget: s.Image.Budget,
 		},
+	}
+	for _, x := range s.Packages.Source {
+		r.Packages.Sources = append(r.Packages.Sources, PackageSource(x))
 	}
 	for _, x := range s.Image.Over {
 		r.Image.Over = append(r.Image.Over, Over(x))
@@ -115,13 +131,16 @@ func (s *shape) recipe() *Recipe {
 	for _, x := range s.Wheel {
 		r.Wheels = append(r.Wheels, x.wheel())
 	}
+	for _, x := range s.File {
+		r.Files = append(r.Files, File(x))
+	}
 	return r
 }
 
 func (x *wheelShape) wheel() Wheel {
 	w := Wheel{
 		Name: x.Name, Source: x.Source, Subdirectory: x.Subdirectory, Distribution: x.Distribution,
-		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
+		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Inputs: x.Inputs, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
 		RequireArch: x.RequireArch, Repair: x.Repair, Repack: x.Repack == nil || *x.Repack,
 		MemoryPerJob: parseSize(x.MemoryPerJob),
 	}
@@ -146,7 +165,7 @@ func decode(label string, text []byte, v any) error {
 			line, col := e.Position()
 			key := strings.Join(e.Key(), ".")
 			hint := ""
-			if near := nearest(e.Key()[len(e.Key())-1], knownKeys(reflect.TypeOf(v).Elem())); near != "" {
+			if near := Nearest(e.Key()[len(e.Key())-1], knownKeys(reflect.TypeOf(v).Elem())); near != "" {
 				hint = fmt.Sprintf(" (nearest known key: %s)", near)
 			}
 			all = append(all, fmt.Errorf("%s:%d:%d: unknown key %s%s", label, line, col, key, hint))
@@ -181,9 +200,9 @@ func knownKeys(t reflect.Type) []string {
 	}
 }
 
-// nearest is the candidate with the fewest edits from word, "" when none is
+// Nearest is the candidate with the fewest edits from word, "" when none is
 // close enough to be meant.
-func nearest(word string, candidates []string) string {
+func Nearest(word string, candidates []string) string {
 	best, bestDistance := "", len(word)/2+1
 	for _, c := range candidates {
 		if d := editDistance(word, c); d < bestDistance {

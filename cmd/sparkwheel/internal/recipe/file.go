@@ -1,0 +1,144 @@
+package recipe
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// File is one plain file behind a URL.
+type File struct {
+	Name   string // what the lock, wheels and --upgrade call it
+	URL    string
+	SHA256 string // lower-case hex; "" pins what the first lock sees
+	Image  string // absolute path in the image, "" for none
+	// Executable gives it the mode 0755 in the image instead of 0644.
+	Executable bool
+}
+
+// LockedFile is a plain file: where it is found and what it is.
+type LockedFile struct {
+	Name   string `toml:"name"`
+	URL    string `toml:"url"`
+	SHA256 string `toml:"sha256"`
+	Size   int64  `toml:"size"`
+}
+
+type fileShape struct {
+	Name       string `toml:"name"`
+	URL        string `toml:"url"`
+	SHA256     string `toml:"sha256"`
+	Image      string `toml:"image"`
+	Executable bool   `toml:"executable"`
+}
+
+var sha256RE = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+func (r *Recipe) checkFiles() []error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	var images []string
+	for _, f := range r.Files {
+		where := fmt.Sprintf("file %q", f.Name)
+		if !nameRE.MatchString(f.Name) {
+			bad("%s: a file's name is lower-case letters, digits and dashes", where)
+		}
+		if err := checkURL(f.URL); err != nil {
+			bad("%s: %w", where, err)
+		}
+		if f.SHA256 != "" && !sha256RE.MatchString(f.SHA256) {
+			bad("%s: sha256 %q is not 64 lower-case hex digits", where, f.SHA256)
+		}
+		if f.Image == "" && !slices.ContainsFunc(r.Wheels, func(w Wheel) bool { return w.Inputs[f.Name] != "" }) {
+			bad("%s goes nowhere: give it image = \"/path\", or a wheel that has it among its inputs", where)
+		}
+		if f.Image == "" {
+			continue
+		}
+		if !path.IsAbs(f.Image) || path.Clean(f.Image) != f.Image || f.Image == "/" || strings.ContainsAny(f.Image, "\\\x00\n") {
+			bad("%s: image %q is not a file's absolute path", where, f.Image)
+		}
+		if ownPath(f.Image) {
+			bad("%s: image %q is where the image's own record stands", where, f.Image)
+		}
+		for _, other := range images {
+			if f.Image == other || strings.HasPrefix(f.Image, other+"/") || strings.HasPrefix(other, f.Image+"/") {
+				bad("%s: image %q stands in the way of %q", where, f.Image, other)
+			}
+		}
+		images = append(images, f.Image)
+	}
+	return faults
+}
+
+// ownPath is whether sparkwheel itself writes there in every image.
+func ownPath(p string) bool {
+	for _, own := range []string{"/workspace/build.json", "/workspace/constraints.txt", "/workspace/wheels"} {
+		if p == own || strings.HasPrefix(p, own+"/") || strings.HasPrefix(own, p+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// checkInputs holds what wheels take in against what the recipe brings.
+func (r *Recipe) checkInputs() []error {
+	var faults []error
+	known := map[string]bool{}
+	for _, name := range r.inputNames() {
+		if known[name] {
+			faults = append(faults, fmt.Errorf("%q stands twice among the recipe's files", name))
+		}
+		known[name] = true
+	}
+	for _, w := range r.Wheels {
+		taken := map[string]string{}
+		for _, name := range sortedKeys(w.Inputs) {
+			where, at := fmt.Sprintf("wheel %q: inputs: %s", w.Name, name), w.Inputs[name]
+			if !known[name] {
+				faults = append(faults, fmt.Errorf("%s: the recipe brings nothing of that name; it brings %s", where, orNone(strings.Join(r.inputNames(), ", "))))
+			}
+			if !localPath(strings.TrimPrefix(at, "/")) {
+				faults = append(faults, fmt.Errorf("%s: %q is neither an absolute path nor one in the source's tree", where, at))
+			}
+			if other := taken[at]; other != "" {
+				faults = append(faults, fmt.Errorf("%s: %q is the place of %s", where, at, other))
+			}
+			taken[at] = name
+		}
+	}
+	return faults
+}
+
+// inputNames are the names of all that a wheel's inputs can name.
+func (r *Recipe) inputNames() []string {
+	var names []string
+	for _, f := range r.Files {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// checkURL refuses what cannot be fetched, and what must not stand in a recipe.
+func checkURL(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return fmt.Errorf("url %q is neither http:// nor https://", s)
+	case u.User != nil:
+		return fmt.Errorf("url at %s holds credentials, which do not belong into a recipe: put them into ~/.netrc", u.Host)
+	}
+	return nil
+}
+
+// File returns the locked file of that name.
+func (l *Lock) File(name string) (*LockedFile, bool) {
+	i := slices.IndexFunc(l.Files, func(f LockedFile) bool { return f.Name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return &l.Files[i], true
+}

@@ -1,0 +1,153 @@
+package recipe
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Packages are the Debian packages that the recipe adds to its base. apt
+// resolves them, against the base's own packages, sources and keys.
+type Packages struct {
+	Image    []string // in the image, and seen by every build
+	Build    []string // seen by builds alone
+	Snapshot string   // a moment of the archives, as apt-get --snapshot takes it
+	Sources  []PackageSource
+}
+
+// PackageSource is an archive beside those that the base names.
+type PackageSource struct {
+	Name   string
+	Deb822 string // its stanza, without Signed-By
+	Key    string // the armoured public key that its index must be signed with
+}
+
+// Empty says that the recipe adds no packages.
+func (p Packages) Empty() bool { return len(p.Image)+len(p.Build) == 0 }
+
+// Names are the packages that the recipe asks for, sorted, each once.
+func (p Packages) Names() []string {
+	var names []string
+	for _, asked := range append(slices.Clone(p.Image), p.Build...) {
+		name, _, _ := strings.Cut(asked, "=")
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// archives is the digest of all that decides which versions there are, beside
+// the base and the day.
+func (p Packages) archives() string {
+	if p.Snapshot == "" && len(p.Sources) == 0 {
+		return ""
+	}
+	return digest(fmt.Appendf(nil, "%q %q", p.Snapshot, p.Sources))
+}
+
+// LockedPackages are the .deb files that the base lacks for what was asked.
+type LockedPackages struct {
+	Image    []string    `toml:"image,omitempty" comment:"asked for in the image"`
+	Build    []string    `toml:"build,omitempty" comment:"asked for in builds alone"`
+	Archives string      `toml:"archives,omitempty" comment:"of the recipe's own sources and snapshot"`
+	Debs     []LockedDeb `toml:"deb"`
+}
+
+// LockedDeb is one .deb file.
+type LockedDeb struct {
+	Name         string `toml:"name"`
+	Version      string `toml:"version"`
+	Architecture string `toml:"architecture"`
+	URL          string `toml:"url"`
+	SHA256       string `toml:"sha256"`
+	Size         int64  `toml:"size"`
+	BuildOnly    bool   `toml:"build-only,omitempty"`
+}
+
+// NewPackages pins the debs that were found for p.
+func NewPackages(p Packages, debs []LockedDeb) *LockedPackages {
+	l := &LockedPackages{Image: p.Image, Build: p.Build, Archives: p.archives(), Debs: debs}
+	slices.SortFunc(l.Debs, func(a, b LockedDeb) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Architecture, b.Architecture))
+	})
+	return l
+}
+
+// Answers says that the lock holds what p asks, in the archives that p names.
+func (l *LockedPackages) Answers(p Packages) bool {
+	return l != nil && slices.Equal(l.Image, p.Image) && slices.Equal(l.Build, p.Build) && l.Archives == p.archives()
+}
+
+// For are the debs of the image, or those that builds see beside them.
+func (l *LockedPackages) For(build bool) []LockedDeb {
+	if l == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(l.Debs), func(d LockedDeb) bool { return d.BuildOnly != build })
+}
+
+var (
+	packageRE = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*[a-z0-9+.](=[A-Za-z0-9.+:~-]+)?$`)
+	// These would let an index through that no key vouches for.
+	unsignedRE = regexp.MustCompile(`(?im)^(signed-by|trusted|allow-insecure|allow-weak|allow-downgrade-to-insecure):`)
+)
+
+func (p Packages) check() []error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf("packages: "+format, args...)) }
+	for _, name := range append(slices.Clone(p.Image), p.Build...) {
+		if !packageRE.MatchString(name) {
+			bad("%q is neither a package's name nor NAME=VERSION", name)
+		}
+	}
+	for _, name := range p.Build {
+		if slices.Contains(p.Image, name) {
+			bad("%s stands in image and in build; image is enough", name)
+		}
+	}
+	if strings.HasPrefix(p.Snapshot, "-") || strings.ContainsAny(p.Snapshot, " \t\n") {
+		bad("snapshot %q is no moment such as 20261101T000000Z", p.Snapshot)
+	}
+	seen := map[string]bool{}
+	for _, s := range p.Sources {
+		switch {
+		case !nameRE.MatchString(s.Name):
+			bad("source %q: a source's name is lower-case letters, digits and dashes", s.Name)
+		case seen[s.Name]:
+			bad("source %q stands twice", s.Name)
+		case s.Deb822 == "" || !strings.Contains(s.Key, "-----BEGIN PGP PUBLIC KEY BLOCK-----"):
+			bad("source %q: deb822 and key (an armoured public key) are both needed", s.Name)
+		case unsignedRE.MatchString(s.Deb822):
+			bad("source %q: deb822 has %s; sparkwheel names the key, and takes no index without it", s.Name, unsignedRE.FindString(s.Deb822))
+		case strings.Contains(strings.TrimSpace(s.Deb822), "\n\n"):
+			bad("source %q: deb822 is one stanza; add another source", s.Name)
+		}
+		seen[s.Name] = true
+	}
+	return faults
+}
+
+// diffPackages shows what an update changed among the debs.
+func diffPackages(before, after *LockedPackages, say func(name, a, b string)) {
+	versions := func(l *LockedPackages) map[string]string {
+		all := map[string]string{}
+		if l != nil {
+			for _, d := range l.Debs {
+				all["package "+d.Name] = d.Version
+			}
+		}
+		return all
+	}
+	was, is := versions(before), versions(after)
+	names := map[string]bool{}
+	for _, m := range []map[string]string{was, is} {
+		for name := range m {
+			names[name] = true
+		}
+	}
+	for _, name := range sortedKeys(names) {
+		say(name, was[name], is[name])
+	}
+}
