@@ -43,6 +43,7 @@ type resolving struct {
 	recipe  *recipe.Recipe
 	before  *recipe.Lock
 	upgrade Upgrade
+	machine string // of the platform, as CMake calls it
 
 	base    *stage.Stage[*Base]
 	debs    *stage.Stage[*recipe.LockedPackages] // nil when the recipe adds none
@@ -62,7 +63,10 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 	if before == nil {
 		before = &recipe.Lock{}
 	}
-	s := &resolving{env: env, recipe: r, before: before, upgrade: upgrade, sources: map[string]*stage.Stage[resolved]{}}
+	s := &resolving{
+		env: env, recipe: r, before: before, upgrade: upgrade, sources: map[string]*stage.Stage[resolved]{},
+		machine: map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[platform.Architecture],
+	}
 	s.base = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
 		return unpackedBase(ctx, env, r.Base, s.pinnedBase(), platform, run)
 	})
@@ -94,13 +98,38 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 	for _, set := range sets {
 		needs = append(needs, set)
 	}
+	contents := s.addContents(g)
+	for _, c := range contents {
+		needs = append(needs, c)
+	}
 	return stage.Add(g, "lock", func(context.Context, *stage.Run) (*recipe.Lock, error) {
 		l := s.lock(platform, uvPins.Value(), sets)
 		for _, file := range files {
 			l.Files = append(l.Files, file.Value())
 		}
+		for _, c := range contents {
+			found := c.Value()
+			w, _ := l.Wheel(found.wheel)
+			w.FetchContent = found.contents
+		}
 		return l, nil
 	}, needs...), nil
+}
+
+// addContents adds a stage for each wheel whose CMake files are read.
+func (s *resolving) addContents(g *stage.Graph) []*stage.Stage[foundContents] {
+	var stages []*stage.Stage[foundContents]
+	for _, w := range s.recipe.Wheels {
+		if w.FetchContent == nil {
+			continue
+		}
+		src := s.sources[w.Source]
+		stages = append(stages, stage.Add(g, "fetchcontent of "+w.Name, func(ctx context.Context, run *stage.Run) (foundContents, error) {
+			all, err := s.contents(ctx, w, src.Value(), run)
+			return foundContents{w.Name, all}, err
+		}, src))
+	}
+	return stages
 }
 
 // namedSet is an environment under the name of its wheel, or "runtime".

@@ -75,6 +75,7 @@ type LockedSubmodule struct {
 type LockedWheel struct {
 	Name string `toml:"name"`
 	LockedSet
+	FetchContent []LockedContent `toml:"fetchcontent,omitempty" comment:"what its CMake files fetch"`
 }
 
 // LockedSet is a Python environment: a pylock.toml (PEP 751) beside the lock.
@@ -327,6 +328,7 @@ func Diff(before, after *Lock) []string {
 			old = &LockedWheel{}
 		}
 		say("build environment of "+w.Name, old.SHA256, w.SHA256)
+		diffContents(old, &w, say)
 	}
 	for _, f := range after.Files {
 		old, ok := before.File(f.Name)

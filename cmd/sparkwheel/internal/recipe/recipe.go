@@ -92,8 +92,9 @@ type Wheel struct {
 	Frontend     string // "uv" or "pip"
 	MemoryPerJob int64  // bytes, 0 when the recipe does not say
 	RequireArch  []string
-	Repair       bool // mend a METADATA that contradicts the build instead of refusing it
-	Repack       bool // repack the wheel canonically
+	FetchContent *FetchContent // nil leaves what CMake fetches alone
+	Repair       bool          // mend a METADATA that contradicts the build instead of refusing it
+	Repack       bool          // repack the wheel canonically
 }
 
 // Shim is a distribution made of the recipe's own text, in place of a real one

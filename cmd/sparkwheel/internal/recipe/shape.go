@@ -96,6 +96,7 @@ type wheelShape struct {
 	RequireArch  []string          `toml:"require-arch"`
 	Repair       bool              `toml:"repair"`
 	Repack       *bool             `toml:"repack"`
+	FetchContent any               `toml:"fetchcontent"` // true or a table
 	Shim         []struct {
 		Name    string            `toml:"name"`
 		Version string            `toml:"version"`
@@ -142,7 +143,7 @@ func (x *wheelShape) wheel() Wheel {
 		Name: x.Name, Source: x.Source, Subdirectory: x.Subdirectory, Distribution: x.Distribution,
 		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Inputs: x.Inputs, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
 		RequireArch: x.RequireArch, Repair: x.Repair, Repack: x.Repack == nil || *x.Repack,
-		MemoryPerJob: parseSize(x.MemoryPerJob),
+		MemoryPerJob: parseSize(x.MemoryPerJob), FetchContent: fetchContent(x.FetchContent),
 	}
 	if w.Frontend == "" {
 		w.Frontend = "uv"

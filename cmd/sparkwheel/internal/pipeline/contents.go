@@ -1,0 +1,360 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"testing/fstest"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fetchcontent"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/git"
+)
+
+// buildContents is where a build finds what its CMake files would fetch: each
+// in a directory of its name.
+const buildContents = "/build/src-deps"
+
+// wanted is content as the CMake files and the recipe together ask for it.
+type wanted struct {
+	locked  recipe.LockedContent // without what only the remote knows
+	patches []string
+}
+
+// foundContents are the contents of a wheel.
+type foundContents struct {
+	wheel    string
+	contents []recipe.LockedContent
+}
+
+// contents finds what the CMake files of a wheel's prepared source fetch and
+// asks what each ref means, keeping of before what still fits.
+func (s *resolving) contents(ctx context.Context, w recipe.Wheel, src resolved, run *stage.Run) ([]recipe.LockedContent, error) {
+	found, err := readContents(s.recipe, w, src, s.machine)
+	if err != nil {
+		return nil, fmt.Errorf("wheel %s: %w", w.Name, err)
+	}
+	for _, n := range found.Notes {
+		run.Note("%s: %s", w.Name, n)
+	}
+	all, err := chooseContents(w, found, run)
+	if err != nil {
+		return nil, err
+	}
+	locked := make([]recipe.LockedContent, len(all))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(s.env.Jobs, 1))
+	for i, one := range all {
+		g.Go(func() (err error) {
+			locked[i], err = s.content(ctx, w, one, run)
+			if err != nil {
+				return fmt.Errorf("wheel %s fetches %s (%s): %w", w.Name, one.locked.Name, one.locked.From, err)
+			}
+			return nil
+		})
+	}
+	return locked, g.Wait()
+}
+
+// readContents reads the CMake files as the build will have them: with the
+// patches, the rewriting and the recipe's own files.
+func readContents(r *recipe.Recipe, w recipe.Wheel, src resolved, machine string) (_ *fetchcontent.Result, err error) {
+	root, err := os.OpenRoot(src.tree.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	source, _ := r.Source(w.Source)
+	plan := buildPlan{recipe: w, source: *source, locked: src.locked}
+	opt := fetchcontent.Options{
+		Root: buildSource, Dir: w.Subdirectory, Environment: map[string]string{},
+		Variables: map[string]string{"CMAKE_SYSTEM_PROCESSOR": machine},
+	}
+	maps.Copy(opt.Variables, w.FetchContent.Variables)
+	for k, v := range w.Environment {
+		opt.Environment[k] = recipe.Expand(v, plan.values())
+	}
+	over := fstest.MapFS{}
+	for name, text := range plan.files() {
+		over[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
+	}
+	return fetchcontent.Read(overlaid{over, root.FS()}, opt)
+}
+
+// overlaid is a tree with files over it.
+type overlaid struct{ over, under fs.FS }
+
+func (o overlaid) Open(name string) (fs.File, error) {
+	if f, err := o.over.Open(name); err == nil {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			return f, nil
+		}
+		f.Close()
+	}
+	return o.under.Open(name)
+}
+
+// chooseContents settles with the recipe what was found. Everything that stays
+// open is in the error, with the key that gives it.
+func chooseContents(w recipe.Wheel, found *fetchcontent.Result, run *stage.Run) ([]wanted, error) {
+	c := chooser{wheel: w, byName: map[string]wanted{}, met: map[string]bool{}}
+	for _, one := range found.Contents {
+		c.take(one)
+	}
+	c.extra()
+	for _, name := range w.FetchContent.LeaveOut {
+		if !c.met[name] {
+			run.Note("%s: fetchcontent leaves out %s, which its CMake files do not name", w.Name, name)
+		}
+	}
+	if len(c.faults) > 0 {
+		return nil, errors.Join(c.faults...)
+	}
+	var all []wanted
+	for _, name := range sortedKeys(c.byName) {
+		all = append(all, c.byName[name])
+	}
+	return all, nil
+}
+
+type chooser struct {
+	wheel  recipe.Wheel
+	byName map[string]wanted
+	met    map[string]bool
+	faults []error
+}
+
+// fault is told with the table of the recipe in which it can be mended.
+func (c *chooser) fault(at fetchcontent.Place, format string, args ...any) {
+	where := ""
+	if at.File != "" {
+		where = at.String() + ": "
+	}
+	c.faults = append(c.faults, fmt.Errorf("wheel %s: %s%s (in [wheel.fetchcontent] of the recipe)", c.wheel.Name, where, fmt.Sprintf(format, args...)))
+}
+
+func (c *chooser) take(f fetchcontent.Content) {
+	key := f.Key()
+	c.met[key] = true
+	if slices.Contains(c.wheel.FetchContent.LeaveOut, key) {
+		return
+	}
+	own := c.wheel.FetchContent.Repositories[key]
+	faults := len(c.faults)
+	c.judge(f, own)
+	if len(c.faults) > faults {
+		return
+	}
+	w := wanted{patches: own.Patches, locked: recipe.LockedContent{
+		Name: f.Name, From: f.At.String(), URL: or(own.URL, f.URL), Ref: or(own.Ref, f.Tag), Checkout: f.Submodules, Environment: own.Environment,
+	}}
+	if own.Submodules != nil {
+		w.locked.Checkout = own.Submodules
+	}
+	switch {
+	case own.Environment != "":
+	case f.Way == fetchcontent.Declared:
+		w.locked.Argument = "FETCHCONTENT_SOURCE_DIR_" + strings.ToUpper(f.Name)
+	case f.FromEnvironment:
+		w.locked.Environment = f.Variable
+	default:
+		w.locked.Argument = f.Variable
+	}
+	if before, ok := c.byName[key]; ok && (before.locked.URL != w.locked.URL || before.locked.Ref != w.locked.Ref) {
+		c.fault(f.At, "%s is fetched here and at %s from different places; leave it out and give the build a [[source]] instead", f.Name, before.locked.From)
+		return
+	}
+	c.byName[key] = w
+}
+
+// judge finds what is not known of content, or cannot be given to a build.
+func (c *chooser) judge(f fetchcontent.Content, own recipe.ContentRepository) {
+	for _, o := range f.Open {
+		switch {
+		case o.Option == "the name":
+			c.fault(f.At, "the name %s that %s is given needs the variable %s: %s; set variables.%s", o.Text, f.Way, o.Variable, o.Reason, o.Variable)
+			return
+		case o.Option == "GIT_REPOSITORY" && own.URL != "", o.Option == "GIT_TAG" && own.Ref != "", o.Option == "GIT_SUBMODULES" && own.Submodules != nil, strings.HasPrefix(o.Option, "URL"), o.Option == "SOURCE_SUBDIR":
+		default:
+			c.fault(f.At, "%s %s of %s needs the variable %s: %s; set variables.%s or repository.%s.%s", o.Option, o.Text, f.Name, o.Variable, o.Reason, o.Variable, f.Key(), keyOf[o.Option])
+		}
+	}
+	if !recipe.ContentName(f.Name) {
+		c.fault(f.At, "%q cannot name a directory; leave it out", f.Name)
+	}
+	if f.Archive != "" && own.URL == "" {
+		c.fault(f.At, "%s is fetched from %s, and only git repositories can be given to a build; set repository.%s.url and .ref, or leave it out", f.Name, f.Archive, f.Key())
+	}
+	if len(f.Rivals) > 0 && (own.URL == "" || own.Ref == "") {
+		c.fault(f.At, "%s is %s at %s here and %s at %s in %s, and which one depends on %s; set variables.%s, or repository.%s.url and .ref",
+			f.Name, f.URL, f.Tag, f.Rivals[0].URL, f.Rivals[0].Tag, f.Rivals[0].At, lacking(f), lacking(f), f.Key())
+	}
+	if f.Patched && own.Patches == nil {
+		c.fault(f.At, "%s has a PATCH_COMMAND, which CMake does not run on a directory that it is given; set repository.%s.patches to what it applies, or to []", f.Name, f.Key())
+	}
+	if f.Way != fetchcontent.Declared && f.Variable == "" && own.Environment == "" {
+		c.fault(f.At, "%s ignores FETCHCONTENT_SOURCE_DIR_%s, and no variable was found by which the project takes a directory of %s; set repository.%s.environment, or leave it out",
+			f.Way, strings.ToUpper(f.Name), f.Name, f.Key())
+	}
+}
+
+var keyOf = map[string]string{"GIT_REPOSITORY": "url", "GIT_TAG": "ref", "GIT_SUBMODULES": "submodules"}
+
+func lacking(f fetchcontent.Content) string {
+	for _, w := range slices.Backward(f.When) {
+		if len(w.Variables) > 0 {
+			return w.Variables[0]
+		}
+	}
+	return "a condition"
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// extra adds what the recipe names and no file does.
+func (c *chooser) extra() {
+	for _, name := range sortedKeys(c.wheel.FetchContent.Repositories) {
+		own := c.wheel.FetchContent.Repositories[name]
+		if c.met[name] {
+			continue
+		}
+		if own.URL == "" || own.Ref == "" {
+			c.fault(fetchcontent.Place{}, "repository.%s: the CMake files fetch no such content (they fetch %s); to add it, give url and ref", name, strings.Join(sortedKeys(c.met), ", "))
+			continue
+		}
+		w := wanted{patches: own.Patches, locked: recipe.LockedContent{Name: name, From: "the recipe", URL: own.URL, Ref: own.Ref, Checkout: []string{"*"}, Environment: own.Environment}}
+		if own.Submodules != nil {
+			w.locked.Checkout = own.Submodules
+		}
+		if own.Environment == "" {
+			w.locked.Argument = "FETCHCONTENT_SOURCE_DIR_" + strings.ToUpper(name)
+		}
+		c.byName[name] = w
+	}
+}
+
+// content asks what the ref of one content means, or keeps what it meant.
+func (s *resolving) content(ctx context.Context, w recipe.Wheel, one wanted, run *stage.Run) (recipe.LockedContent, error) {
+	l := one.locked
+	c, err := s.contentCommit(ctx, w, l, run)
+	if err != nil {
+		return l, err
+	}
+	t, err := prepare(ctx, s.env, contentSource(l, one.patches), recipeDir(s.recipe), c, run)
+	if err != nil {
+		return l, err
+	}
+	l.Commit, l.Time, l.Tree = c.Hash, c.Time.UTC(), t.Hash
+	for _, sub := range t.Submodules {
+		l.Submodules = append(l.Submodules, recipe.LockedSubmodule(sub))
+	}
+	return l, nil
+}
+
+func (s *resolving) contentCommit(ctx context.Context, w recipe.Wheel, l recipe.LockedContent, run *stage.Run) (git.Commit, error) {
+	if before, ok := s.before.Wheel(w.Name); ok && !s.upgrade.has(strings.ToLower(l.Name)) {
+		if old, ok := before.Content(l.Name); ok && old.URL == l.URL && old.Ref == l.Ref {
+			if old.Ref != old.Commit {
+				run.Note("%s of %s stays at %s; --upgrade=%s asks what %s means now", l.Name, w.Name, old.Commit, strings.ToLower(l.Name), old.Ref)
+			}
+			return git.Commit{Hash: old.Commit, Time: old.Time, Tree: old.Tree}, nil
+		}
+	}
+	c, err := s.env.Mirrors.Resolve(ctx, git.Source{URL: l.URL, Ref: l.Ref})
+	if err == nil {
+		logf(run, "%s: %s of %s is commit %s", l.Name, l.Ref, l.URL, c.Hash)
+	}
+	return c, err
+}
+
+// contentSource is content as the source that its tree is prepared from.
+func contentSource(l recipe.LockedContent, patches []string) recipe.Source {
+	return recipe.Source{Name: "fetchcontent " + strings.ToLower(l.Name), Git: git.Source{URL: l.URL, Ref: l.Ref}, Submodules: l.Checkout, Patches: patches}
+}
+
+// content is what a build has of what its CMake files would fetch.
+type content struct {
+	locked recipe.LockedContent
+	tree   *Tree
+}
+
+func (c content) name() string { return strings.ToLower(c.locked.Name) }
+
+// place is the content's directory in the build.
+func (c content) place() string { return path.Join(buildContents, c.name()) }
+
+// lockedContents are the wheel's contents as sources, in the lock's order.
+func lockedContents(w recipe.Wheel, l *recipe.Lock) []lockedContent {
+	set, ok := l.Wheel(w.Name)
+	if !ok || w.FetchContent == nil {
+		return nil
+	}
+	var all []lockedContent
+	for _, c := range set.FetchContent {
+		patches := w.FetchContent.Repositories[strings.ToLower(c.Name)].Patches
+		all = append(all, lockedContent{c, contentSource(c, patches)})
+	}
+	return all
+}
+
+type lockedContent struct {
+	recipe.LockedContent
+	source recipe.Source
+}
+
+// prepare makes the content's tree, which must be the one that is pinned.
+func (c lockedContent) prepare(ctx context.Context, env Env, dir string, run *stage.Run) (*Tree, error) {
+	return lockedSource(ctx, env, c.source, recipe.LockedSource{URL: c.URL, Ref: c.Ref, Commit: c.Commit, Time: c.Time, Tree: c.Tree}, dir, run)
+}
+
+// addContents adds a stage for each of the wheel's contents.
+func addContents(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, w recipe.Wheel) []*stage.Stage[content] {
+	var stages []*stage.Stage[content]
+	for _, c := range lockedContents(w, l) {
+		stages = append(stages, stage.Add(g, c.stage(w), func(ctx context.Context, run *stage.Run) (content, error) {
+			t, err := c.prepare(ctx, env, recipeDir(r), run)
+			return content{c.LockedContent, t}, err
+		}))
+	}
+	return stages
+}
+
+func (c lockedContent) stage(w recipe.Wheel) string { return c.Name + " for " + w.Name }
+
+// withContents are environment variables by which the build finds its
+// contents, beside those that the recipe gives.
+func withContents(environment map[string]string, f *recipe.FetchContent, contents []content) map[string]string {
+	if len(contents) == 0 {
+		return environment
+	}
+	out := maps.Clone(environment)
+	if out == nil {
+		out = map[string]string{}
+	}
+	var arguments []string
+	for _, c := range contents {
+		if c.locked.Environment != "" {
+			out[c.locked.Environment] = c.place()
+		} else {
+			arguments = append(arguments, "-D"+c.locked.Argument+"="+c.place())
+		}
+	}
+	if len(arguments) > 0 {
+		out[f.Arguments] = strings.TrimSpace(out[f.Arguments] + " " + strings.Join(arguments, " "))
+	}
+	return out
+}
