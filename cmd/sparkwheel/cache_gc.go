@@ -131,16 +131,8 @@ func readNeeds(path string) (texts [][]byte, urls []string, err error) {
 		return nil, nil, usageErrorf("reading the lock to keep: %s has lock version %d, this sparkwheel reads %d", path, l.Version, recipe.LockVersion)
 	}
 	texts = append(texts, text)
-	sets := make([]recipe.LockedSet, 0, len(l.Wheels)+1)
-	for _, w := range l.Wheels {
-		sets = append(sets, w.LockedSet)
-	}
-	if l.Runtime != nil {
-		sets = append(sets, *l.Runtime)
-	}
-	for _, set := range sets {
-		beside := filepath.Join(filepath.Dir(path), set.Pylock)
-		text, err := os.ReadFile(beside)
+	for _, name := range l.Beside() {
+		text, err := os.ReadFile(filepath.Join(filepath.Dir(path), name))
 		if err != nil {
 			return nil, nil, usageErrorf("reading the lock to keep: %w", err)
 		}

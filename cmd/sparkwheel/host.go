@@ -59,7 +59,7 @@ func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
 func (a *app) indexClient(url string, rewrites []git.Rewrite) *index.Client {
 	file := a.netrc()
 	return &index.Client{
-		HTTP: http.DefaultClient, Index: url, Offline: a.offline,
+		HTTP: &http.Client{Transport: manyConnections()}, Index: url, Offline: a.offline,
 		Rewrite: func(url string) string {
 			to, _ := git.Rewritten(url, rewrites)
 			return to
@@ -69,6 +69,14 @@ func (a *app) indexClient(url string, rewrites []git.Rewrite) *index.Client {
 			return e.Login, e.Password, ok
 		},
 	}
+}
+
+// manyConnections keeps as many connections to one host open as files are
+// brought at once: manifests name thousands of small ones.
+func manyConnections() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 32
+	return t
 }
 
 func hostPlatform() v1.Platform {
@@ -212,7 +220,7 @@ func classify(ctx context.Context, err error) error {
 		return err
 	case ctx.Err() != nil:
 		return &codeError{codeInterrupted, fmt.Errorf("interrupted: %w", err)}
-	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*pipeline.PlatformError](err):
+	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*pipeline.PlatformError](err), isError[*pipeline.ContentError](err):
 		return &codeError{codeUsage, err}
 	case isError[*truth.Error](err):
 		return &codeError{codeFaults, err}

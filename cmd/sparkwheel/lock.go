@@ -41,7 +41,7 @@ func (a *app) lockCommand() *cobra.Command {
 	overrides.register(cmd)
 	reg.register(cmd)
 	cmd.Flags().StringVarP(&out, "output", "o", "out", "`DIR` for the lock of an embedded recipe")
-	cmd.Flags().StringSliceVar(&upgrade, "upgrade", nil, "ask anew what `NAME` means: a source, a wheel's environment, what its CMake files fetch, a package, packages, a file, base, uv, runtime; without a name, everything")
+	cmd.Flags().StringSliceVar(&upgrade, "upgrade", nil, "ask anew what `NAME` means: a source, a wheel's environment, what its CMake files fetch, a package, packages, a file, a manifest, base, uv, runtime; without a name, everything")
 	cmd.Flags().Lookup("upgrade").NoOptDefVal = upgradeAll
 	return cmd
 }
@@ -129,6 +129,9 @@ func upgrades(r *recipe.Recipe, before *recipe.Lock, names []string) (pipeline.U
 	}
 	for _, f := range r.Files {
 		known = append(known, f.Name)
+	}
+	for _, m := range r.Manifests {
+		known = append(known, m.Name)
 	}
 	for _, n := range names {
 		if !slices.Contains(known, n) {

@@ -19,6 +19,8 @@ import (
 type Pin struct {
 	Name, File, URL, SHA256 string
 	Size                    int64
+	// Limit is how many bytes a file without a known Size may have; 0: any number.
+	Limit int64
 }
 
 // Path is where Download puts the file of p below dir: sha256/<hex>.
@@ -183,6 +185,9 @@ func (t *transfer) once(ctx context.Context, alive func()) error {
 	if t.pin.Size > 0 && size > 0 && size != t.pin.Size {
 		return t.mismatch("", size)
 	}
+	if err := t.within(size); err != nil {
+		return err
+	}
 	return t.copy(resp, max(size, t.pin.Size), alive)
 }
 
@@ -229,6 +234,9 @@ func (t *transfer) copy(resp *http.Response, size int64, alive func()) error {
 			if size > 0 && t.part.size+int64(n) > size {
 				return t.mismatch("", t.part.size+int64(n))
 			}
+			if err := t.within(t.part.size + int64(n)); err != nil {
+				return err
+			}
 			if _, err := t.part.Write(buf[:n]); err != nil {
 				return err
 			}
@@ -245,6 +253,15 @@ func (t *transfer) copy(resp *http.Response, size int64, alive func()) error {
 		return &transferError{fmt.Errorf("%w after %d of %d bytes", io.ErrUnexpectedEOF, t.part.size, size)}
 	}
 	return nil
+}
+
+// within refuses what is larger than an unknown size may be. Nothing of it is
+// worth keeping.
+func (t *transfer) within(size int64) error {
+	if t.pin.Size > 0 || t.pin.Limit == 0 || size <= t.pin.Limit {
+		return nil
+	}
+	return errors.Join(&TooLargeError{File: t.pin.File, URL: Redact(t.url.String()), Limit: t.pin.Limit}, t.part.rewind())
 }
 
 // compare holds the whole part against the pin.

@@ -64,6 +64,16 @@ func (e *MismatchError) Error() string {
 	return b.String()
 }
 
+// TooLargeError says that a file has more bytes than its pin's Limit.
+type TooLargeError struct {
+	File, URL string // URL without credentials
+	Limit     int64
+}
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("it has more than the %d bytes that it may have", e.Limit)
+}
+
 // GoneError says that a pinned file is no longer where the lock says.
 type GoneError struct {
 	Name, File string

@@ -41,7 +41,7 @@ func bundle(ctx context.Context, env Env, dir string, r *recipe.Recipe, l *recip
 			return err
 		}
 		if !pin.Present(to.Blobs()) {
-			if err := placeFile(pin.Path(env.blobs()), pin.Path(to.Blobs())); err != nil {
+			if err := placeBlob(pin.Path(env.blobs()), pin.Path(to.Blobs())); err != nil {
 				return err
 			}
 		}
@@ -110,6 +110,22 @@ func placeTree(ctx context.Context, from, to string) error {
 	})
 }
 
+// placeBlob links a blob into the bundle where both are on one file system: no
+// store ever writes to a blob, and gigabytes need not lie there twice.
+func placeBlob(from, to string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+		return err
+	}
+	// What is there under that name is not of the pinned size.
+	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if os.Link(from, to) == nil {
+		return nil
+	}
+	return placeFile(from, to)
+}
+
 // placeFile copies one file to its place in one step.
 func placeFile(from, to string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
@@ -148,7 +164,11 @@ func writeSums(ctx context.Context, dir string) error {
 		if _, err := io.Copy(h, f); err != nil {
 			return err
 		}
-		sums.WriteString(hex.EncodeToString(h.Sum(nil)) + "  " + path + "\n")
+		sum := hex.EncodeToString(h.Sum(nil))
+		if name, ok := strings.CutPrefix(path, "blobs/sha256/"); ok && name != sum && !strings.HasSuffix(name, ".part") {
+			return fmt.Errorf("%s has the sha256 %s: the store is damaged; find out with `sparkwheel cache verify`, remove it with `cache gc` and fetch again", path, sum)
+		}
+		sums.WriteString(sum + "  " + path + "\n")
 		return nil
 	})
 	if err != nil {

@@ -30,6 +30,22 @@ type wanted struct {
 	patches []string
 }
 
+// addContents adds a stage for each wheel whose CMake files are read.
+func (s *resolving) addContents(g *stage.Graph) []*stage.Stage[foundContents] {
+	var stages []*stage.Stage[foundContents]
+	for _, w := range s.recipe.Wheels {
+		if w.FetchContent == nil {
+			continue
+		}
+		src := s.sources[w.Source]
+		stages = append(stages, stage.Add(g, "fetchcontent of "+w.Name, func(ctx context.Context, run *stage.Run) (foundContents, error) {
+			all, err := s.contents(ctx, w, src.Value(), run)
+			return foundContents{w.Name, all}, err
+		}, src))
+	}
+	return stages
+}
+
 // foundContents are the contents of a wheel.
 type foundContents struct {
 	wheel    string
@@ -117,7 +133,7 @@ func chooseContents(w recipe.Wheel, found *fetchcontent.Result, run *stage.Run) 
 		}
 	}
 	if len(c.faults) > 0 {
-		return nil, errors.Join(c.faults...)
+		return nil, &ContentError{errors.Join(c.faults...)}
 	}
 	var all []wanted
 	for _, name := range sortedKeys(c.byName) {
@@ -125,6 +141,13 @@ func chooseContents(w recipe.Wheel, found *fetchcontent.Result, run *stage.Run) 
 	}
 	return all, nil
 }
+
+// ContentError is what the CMake files leave open and the recipe has to say:
+// each fault names the line, what is not known, and the key that gives it.
+type ContentError struct{ err error }
+
+func (e *ContentError) Error() string { return e.err.Error() }
+func (e *ContentError) Unwrap() error { return e.err }
 
 type chooser struct {
 	wheel  recipe.Wheel

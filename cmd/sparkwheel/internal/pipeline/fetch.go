@@ -48,7 +48,7 @@ func Fetch(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*stage.St
 		}
 	}
 	files := stage.Add(g, "files", func(ctx context.Context, run *stage.Run) (*Fetched, error) {
-		return fetchFiles(ctx, env, l, base.Value(), run)
+		return fetchFiles(ctx, env, r, l, base.Value(), run)
 	}, base)
 	needs = append(needs, files)
 	return stage.Add(g, "fetched", func(context.Context, *stage.Run) (*Fetched, error) {
@@ -58,7 +58,7 @@ func Fetch(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*stage.St
 
 // lockedPins are all files of indexes and archives that the lock needs, each
 // once.
-func lockedPins(env Env, l *recipe.Lock, base *Base) ([]index.Pin, error) {
+func lockedPins(env Env, r *recipe.Recipe, l *recipe.Lock, base *Base) ([]index.Pin, error) {
 	var all []index.Pin
 	seen := map[string]bool{}
 	add := func(p index.Pin) {
@@ -79,6 +79,17 @@ func lockedPins(env Env, l *recipe.Lock, base *Base) ([]index.Pin, error) {
 		}
 	}
 	var faults []error
+	for _, m := range r.Manifests {
+		locked, err := lockedManifest(m, l)
+		if err != nil {
+			return nil, err
+		}
+		files, err := manifestPins(m, locked)
+		faults = append(faults, err)
+		for _, p := range files {
+			add(p)
+		}
+	}
 	for _, set := range l.Sets() {
 		chosen, err := pins(base, *set)
 		faults = append(faults, err)
@@ -89,8 +100,8 @@ func lockedPins(env Env, l *recipe.Lock, base *Base) ([]index.Pin, error) {
 	return all, errors.Join(faults...)
 }
 
-func fetchFiles(ctx context.Context, env Env, l *recipe.Lock, base *Base, run *stage.Run) (*Fetched, error) {
-	all, err := lockedPins(env, l, base)
+func fetchFiles(ctx context.Context, env Env, r *recipe.Recipe, l *recipe.Lock, base *Base, run *stage.Run) (*Fetched, error) {
+	all, err := lockedPins(env, r, l, base)
 	if err != nil {
 		return nil, err
 	}

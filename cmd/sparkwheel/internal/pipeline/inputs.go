@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"path"
 	"strings"
 
@@ -17,7 +18,7 @@ type input struct {
 	// pins are the files that it is made of, brought when the wheel is built.
 	pins []index.Pin
 	// place makes it ready, once its pins are here, and says where on this host.
-	place func(env Env) (string, error)
+	place func(ctx context.Context, env Env) (string, error)
 }
 
 // buildSource is where a build has its source.
@@ -46,6 +47,17 @@ func inputsOf(r *recipe.Recipe, l *recipe.Lock, w recipe.Wheel) ([]input, error)
 		}
 		out = append(out, in)
 	}
+	for _, m := range r.Manifests {
+		at, ok := w.Inputs[m.Name]
+		if !ok {
+			continue
+		}
+		in, err := manifestInput(m, l, inputTarget(at))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, in)
+	}
 	return out, nil
 }
 
@@ -60,15 +72,15 @@ func fileInput(f recipe.File, l *recipe.Lock, target string) (input, error) {
 	pin := filePin(*locked)
 	return input{
 		name: f.Name, target: target, digest: pin.SHA256, pins: []index.Pin{pin},
-		place: func(env Env) (string, error) { return pin.Path(env.blobs()), nil },
+		place: func(_ context.Context, env Env) (string, error) { return pin.Path(env.blobs()), nil },
 	}, nil
 }
 
 // mounts makes the inputs ready. Their pins are in the store.
-func mounts(env Env, inputs []input) ([]sandbox.Mount, error) {
+func mounts(ctx context.Context, env Env, inputs []input) ([]sandbox.Mount, error) {
 	var out []sandbox.Mount
 	for _, in := range inputs {
-		source, err := in.place(env)
+		source, err := in.place(ctx, env)
 		if err != nil {
 			return nil, err
 		}

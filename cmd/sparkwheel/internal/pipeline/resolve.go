@@ -94,6 +94,10 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 	for _, file := range files {
 		needs = append(needs, file)
 	}
+	manifests := s.addManifests(g)
+	for _, m := range manifests {
+		needs = append(needs, m)
+	}
 	sets := s.addSets(g)
 	for _, set := range sets {
 		needs = append(needs, set)
@@ -112,24 +116,11 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 			w, _ := l.Wheel(found.wheel)
 			w.FetchContent = found.contents
 		}
+		for _, m := range manifests {
+			l.Manifests = append(l.Manifests, m.Value())
+		}
 		return l, nil
 	}, needs...), nil
-}
-
-// addContents adds a stage for each wheel whose CMake files are read.
-func (s *resolving) addContents(g *stage.Graph) []*stage.Stage[foundContents] {
-	var stages []*stage.Stage[foundContents]
-	for _, w := range s.recipe.Wheels {
-		if w.FetchContent == nil {
-			continue
-		}
-		src := s.sources[w.Source]
-		stages = append(stages, stage.Add(g, "fetchcontent of "+w.Name, func(ctx context.Context, run *stage.Run) (foundContents, error) {
-			all, err := s.contents(ctx, w, src.Value(), run)
-			return foundContents{w.Name, all}, err
-		}, src))
-	}
-	return stages
 }
 
 // namedSet is an environment under the name of its wheel, or "runtime".

@@ -58,7 +58,7 @@ func (b buildPlan) again(ctx context.Context, env Env, w *Wheel, r *stage.Run) (
 		return Verdict{}, err
 	}
 	defer os.RemoveAll(dir)
-	spec, err := b.spec(env, b.wheelFiles(env))
+	spec, err := b.spec(ctx, env, b.wheelFiles(env))
 	if err != nil {
 		return Verdict{}, err
 	}

@@ -93,7 +93,7 @@ func (b buildPlan) environment() []string {
 	return out
 }
 
-func (b buildPlan) spec(env Env, wheels map[string]string) (builder.Spec, error) {
+func (b buildPlan) spec(ctx context.Context, env Env, wheels map[string]string) (builder.Spec, error) {
 	files := b.files()
 	if path := b.recipe.TrackedFiles; path != "" {
 		list, err := trackedFiles(filepath.Join(b.tree.Dir, b.recipe.Subdirectory))
@@ -112,7 +112,7 @@ func (b buildPlan) spec(env Env, wheels map[string]string) (builder.Spec, error)
 		RequireArch: b.recipe.RequireArch, NoRepack: !b.recipe.Repack,
 	}
 	var err error
-	if spec.Mounts, err = mounts(env, b.inputs); err != nil {
+	if spec.Mounts, err = mounts(ctx, env, b.inputs); err != nil {
 		return builder.Spec{}, err
 	}
 	for _, c := range b.contents {
@@ -178,7 +178,7 @@ func (b buildPlan) fill(ctx context.Context, env Env, dir string, r *stage.Run) 
 		return err
 	}
 	box := &sandbox.Sandbox{Root: b.base.Root, Mode: env.Sandbox}
-	spec, err := b.spec(env, b.wheelFiles(env))
+	spec, err := b.spec(ctx, env, b.wheelFiles(env))
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,7 @@ func (r *Recipe) check() error {
 	faults = append(faults, r.checkSources()...)
 	faults = append(faults, r.checkWheels()...)
 	faults = append(faults, r.checkFiles()...)
+	faults = append(faults, r.checkManifests()...)
 	faults = append(faults, r.checkInputs()...)
 	for _, o := range r.Image.Over {
 		if o.Winner == "" || o.Loser == "" || o.Winner == o.Loser {

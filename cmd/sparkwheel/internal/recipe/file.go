@@ -90,7 +90,7 @@ func (r *Recipe) checkInputs() []error {
 	known := map[string]bool{}
 	for _, name := range r.inputNames() {
 		if known[name] {
-			faults = append(faults, fmt.Errorf("%q stands twice among the recipe's files", name))
+			faults = append(faults, fmt.Errorf("%q stands twice among the recipe's files and manifests", name))
 		}
 		known[name] = true
 	}
@@ -118,6 +118,9 @@ func (r *Recipe) inputNames() []string {
 	var names []string
 	for _, f := range r.Files {
 		names = append(names, f.Name)
+	}
+	for _, m := range r.Manifests {
+		names = append(names, m.Name)
 	}
 	return names
 }

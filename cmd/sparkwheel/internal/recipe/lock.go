@@ -21,18 +21,19 @@ const LockVersion = 1
 // Lock pins what every name in a recipe meant when it was made. A build reads
 // the recipe for what to do and the lock for what to do it with.
 type Lock struct {
-	Version      int             `toml:"lock-version"`
-	Recipe       string          `toml:"recipe"`
-	RecipeDigest string          `toml:"recipe-digest" comment:"of the recipe's text: a lock made from another text is refused"`
-	Platform     string          `toml:"platform"`
-	Python       string          `toml:"python"`
-	Base         LockedBase      `toml:"base"`
-	UV           []LockedUV      `toml:"uv" comment:"uv resolves and builds; one wheel for each platform that can build"`
-	Packages     *LockedPackages `toml:"packages,omitempty" comment:"what apt adds to the base"`
-	Sources      []LockedSource  `toml:"source"`
-	Wheels       []LockedWheel   `toml:"wheel"`
-	Runtime      *LockedSet      `toml:"runtime,omitempty"`
-	Files        []LockedFile    `toml:"file,omitempty" comment:"plain files by URL"`
+	Version      int              `toml:"lock-version"`
+	Recipe       string           `toml:"recipe"`
+	RecipeDigest string           `toml:"recipe-digest" comment:"of the recipe's text: a lock made from another text is refused"`
+	Platform     string           `toml:"platform"`
+	Python       string           `toml:"python"`
+	Base         LockedBase       `toml:"base"`
+	UV           []LockedUV       `toml:"uv" comment:"uv resolves and builds; one wheel for each platform that can build"`
+	Packages     *LockedPackages  `toml:"packages,omitempty" comment:"what apt adds to the base"`
+	Sources      []LockedSource   `toml:"source"`
+	Wheels       []LockedWheel    `toml:"wheel"`
+	Runtime      *LockedSet       `toml:"runtime,omitempty"`
+	Files        []LockedFile     `toml:"file,omitempty" comment:"plain files by URL"`
+	Manifests    []LockedManifest `toml:"manifest,omitempty" comment:"trees of files that checksum lists name"`
 }
 
 // LockedBase is a base image: where it was found and what it was.
@@ -118,8 +119,8 @@ func LoadLock(path string, r *Recipe) (*Lock, error) {
 		}
 		return nil, &MismatchError{path, reason, again}
 	}
-	for _, set := range l.Sets() {
-		if err := set.load(filepath.Dir(path)); err != nil {
+	for _, b := range l.beside() {
+		if err := b.load(filepath.Dir(path)); err != nil {
 			return nil, &MismatchError{path, err.Error(), again}
 		}
 	}
@@ -137,9 +138,9 @@ func ReadLock(path string) (*Lock, error) {
 	if l.Version != LockVersion {
 		return &Lock{}, nil
 	}
-	for _, set := range l.Sets() {
-		if set.load(filepath.Dir(path)) != nil {
-			set.Text = nil
+	for _, b := range l.beside() {
+		if b.load(filepath.Dir(path)) != nil {
+			*b.text = nil
 		}
 	}
 	return l, nil
@@ -168,18 +169,45 @@ func (r *Recipe) lockCommand(path string) string {
 	return fmt.Sprintf("sparkwheel lock -r %s --lock %s", name, path)
 }
 
-func (s *LockedSet) load(dir string) error {
-	if filepath.Base(s.Pylock) != s.Pylock {
-		return fmt.Errorf("pylock %q is not a file beside the lock", s.Pylock)
+// beside is a file beside the lock that the lock pins.
+type beside struct {
+	file, sha256 string
+	text         *[]byte
+}
+
+func (l *Lock) beside() []beside {
+	var all []beside
+	for _, s := range l.Sets() {
+		all = append(all, beside{s.Pylock, s.SHA256, &s.Text})
 	}
-	text, err := os.ReadFile(filepath.Join(dir, s.Pylock))
+	for i := range l.Manifests {
+		m := &l.Manifests[i]
+		all = append(all, beside{m.Files, m.SHA256, &m.Text})
+	}
+	return all
+}
+
+// Beside lists the files beside the lock that it pins and is read with.
+func (l *Lock) Beside() []string {
+	var names []string
+	for _, b := range l.beside() {
+		names = append(names, b.file)
+	}
+	return names
+}
+
+func (b beside) load(dir string) error {
+	if !filepath.IsLocal(b.file) || filepath.Base(b.file) != b.file {
+		return fmt.Errorf("%q is not a file beside the lock", b.file)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, b.file))
 	if err != nil {
-		return fmt.Errorf("reading pylock: %w", err)
+		return fmt.Errorf("reading what stands beside it: %w", err)
 	}
-	if got := digest(text); got != s.SHA256 {
-		return fmt.Errorf("%s was changed by hand: it is %s, the lock pins %s", s.Pylock, got, s.SHA256)
+	if got := digest(text); got != b.sha256 {
+		return fmt.Errorf("%s was changed by hand: it is %s, the lock pins %s", b.file, got, b.sha256)
 	}
-	s.Text = text
+	*b.text = text
 	return nil
 }
 
@@ -255,6 +283,7 @@ func (l *Lock) Covers(path string, r *Recipe, o Override) error {
 func (l *Lock) Save(path string) error {
 	slices.SortFunc(l.Sources, func(a, b LockedSource) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.Wheels, func(a, b LockedWheel) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.Manifests, func(a, b LockedManifest) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.Files, func(a, b LockedFile) int { return cmp.Compare(a.Name, b.Name) })
 	var text bytes.Buffer
 	text.WriteString("# Made by `sparkwheel lock`: every input of the recipe, pinned. Commit it; edit the recipe, not this.\n")
@@ -265,8 +294,8 @@ func (l *Lock) Save(path string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("saving lock: %w", err)
 	}
-	for _, set := range l.Sets() {
-		if err := WriteFile(filepath.Join(dir, set.Pylock), set.Text); err != nil {
+	for _, b := range l.beside() {
+		if err := WriteFile(filepath.Join(dir, b.file), *b.text); err != nil {
 			return fmt.Errorf("saving lock: %w", err)
 		}
 	}
@@ -336,6 +365,13 @@ func Diff(before, after *Lock) []string {
 			old = &LockedFile{}
 		}
 		say("file "+f.Name, old.SHA256, f.SHA256)
+	}
+	for _, m := range after.Manifests {
+		old, ok := before.Manifest(m.Name)
+		if !ok {
+			old = &LockedManifest{}
+		}
+		say("manifest "+m.Name, old.SHA256, m.SHA256)
 	}
 	return lines
 }

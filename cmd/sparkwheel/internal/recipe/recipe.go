@@ -34,13 +34,14 @@ type Recipe struct {
 	ExcludeNewer string
 	// Missing lists what the recipe needs and sparkwheel does not reach yet; a
 	// build of a recipe with a non-empty list is refused with the list.
-	Missing  []string
-	Packages Packages
-	Sources  []Source
-	Wheels   []Wheel
-	Files    []File
-	Runtime  Runtime
-	Image    Image
+	Missing   []string
+	Packages  Packages
+	Sources   []Source
+	Wheels    []Wheel
+	Files     []File
+	Manifests []Manifest
+	Runtime   Runtime
+	Image     Image
 }
 
 // Target is what the wheels and the image are for.
@@ -83,7 +84,7 @@ type Wheel struct {
 	Config       map[string]string // PEP 517 config settings
 	Shims        []Shim
 	// Inputs are what the build sees beside its source, read-only: the name of a
-	// file of the recipe -> an absolute path, or a path in the source's tree.
+	// file or manifest of the recipe -> an absolute path, or one in the source's tree.
 	Inputs map[string]string
 	// TrackedFiles is where the list of the checkout's files is written before
 	// the build. A backend that asks git which files belong to a package (as

@@ -38,10 +38,11 @@ type shape struct {
 			Key    string `toml:"key"`
 		} `toml:"source"`
 	} `toml:"packages"`
-	Source  []sourceShape `toml:"source"`
-	Wheel   []wheelShape  `toml:"wheel"`
-	File    []fileShape   `toml:"file"`
-	Runtime struct {
+	Source   []sourceShape   `toml:"source"`
+	Wheel    []wheelShape    `toml:"wheel"`
+	File     []fileShape     `toml:"file"`
+	Manifest []manifestShape `toml:"manifest"`
+	Runtime  struct {
 		Requires  []string            `toml:"requires"`
 		Files     map[string][]string `toml:"files"`
 		Overrides []string            `toml:"overrides"`
@@ -134,6 +135,9 @@ func (s *shape) recipe() *Recipe {
 	}
 	for _, x := range s.File {
 		r.Files = append(r.Files, File(x))
+	}
+	for _, x := range s.Manifest {
+		r.Manifests = append(r.Manifests, x.manifest())
 	}
 	return r
 }
