@@ -28,11 +28,11 @@ bench:
 bench-real:
 	SPARKWHEEL_E2E_REAL=1 $(GO) test -run '^$$' -bench Real -benchtime 1x -timeout 10h ./...
 
-# Every fuzz target in turn, each for FUZZTIME.
+# Every fuzz target in turn, each for FUZZTIME, most of which minimizing would take.
 fuzz:
 	@set -e; for p in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
-	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
+	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p; \
 	  done; done
 
 lint:

@@ -1,97 +1,27 @@
 package git_test
 
 import (
-	"bufio"
+	"cmp"
 	"fmt"
-	"math/rand/v2"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"text/tabwriter"
+	"time"
 
 	"github.com/sparkwheel/sparkwheel/git/gittest"
 )
 
-// A repository of vLLM's size.
-const bigFiles, bigCommits = 3000, 10_000
-
-// writeHistory writes a fast-import stream that makes a pack of some 100 MB.
-// Source text compresses to about a third, so words make up the files.
-func writeHistory(w *bufio.Writer) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	words := make([]string, 4096)
-	for i := range words {
-		words[i] = fmt.Sprintf("%x", rng.Uint64()>>(8*rng.IntN(7)))
-	}
-	line := func() string {
-		var s strings.Builder
-		for range 3 + rng.IntN(8) {
-			s.WriteString(words[int(rng.ExpFloat64()*400)%len(words)])
-			s.WriteByte(' ')
-		}
-		return s.String() + "\n"
-	}
-	files := make([][]string, bigFiles)
-	for i := range files {
-		for range 20 + int(rng.ExpFloat64()*450) {
-			files[i] = append(files[i], line())
-		}
-	}
-	blob := func(i int) {
-		text := strings.Join(files[i], "")
-		fmt.Fprintf(w, "M 100644 inline d%d/e%d/file%d.py\ndata %d\n%s\n", i%40, i%7, i, len(text), text)
-	}
-	for n := range bigCommits {
-		fmt.Fprintf(w, "commit refs/heads/main\ncommitter C <c@example.com> %d +0000\ndata 4\nmsg\n\n", 1_700_000_000+n*600)
-		if n == 0 {
-			for i := range files {
-				blob(i)
-			}
-		}
-		for range 1 + rng.IntN(3) {
-			i := rng.IntN(bigFiles)
-			for range 14 {
-				files[i][rng.IntN(len(files[i]))] = line()
-			}
-			blob(i)
-		}
-		if n%500 == 400 {
-			fmt.Fprintf(w, "\nreset refs/tags/v0.%d.0\nfrom refs/heads/main\n\n", n/500)
-		}
-	}
-}
-
-// bigRepo makes the repository, packed as a server has it. A process of its
-// own writes the history: what a process ever held counts as the peak of those
-// it starts.
-func bigRepo(b *testing.B, w *world) *repo {
-	b.Helper()
-	r := w.repo("big")
-	history := exec.CommandContext(b.Context(), os.Args[0])
-	history.Env = append(os.Environ(), childVariable+"=history")
-	stream, err := history.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	load := exec.CommandContext(b.Context(), "git", "-C", r.dir, "fast-import", "--quiet")
-	load.Stdin = stream
-	if err := history.Start(); err != nil {
-		b.Fatal(err)
-	}
-	if out, err := load.CombinedOutput(); err != nil {
-		b.Fatalf("git fast-import: %v\n%s", err, out)
-	}
-	if err := history.Wait(); err != nil {
-		b.Fatal(err)
-	}
-	r.git("-c", "pack.threads=2", "repack", "-adfq", "--window=5", "--depth=20")
-	return r
-}
+// rounds is how often everything is measured; the table has the medians.
+const rounds = 5
 
 // meter counts the bytes that a server sends.
 type meter struct {
@@ -114,15 +44,19 @@ func (w *meteredWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// job is one line of the table: prepare stands outside of the measured time.
-type job struct {
-	name    string
-	prepare func(dir string)
-	run     func(dir string) *exec.Cmd
+// sample is what one run of one process took.
+type sample struct{ seconds, cpu, moved, peak float64 }
+
+// duel is one line of the table: what git and what sparkwheel run for it. They
+// leave what they make below the directory of the round.
+type duel struct {
+	name            string
+	times           int // in each round
+	git, sparkwheel func(dir string, n int) *exec.Cmd
 }
 
-// BenchmarkSideBySide runs git and sparkwheel, each as a process of its own,
-// against one server on loopback: seconds, CPU seconds, MB moved, peak MB.
+// BenchmarkSideBySide runs git and sparkwheel in turn, each as a process of its
+// own, against one server on loopback, and prints what they took side by side.
 func BenchmarkSideBySide(b *testing.B) {
 	w := newWorld(b)
 	r := bigRepo(b, w)
@@ -133,82 +67,146 @@ func BenchmarkSideBySide(b *testing.B) {
 	m := &meter{h: h}
 	s := httptest.NewServer(m)
 	b.Cleanup(s.Close)
-	b.Logf("the pack: %s", strings.ReplaceAll(r.git("count-objects", "-vH"), "\n", ", "))
-	for _, j := range sideBySide(b, s.URL+"/big", r.git("rev-parse", "main")) {
-		b.Run(j.name, func(b *testing.B) { measure(b, m, j) })
+	duels := sideBySide(b, s.URL+"/big", r.git("rev-parse", "main"))
+	took := make(map[string][]sample)
+	for b.Loop() {
+		for round := range rounds {
+			dir := b.TempDir()
+			for _, d := range duels {
+				d.fight(b, m, dir, round, took)
+			}
+			empty(b, dir)
+		}
+	}
+	b.Logf("the pack: %s\n%s", strings.ReplaceAll(r.git("count-objects", "-vH"), "\n", ", "), table(duels, took))
+	of := func(d, tool string) sample { return middle(took[d+tool]) }
+	b.ReportMetric(of("export cold", "sparkwheel").seconds/of("export cold", "git").seconds, "cold/git")
+	b.ReportMetric(of("export warm", "sparkwheel").seconds/of("export warm", "git").seconds, "warm/git")
+	b.ReportMetric(of("describe cold", "sparkwheel").moved/of("full clone", "git").moved, "describe/clone-bytes")
+	b.ReportMetric(0, "ns/op")
+}
+
+// fight lets both run, by turns the one and the other first.
+func (d duel) fight(b *testing.B, m *meter, dir string, round int, took map[string][]sample) {
+	for n := range d.times {
+		tools := []string{"git", "sparkwheel"}
+		if round%2 == 1 {
+			slices.Reverse(tools)
+		}
+		for _, tool := range tools {
+			run := d.git
+			if tool == "sparkwheel" {
+				run = d.sparkwheel
+			}
+			if run != nil {
+				took[d.name+tool] = append(took[d.name+tool], measure(b, m, run(dir, n)))
+			}
+		}
 	}
 }
 
-func sideBySide(b *testing.B, url, commit string) []job {
+func sideBySide(b *testing.B, url, commit string) []duel {
 	git := func(dir string, args ...string) *exec.Cmd {
 		cmd := exec.CommandContext(b.Context(), "git", args...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
 		return cmd
 	}
-	child := func(verb, dir, out string) *exec.Cmd {
-		cmd := exec.CommandContext(b.Context(), os.Args[0], filepath.Join(dir, "store"), url, commit, filepath.Join(dir, out))
+	script := func(dir, text string) *exec.Cmd { return git(dir, "-c", "alias.x=!"+text, "x") }
+	child := func(verb, dir, store, out string) *exec.Cmd {
+		cmd := exec.CommandContext(b.Context(), os.Args[0], filepath.Join(dir, store), url, commit, filepath.Join(dir, out))
 		cmd.Env = append(os.Environ(), childVariable+"="+verb)
 		return cmd
 	}
-	must := func(cmd *exec.Cmd) {
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.Fatalf("%v\n%s", err, out)
-		}
-	}
-	nothing := func(string) {}
-	script := func(dir, text string) *exec.Cmd {
-		cmd := git(dir, "-c", "alias.x=!"+text, "x")
-		return cmd
-	}
 	fetch := "git init -q wt && cd wt && git fetch -q --depth 1 " + url + " " + commit + " && git checkout -q " + commit
-	return []job{
-		{"full-clone/git", nothing, func(d string) *exec.Cmd { return git(d, "clone", "-q", url, "clone") }},
-		{"export-cold/git", nothing, func(d string) *exec.Cmd { return script(d, fetch) }},
-		{"export-cold/sparkwheel", nothing, func(d string) *exec.Cmd { return child("checkout", d, "tree") }},
-		{"export-warm/git", func(d string) { must(script(d, fetch)) }, func(d string) *exec.Cmd {
-			return git(filepath.Join(d, "wt"), "worktree", "add", "-q", "--detach", "../tree", commit)
-		}},
-		{"export-warm/sparkwheel", func(d string) { must(child("checkout", d, "first")) }, func(d string) *exec.Cmd { return child("checkout", d, "tree") }},
-		{"describe-cold/git", nothing, func(d string) *exec.Cmd {
-			return script(d, "git clone -q --bare --filter=tree:0 "+url+" c && git -C c describe --tags --long "+commit)
-		}},
-		{"describe-cold/sparkwheel", nothing, func(d string) *exec.Cmd { return child("describe", d, "") }},
+	describe := "git clone -q --bare --filter=tree:0 " + url + " c && git -C c describe --tags --long " + commit
+	return []duel{
+		{"full clone", 1, func(dir string, _ int) *exec.Cmd { return git(dir, "clone", "-q", url, "clone") }, nil},
+		{
+			"export cold", 1,
+			func(dir string, _ int) *exec.Cmd { return script(dir, fetch) },
+			func(dir string, _ int) *exec.Cmd { return child("checkout", dir, "store", "cold") },
+		},
+		{
+			"export warm", 3,
+			func(dir string, n int) *exec.Cmd {
+				return git(filepath.Join(dir, "wt"), "worktree", "add", "-q", "--detach", fmt.Sprint("../git", n), commit)
+			},
+			func(dir string, n int) *exec.Cmd { return child("checkout", dir, "store", fmt.Sprint("warm", n)) },
+		},
+		{
+			"describe cold", 1,
+			func(dir string, _ int) *exec.Cmd { return script(dir, describe) },
+			func(dir string, _ int) *exec.Cmd { return child("describe", dir, "commits", "") },
+		},
 	}
 }
 
-func measure(b *testing.B, m *meter, j job) {
-	var cpu, moved, peak float64
-	n := 0
-	for b.Loop() {
-		b.StopTimer()
-		dir, err := os.MkdirTemp("", "bench-*")
-		if err != nil {
-			b.Fatal(err)
-		}
-		j.prepare(dir)
-		before := m.sent.Load()
-		cmd := j.run(dir)
-		b.StartTimer()
-		out, err := cmd.CombinedOutput()
-		b.StopTimer()
-		if err != nil {
-			b.Fatalf("%v\n%s", err, out)
-		}
-		n++
-		cpu += (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
-		moved += float64(m.sent.Load() - before)
-		if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-			peak = max(peak, float64(usage.Maxrss)*1024)
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			b.Fatal(err)
-		}
-		b.StartTimer()
+func measure(b *testing.B, m *meter, cmd *exec.Cmd) sample {
+	before, start := m.sent.Load(), time.Now()
+	out, err := cmd.CombinedOutput()
+	s := sample{seconds: time.Since(start).Seconds(), moved: float64(m.sent.Load()-before) / 1e6}
+	if err != nil {
+		b.Fatalf("%v\n%s", err, out)
 	}
-	b.ReportMetric(b.Elapsed().Seconds()/float64(n), "s")
-	b.ReportMetric(cpu/float64(n), "cpu-s")
-	b.ReportMetric(moved/float64(n)/1e6, "MB-moved")
-	b.ReportMetric(peak/1e6, "MB-peak")
-	b.ReportMetric(0, "ns/op")
+	s.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		s.peak = float64(usage.Maxrss) / 1024
+	}
+	return s
+}
+
+// empty cuts all files to nothing, so that they need not go to the disk while
+// others are measured. They stay: ext4 walks past every inode that was freed in
+// the last minutes, and whoever makes files then pays for it.
+func empty(b *testing.B, dir string) {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		if err := os.Chmod(path, 0o600); err != nil {
+			return err
+		}
+		return os.Truncate(path, 0)
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// middle has the median of each number, and of the peaks the highest.
+func middle(all []sample) sample {
+	median := func(of func(sample) float64) float64 {
+		sorted := slices.SortedFunc(slices.Values(all), func(a, b sample) int { return cmp.Compare(of(a), of(b)) })
+		return of(sorted[len(sorted)/2])
+	}
+	return sample{
+		seconds: median(func(s sample) float64 { return s.seconds }),
+		cpu:     median(func(s sample) float64 { return s.cpu }),
+		moved:   median(func(s sample) float64 { return s.moved }),
+		peak:    slices.MaxFunc(all, func(a, b sample) int { return cmp.Compare(a.peak, b.peak) }).peak,
+	}
+}
+
+func table(duels []duel, took map[string][]sample) string {
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "\tgit CLI: s\tCPU s\tMB moved\tpeak MB\tsparkwheel: s\tCPU s\tMB moved\tpeak MB\t")
+	for _, d := range duels {
+		fmt.Fprintf(w, "%s\t", d.name)
+		for _, tool := range []string{"git", "sparkwheel"} {
+			all := took[d.name+tool]
+			if len(all) == 0 {
+				fmt.Fprint(w, "\t\t\t\t")
+				continue
+			}
+			s := middle(all)
+			fmt.Fprintf(w, "%.2f\t%.2f\t%.1f\t%.0f\t", s.seconds, s.cpu, s.moved, s.peak)
+		}
+		fmt.Fprintln(w)
+	}
+	if err := w.Flush(); err != nil {
+		return err.Error()
+	}
+	return text.String()
 }

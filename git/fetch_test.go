@@ -2,19 +2,15 @@ package git_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/git/gittest"
 )
@@ -205,227 +201,50 @@ func TestFetchTriesOnceMore(t *testing.T) {
 	}
 }
 
-// A mirror that was damaged on disk is found out and fetched anew.
-func TestCheckoutHealsMirror(t *testing.T) {
+// Only what is needed comes: of a commit its own tree and no parent's, and to
+// resolve or to describe one, commits alone. How much came is told.
+func TestFetchBringsOnlyWhatIsNeeded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("up")
-	r.write("f", strings.Repeat("some text\n", 500)+r.url)
-	c := git.Commit{Hash: r.commit("one")}
-	for _, harm := range []struct {
-		name, glob string
-		do         func(file string) error
-	}{
-		{"pack lost", "*.git/objects/pack/*.pack", os.Remove},
-		{"index lost", "*.git/objects/pack/*.idx", os.Remove},
-		{"pack cut", "*.git/objects/pack/*.pack", func(f string) error { return os.Truncate(f, 100) }},
-		{"index cut", "*.git/objects/pack/*.idx", func(f string) error { return os.Truncate(f, 100) }},
-	} {
-		if err := w.m.Fetch(t.Context(), r.url, c, "", t.Output()); err != nil {
-			t.Fatal(err)
-		}
-		files, err := filepath.Glob(filepath.Join(w.m.Dir, harm.glob))
-		if err != nil || len(files) == 0 {
-			t.Fatal(err, files)
-		}
-		for _, f := range files {
-			if err := errors.Join(os.Chmod(f, 0o644), harm.do(f)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		dir := filepath.Join(t.TempDir(), "tree")
-		if _, err := w.m.Checkout(t.Context(), r.url, c, dir, git.CheckoutOptions{Verify: true}, t.Output()); err != nil {
-			t.Errorf("%s: %v", harm.name, err)
-		}
-		if info, err := os.Stat(filepath.Join(dir, "f")); err != nil || info.Size() < 5000 {
-			t.Errorf("%s: %v, %v", harm.name, info, err)
-		}
-	}
-}
-
-func TestFetchEndsWhenServerStandsStill(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := w.repo("up")
-	c := git.Commit{Hash: r.commit("one")}
-	h, err := gittest.Handler(w.root)
-	if err != nil {
-		t.Skip(err)
-	}
-	done := make(chan struct{})
-	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
-		if req.Method == http.MethodPost {
-			rw.WriteHeader(http.StatusOK)
-			rw.(http.Flusher).Flush()
-			<-done
-			return
-		}
-		h.ServeHTTP(rw, req)
-	}))
-	t.Cleanup(s.Close)
-	t.Cleanup(func() { close(done) })
-	m := &git.Mirrors{Dir: t.TempDir(), Idle: 50 * time.Millisecond}
-	err = m.Fetch(t.Context(), s.URL+"/up", c, "", t.Output())
-	if err == nil || !strings.Contains(err.Error(), "the server sent nothing for 50ms") {
+	r.write("old", noise(400_000))
+	old := r.commit("one")
+	r.git("tag", "v1.0")
+	r.git("rm", "-q", "old")
+	r.write("new", noise(200_000))
+	c := git.Commit{Hash: r.commit("two")}
+	if _, err := w.m.Resolve(t.Context(), git.Source{URL: r.url, Ref: old[:9]}); err != nil {
 		t.Error(err)
 	}
-	// An interrupt ends it too.
-	ctx, cancel := context.WithCancel(t.Context())
-	m = &git.Mirrors{Dir: t.TempDir()}
-	go func() {
-		for {
-			if files, _ := filepath.Glob(filepath.Join(m.Dir, "*.git")); len(files) > 0 {
-				cancel()
-				return
-			}
-			time.Sleep(time.Millisecond)
-		}
-	}()
-	if err := m.Fetch(ctx, s.URL+"/up", c, "", t.Output()); !errors.Is(err, context.Canceled) {
+	if _, err := w.m.Describe(t.Context(), r.url, c, t.Output()); err != nil {
 		t.Error(err)
 	}
-}
-
-// guarded asks for credentials and notes what comes.
-type guarded struct {
-	h    http.Handler
-	want string
-
-	mu   sync.Mutex
-	came []string
-}
-
-func (g *guarded) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	g.came = append(g.came, r.Header.Get("Authorization"))
-	g.mu.Unlock()
-	if g.want != "" && r.Header.Get("Authorization") != g.want {
-		rw.Header().Set("WWW-Authenticate", "Basic")
-		http.Error(rw, "<b>who are you?</b>", http.StatusUnauthorized)
-		return
+	if n := size(t, w.m.Dir); n > 50_000 {
+		t.Errorf("two commits take %d bytes", n)
 	}
-	g.h.ServeHTTP(rw, r)
-}
-
-func TestCredentials(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := w.repo("up")
-	c := git.Commit{Hash: r.commit("one")}
-	h, err := gittest.Handler(w.root)
-	if err != nil {
-		t.Skip(err)
-	}
-	for _, test := range []struct{ user, password, header string }{
-		{"me", "s3cret", "Basic bWU6czNjcmV0"},
-		{"", "t0ken", "Bearer t0ken"},
-	} {
-		s := httptest.NewServer(&guarded{h: h, want: test.header})
-		t.Cleanup(s.Close)
-		var said bytes.Buffer
-		m := &git.Mirrors{Dir: t.TempDir()}
-		err := m.Fetch(t.Context(), s.URL+"/up", c, "", &said)
-		if err == nil || !strings.Contains(err.Error(), "~/.netrc") || strings.Contains(err.Error(), "<b>") {
-			t.Error(err)
-		}
-		m.Credentials = func(host string) (string, string, bool) {
-			return test.user, test.password, "http://"+host == s.URL
-		}
-		if err := m.Fetch(t.Context(), s.URL+"/up", c, "", &said); err != nil {
-			t.Error(err)
-		}
-		if strings.Contains(said.String(), test.password) {
-			t.Errorf("the password is said: %s", &said)
-		}
-	}
-	// In the URL they work too, and stand in no message and no file.
-	s := httptest.NewServer(&guarded{h: h, want: "Basic bWU6czNjcmV0"})
-	t.Cleanup(s.Close)
 	var said bytes.Buffer
-	m := &git.Mirrors{Dir: t.TempDir()}
-	url := strings.Replace(s.URL, "http://", "http://me:s3cret@", 1)
-	if err := m.Fetch(t.Context(), url+"/up", c, "", &said); err != nil {
-		t.Error(err)
+	tree, err := w.m.Checkout(t.Context(), r.url, c, filepath.Join(t.TempDir(), "tree"), git.CheckoutOptions{}, &said)
+	if err != nil || tree.Received < 200_000 || tree.Received > 300_000 {
+		t.Errorf("the tree cost %d bytes, %v", tree.Received, err)
 	}
-	if err := m.Fetch(t.Context(), url+"/none", c, "", &said); err == nil || strings.Contains(err.Error()+said.String(), "s3cret") {
-		t.Errorf("%v, %s", err, &said)
+	if want := "received 3 of 3 objects, 0.2 MB"; !strings.Contains(said.String(), want) {
+		t.Errorf("%q is not said in %q", want, &said)
 	}
-	err = filepath.WalkDir(m.Dir, func(name string, d os.DirEntry, err error) error {
+}
+
+// size is what all files below a directory hold.
+func size(t *testing.T, dir string) (n int64) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		text, err := os.ReadFile(name)
-		if bytes.Contains(text, []byte("s3cret")) {
-			t.Errorf("%s holds the password", name)
-		}
+		info, err := d.Info()
+		n += info.Size()
 		return err
 	})
 	if err != nil {
-		t.Error(err)
-	}
-}
-
-// A redirect is followed, but the other host is told no secret.
-func TestRedirectDropsCredentials(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := w.repo("up")
-	c := git.Commit{Hash: r.commit("one")}
-	h, err := gittest.Handler(w.root)
-	if err != nil {
-		t.Skip(err)
-	}
-	other := &guarded{h: h}
-	to := httptest.NewServer(other)
-	t.Cleanup(to.Close)
-	first := &guarded{want: "Basic bWU6czNjcmV0", h: http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
-		http.Redirect(rw, req, to.URL+req.URL.String(), http.StatusMovedPermanently)
-	})}
-	from := httptest.NewServer(first)
-	t.Cleanup(from.Close)
-	m := &git.Mirrors{Dir: t.TempDir(), Credentials: func(host string) (string, string, bool) {
-		return "me", "s3cret", "http://"+host == from.URL
-	}}
-	if err := m.Fetch(t.Context(), from.URL+"/up", c, "", t.Output()); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"Basic bWU6czNjcmV0"}, first.came); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff([]string{"", ""}, other.came); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// A local repository is read when that was asked for, by AllowFile or by the
-// base of a rewrite, and not otherwise.
-func TestLocalRepositories(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := w.repo("up")
-	r.write("f", "1")
-	r.commit("one")
-	r.git("tag", "v1.0")
-	commit := r.commit("two")
-	local := "file://" + r.dir
-	if _, err := w.m.Resolve(t.Context(), git.Source{URL: local, Ref: "main"}); err == nil || !strings.Contains(err.Error(), "--mirror") {
-		t.Error(err)
-	}
-	for url, m := range map[string]*git.Mirrors{
-		local:                    {Dir: t.TempDir(), AllowFile: true},
-		"https://h.example/x/up": {Dir: t.TempDir(), Rewrites: []git.Rewrite{{Prefix: "https://h.example/x/", Base: "file://" + w.root + "/"}}},
-	} {
-		c, err := m.Resolve(t.Context(), git.Source{URL: url, Ref: commit[:7]})
-		if err != nil || c.Hash != commit {
-			t.Errorf("%s: %v, %v", url, c, err)
-			continue
-		}
-		if _, err := m.Checkout(t.Context(), url, c, filepath.Join(t.TempDir(), "tree"), git.CheckoutOptions{Verify: true}, t.Output()); err != nil {
-			t.Errorf("%s: %v", url, err)
-		}
-		d, err := m.Describe(t.Context(), url, c, t.Output())
-		if err != nil || d.Tag != "v1.0" || d.Distance != 1 {
-			t.Errorf("%s: %v, %v", url, d, err)
-		}
-	}
+	return n
 }

@@ -2,6 +2,10 @@ package git
 
 import (
 	"encoding/hex"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -70,6 +74,47 @@ func TestParseTree(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{".gitignore", "git~10", ".github", "sub", ".gitattributes", "ü -x", "git"}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What --verify reads back is compared in every respect that a tree has.
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, err := range []error{
+		os.WriteFile(filepath.Join(dir, "file"), []byte("hello\n"), 0o644),
+		os.Mkdir(filepath.Join(dir, "sub"), 0o755),
+		os.WriteFile(filepath.Join(dir, "sub", "run"), nil, 0o755),
+		os.Symlink("file", filepath.Join(dir, "link")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// `git write-tree` gives this tree the same name.
+	p := &planned{commit: Commit{Tree: "923867cde2f741454cce251498098a743ce292e3"}}
+	if err := p.verify(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(path string) error{
+		"file":    func(path string) error { return os.WriteFile(path, []byte("hallo\n"), 0o644) },
+		"sub/run": func(path string) error { return os.Chmod(path, 0o644) },
+		"link":    func(path string) error { return errors.Join(os.Remove(path), os.Symlink("fil", path)) },
+		"more":    func(path string) error { return os.WriteFile(path, nil, 0o644) },
+	} {
+		changed := filepath.Join(t.TempDir(), "tree")
+		if err := exec.CommandContext(t.Context(), "cp", "-a", dir, changed).Run(); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.verify(t.Context(), changed); err != nil {
+			t.Fatal(err)
+		}
+		if err := change(filepath.Join(changed, name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.verify(t.Context(), changed); err == nil {
+			t.Errorf("a change of %s passed", name)
+		}
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,8 +96,8 @@ func TestProcessesShareAMirror(t *testing.T) {
 	}
 }
 
-// slowly lets through so many bytes of each pack, then holds the rest back
-// until hold is closed, having told on reached.
+// slowly lets through so many bytes of each pack that has more, then holds the
+// rest back until hold is closed, having told on reached.
 func slowly(t *testing.T, h http.Handler, bytes int) (s *httptest.Server, reached, hold chan struct{}) {
 	t.Helper()
 	reached, hold = make(chan struct{}, 16), make(chan struct{})
@@ -111,7 +110,7 @@ func slowly(t *testing.T, h http.Handler, bytes int) (s *httptest.Server, reache
 		h.ServeHTTP(rec, r)
 		body := rec.Body.Bytes()
 		part := min(bytes, len(body))
-		if _, err := rw.Write(body[:part]); err != nil {
+		if _, err := rw.Write(body[:part]); err != nil || part == len(body) {
 			return
 		}
 		rw.(http.Flusher).Flush()
@@ -144,7 +143,13 @@ func TestKilledProcessLeavesNothing(t *testing.T) {
 	s, reached, hold := slowly(t, h, 400_000)
 	store, out := filepath.Join(t.TempDir(), "store"), t.TempDir()
 	cmd, _ := startChild(t, store, s.URL+"/up", commit, filepath.Join(out, "tree"))
-	<-reached
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	select {
+	case <-reached:
+	case err := <-exited:
+		t.Fatalf("the process ended before the pack came: %v", err)
+	}
 	temps := func() []string {
 		files, err := filepath.Glob(filepath.Join(store, "*.git/objects/pack/tmp_pack_*"))
 		if err != nil {
@@ -158,7 +163,7 @@ func TestKilledProcessLeavesNothing(t *testing.T) {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Wait(); err == nil {
+	if err := <-exited; err == nil {
 		t.Fatal("the process had done its work already")
 	}
 	if _, err := os.Stat(filepath.Join(out, "tree")); !os.IsNotExist(err) {
@@ -188,28 +193,28 @@ func TestReaderDoesNotWaitForFetch(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	s, reached, hold := slowly(t, h, 1000)
+	s, reached, hold := slowly(t, h, 100_000)
 	m := &git.Mirrors{Dir: filepath.Join(t.TempDir(), "store")}
+	if err := m.Fetch(t.Context(), s.URL+"/up", first, "", t.Output()); err != nil {
+		t.Fatal(err)
+	}
 	fetched := make(chan error, 1)
-	release := new(atomic.Bool)
-	go func() {
-		<-reached // the first commit's pack
-		hold <- struct{}{}
-		<-reached // the second's, which stays half way
-		dir := filepath.Join(t.TempDir(), "tree")
-		_, err := m.Checkout(t.Context(), s.URL+"/up", first, dir, git.CheckoutOptions{Verify: true}, t.Output())
-		release.Store(true)
-		hold <- struct{}{}
-		fetched <- err
-	}()
-	for _, c := range []git.Commit{first, second} {
-		if err := m.Fetch(t.Context(), s.URL+"/up", c, "", t.Output()); err != nil {
-			t.Error(err)
-		}
+	go func() { fetched <- m.Fetch(t.Context(), s.URL+"/up", second, "", t.Output()) }()
+	select {
+	case <-reached: // the second commit's pack stands half way
+	case err := <-fetched:
+		t.Fatalf("the fetch ended before its pack came: %v", err)
 	}
-	if !release.Load() {
-		t.Error("the fetch ended before the reader")
+	dir := filepath.Join(t.TempDir(), "tree")
+	if _, err := m.Checkout(t.Context(), s.URL+"/up", first, dir, git.CheckoutOptions{Verify: true}, t.Output()); err != nil {
+		t.Error(err)
 	}
+	select {
+	case err := <-fetched:
+		t.Errorf("the fetch ended before the reader: %v", err)
+	default:
+	}
+	close(hold)
 	if err := <-fetched; err != nil {
 		t.Error(err)
 	}

@@ -21,10 +21,10 @@ import (
 	ggcrlayout "github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
-	"github.com/klauspost/compress/flate"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/layer/inflate"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
 )
 
@@ -156,22 +156,52 @@ func floor(path, to string) error {
 		return err
 	}
 	defer out.Close()
-	tarSum, blobSum := sha256.New(), sha256.New()
-	inflate := flate.NewReader(nil)
+	blob := sha256.New()
+	p := &leastPipe{out: io.MultiWriter(out, blob), piece: make([]byte, 256<<10), tar: sha256.New()}
+	for range 2 {
+		p.spare = append(p.spare, make([]byte, 256<<10))
+	}
+	var d inflate.Decoder
 	for _, f := range w.File {
-		raw, err := f.OpenRaw()
-		if err != nil {
+		if p.in, err = f.OpenRaw(); err != nil {
 			return err
 		}
-		in := io.TeeReader(raw, io.MultiWriter(out, blobSum))
-		if err := inflate.(flate.Resetter).Reset(in, nil); err != nil {
-			return err
-		}
-		if _, err := io.Copy(io.MultiWriter(sha256.New(), tarSum), inflate); err != nil {
+		p.content = sha256.New()
+		if err := d.Decode(p); err != nil {
 			return err
 		}
 	}
 	return out.Sync()
+}
+
+// leastPipe hashes and writes, and does nothing else.
+type leastPipe struct {
+	in                io.Reader
+	piece             []byte
+	out, content, tar io.Writer
+	spare, lent       [][]byte
+}
+
+func (p *leastPipe) Next() ([]byte, error) {
+	n, err := io.ReadFull(p.in, p.piece)
+	if n == 0 {
+		return nil, err
+	}
+	_, err = p.out.Write(p.piece[:n])
+	return p.piece[:n], err
+}
+
+func (p *leastPipe) Buffer() []byte {
+	b := p.spare[0]
+	p.spare, p.lent = p.spare[1:], append(p.lent, b)
+	return b
+}
+
+func (p *leastPipe) Emit(end int) error {
+	b := p.lent[0]
+	p.lent, p.spare = p.lent[1:], append(p.spare, b)
+	_, err := io.MultiWriter(p.content, p.tar).Write(b[inflate.Window:end])
+	return err
 }
 
 // BenchmarkUsual is the usual path with its tools as libraries: unpack the
@@ -295,6 +325,7 @@ func BenchmarkUnpack(b *testing.B) {
 			return err
 		}
 		defer root.Close()
-		return layer.Unpack(b.Context(), img, root)
+		_, err = layer.Unpack(b.Context(), img, root)
+		return err
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
@@ -30,7 +31,12 @@ func gzipTrailer(crc uint32, size int64) []byte {
 // the pieces one after another are the blob. It belongs to one goroutine.
 type compressor interface {
 	compress(dst, src []byte) ([]byte, error)
+	release() // it is not used any more
 }
+
+// packers are compressors of packLevel that no layer uses at the moment: their
+// tables are as large as all else that a small layer needs.
+var packers sync.Pool
 
 func newCompressor(opt Options) (compressor, error) {
 	switch opt.Compression {
@@ -46,25 +52,41 @@ func newCompressor(opt Options) (compressor, error) {
 		}
 		return frames{enc}, nil
 	default:
+		if m, ok := packers.Get().(*members); ok && m.level == opt.Level {
+			return m, nil
+		}
 		w, err := flate.NewWriter(nil, opt.Level)
 		if err != nil {
 			return nil, fmt.Errorf("preparing gzip: %w", err)
 		}
-		return members{w}, nil
+		return &members{w, opt.Level}, nil
 	}
 }
 
 type verbatim struct{}
 
+func (verbatim) release() {}
+
 func (verbatim) compress(dst, src []byte) ([]byte, error) { return append(dst, src...), nil }
 
 type frames struct{ enc *zstd.Encoder }
 
+func (f frames) release() { f.enc.Close() }
+
 func (f frames) compress(dst, src []byte) ([]byte, error) { return f.enc.EncodeAll(src, dst), nil }
 
-type members struct{ w *flate.Writer }
+type members struct {
+	w     *flate.Writer
+	level int
+}
 
-func (m members) compress(dst, src []byte) ([]byte, error) {
+func (m *members) release() {
+	if m.level == packLevel {
+		packers.Put(m)
+	}
+}
+
+func (m *members) compress(dst, src []byte) ([]byte, error) {
 	buf := bytes.NewBuffer(append(dst, gzipHeader...))
 	m.w.Reset(buf)
 	if _, err := m.w.Write(src); err != nil {

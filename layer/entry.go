@@ -13,17 +13,34 @@ import (
 )
 
 // entry is one line of the tar: name as the tar holds it (a directory ends in
-// a slash), path as the tree does.
+// a slash), path as the tree does. A layer may have a hundred thousand, so they
+// hold less than a tar.Header does.
 type entry struct {
 	name, path string
-	header     tar.Header
+	link       string // target of a symbolic or hard link
+	capability string // file capabilities, as an extended attribute
+	size, mode int64
+	uid, gid   int
+	kind       byte // as tar.Header.Typeflag
+}
+
+// header is what the tar says of the entry.
+func (e *entry) header(opt Options) tar.Header {
+	h := tar.Header{
+		Typeflag: e.kind, Name: e.name, Linkname: e.link, Size: e.size, Mode: e.mode,
+		Uid: e.uid, Gid: e.gid, ModTime: opt.MTime,
+	}
+	if e.capability != "" {
+		h.PAXRecords = map[string]string{paxCapability: e.capability}
+	}
+	return h
 }
 
 // entries lists the tree in the order of its tar names, each parent once and
 // before what it holds, and refuses what a layer cannot carry before anything
 // is written.
-func entries(ctx context.Context, tree fs.FS, opt Options) ([]entry, error) {
-	found := make(map[string]entry)
+func entries(ctx context.Context, tree fs.FS, opt Options) ([]*entry, error) {
+	found := make(map[string]*entry)
 	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -38,7 +55,7 @@ func entries(ctx context.Context, tree fs.FS, opt Options) ([]entry, error) {
 		if err != nil {
 			return fmt.Errorf("reading %s of the tree: %w", name, err)
 		}
-		if old, ok := found[e.name]; ok && e.header.Typeflag != tar.TypeDir {
+		if old, ok := found[e.name]; ok && e.kind != tar.TypeDir {
 			return fmt.Errorf("writing %s: %s and %s of the tree both become it", e.name, old.path, name)
 		}
 		found[e.name] = e
@@ -56,65 +73,67 @@ func entries(ctx context.Context, tree fs.FS, opt Options) ([]entry, error) {
 				return nil, fmt.Errorf("writing %s: it is a directory and a file in the tree", dir)
 			}
 		}
-		if e.header.Typeflag != tar.TypeLink {
+		if e.kind != tar.TypeLink {
 			continue
 		}
-		if to, ok := found[e.header.Linkname]; !ok || to.header.Typeflag != tar.TypeReg || to.name >= name {
-			return nil, fmt.Errorf("writing %s: it is a link to %q, and no file of that name stands before it", name, e.header.Linkname)
+		if to, ok := found[e.link]; !ok || to.kind != tar.TypeReg || to.name >= name {
+			return nil, fmt.Errorf("writing %s: it is a link to %q, and no file of that name stands before it", name, e.link)
 		}
 	}
-	return slices.SortedFunc(maps.Values(found), func(a, b entry) int { return cmp.Compare(a.name, b.name) }), nil
+	return slices.SortedFunc(maps.Values(found), func(a, b *entry) int { return cmp.Compare(a.name, b.name) }), nil
 }
 
-func addParents(found map[string]entry, name string, opt Options) {
+func addParents(found map[string]*entry, name string, opt Options) {
 	for dir := path.Dir(strings.TrimSuffix(name, "/")); dir != "."; dir = path.Dir(dir) {
 		if _, ok := found[dir+"/"]; ok {
 			continue
 		}
-		e := entry{name: dir + "/", header: tar.Header{Typeflag: tar.TypeDir, Mode: 0o755}}
+		e := &entry{name: dir + "/", kind: tar.TypeDir, mode: 0o755}
 		e.finish(opt)
 		found[e.name] = e
 	}
 }
 
-func newEntry(tree fs.FS, name string, d fs.DirEntry, opt Options) (entry, error) {
+func newEntry(tree fs.FS, name string, d fs.DirEntry, opt Options) (*entry, error) {
 	info, err := d.Info()
 	if err != nil {
-		return entry{}, err
+		return nil, err
 	}
-	e := entry{path: name}
 	link := ""
 	if info.Mode()&fs.ModeSymlink != 0 {
 		if link, err = fs.ReadLink(tree, name); err != nil {
-			return entry{}, err
+			return nil, err
 		}
 	}
 	h, err := tar.FileInfoHeader(plainInfo{info}, link)
 	if err != nil {
-		return entry{}, err
+		return nil, err
 	}
-	e.header = *h
-	if _, told := info.Sys().(*tar.Header); !told && h.Typeflag == tar.TypeDir && h.Mode&0o777 == inventedMode {
-		e.header.Mode = h.Mode&^0o777 | 0o755
+	e := &entry{
+		path: name, link: h.Linkname, capability: h.PAXRecords[paxCapability],
+		size: h.Size, mode: h.Mode, uid: h.Uid, gid: h.Gid, kind: h.Typeflag,
 	}
-	switch h.Typeflag {
+	if _, told := info.Sys().(*tar.Header); !told && e.kind == tar.TypeDir && e.mode&0o777 == inventedMode {
+		e.mode = e.mode&^0o777 | 0o755
+	}
+	switch e.kind {
 	case tar.TypeDir:
 		e.name, err = relocate(name, opt.Links)
 		e.name += "/"
 	case tar.TypeLink:
-		if e.header.Linkname, err = relocateParent(h.Linkname, opt.Links); err == nil {
+		if e.link, err = relocateParent(e.link, opt.Links); err == nil {
 			e.name, err = relocateParent(name, opt.Links)
 		}
 	case tar.TypeReg, tar.TypeSymlink:
 		e.name, err = relocateParent(name, opt.Links)
 	default:
-		return entry{}, fmt.Errorf("%s can not be part of a layer", info.Mode().Type())
+		return nil, fmt.Errorf("%s can not be part of a layer", info.Mode().Type())
 	}
 	if err != nil {
-		return entry{}, err
+		return nil, err
 	}
 	if target, ok := opt.Links[e.name]; ok && link != target && link != "/"+target {
-		return entry{}, fmt.Errorf("it would replace the base's link to %s", target)
+		return nil, fmt.Errorf("it would replace the base's link to %s", target)
 	}
 	e.finish(opt)
 	return e, nil
@@ -141,16 +160,13 @@ func (i plainInfo) Sys() any {
 // names of its files imply; no wheel or package means it.
 const inventedMode = 0o555
 
-// finish sets all that does not come from the tree.
+// finish gives a directory of the base the attributes that it has there.
 func (e *entry) finish(opt Options) {
-	h := &e.header
-	h.Name = e.name
-	h.ModTime = opt.MTime
-	if h.Typeflag != tar.TypeDir {
+	if e.kind != tar.TypeDir {
 		return
 	}
 	if dir, ok := opt.Dirs[strings.TrimSuffix(e.name, "/")]; ok {
-		h.Mode, h.Uid, h.Gid = dir.Mode, dir.UID, dir.GID
+		e.mode, e.uid, e.gid = dir.Mode, dir.UID, dir.GID
 	}
 }
 
@@ -178,6 +194,9 @@ func relocate(name string, links map[string]string) (string, error) {
 }
 
 func relocateParent(name string, links map[string]string) (string, error) {
+	if len(links) == 0 {
+		return name, nil
+	}
 	dir, base := path.Split(name)
 	if dir == "" {
 		return base, nil

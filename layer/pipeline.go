@@ -19,7 +19,6 @@ import (
 type pipeline struct {
 	tree  fs.FS
 	opt   Options
-	bufs  *buffers
 	out   io.Writer
 	total int64
 
@@ -33,9 +32,9 @@ type pipeline struct {
 }
 
 func newPipeline(tree fs.FS, out io.Writer, opt Options) *pipeline {
-	window := opt.Jobs + 4
+	window := opt.Jobs + 2
 	return &pipeline{
-		tree: tree, opt: opt, bufs: newBuffers(), out: out,
+		tree: tree, opt: opt, out: out,
 		work:     make(chan *segment),
 		tars:     make(chan *segment, window),
 		blobs:    make(chan *segment, window),
@@ -78,7 +77,8 @@ func (p *pipeline) worker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	inflater := newInflater(p.bufs)
+	defer comp.release()
+	inflater := new(inflater)
 	for s := range p.work {
 		if s.splice != nil {
 			err = inflater.run(ctx, s)
@@ -96,28 +96,29 @@ func (p *pipeline) worker(ctx context.Context) error {
 
 // pack fills a segment from its parts and compresses it as one piece.
 func (p *pipeline) pack(ctx context.Context, comp compressor, s *segment) error {
-	plain := p.bufs.getPack()
+	plain := getPack()
+	plain.data = plain.mem[:0]
 	for _, a := range s.parts {
 		if a.path == "" {
-			*plain = append(*plain, a.bytes...)
+			plain.data = append(plain.data, a.bytes...)
 			if a.lent != nil {
-				p.bufs.put(a.lent)
+				a.lent.put()
 			}
 			continue
 		}
-		b, err := readFull(*plain, p.tree, a)
+		b, err := readFull(plain.data, p.tree, a)
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", a.path, err)
 		}
-		*plain = b
+		plain.data = b
 	}
 	s.parts = nil
-	packed := p.bufs.getPack()
-	b, err := comp.compress(*packed, *plain)
+	packed := getPack()
+	b, err := comp.compress(packed.mem[:0], plain.data)
 	if err != nil {
 		return fmt.Errorf("compressing: %w", err)
 	}
-	*packed = b
+	packed.data = b
 	if err := send(ctx, s.tar, plain); err != nil {
 		return err
 	}
@@ -153,15 +154,15 @@ func (p *pipeline) writeBlob(ctx context.Context, s *segment) error {
 	})
 }
 
-func (p *pipeline) drain(ctx context.Context, queue <-chan *[]byte, take func([]byte) error) error {
+func (p *pipeline) drain(ctx context.Context, queue <-chan *chunk, take func([]byte) error) error {
 	for {
 		select {
 		case b, ok := <-queue:
 			if !ok {
 				return nil
 			}
-			err := take(*b)
-			p.bufs.put(b)
+			err := take(b.data)
+			b.put()
 			if err != nil {
 				return err
 			}

@@ -11,16 +11,15 @@ import (
 // planner cuts the tar into segments. What it decides depends on the tree and
 // the options alone, never on timing: the cuts are part of the digest.
 type planner struct {
-	tree   fs.FS
-	splice bool
-	emit   func(*segment) error
-	bufs   *buffers
-	parts  []part
-	size   int64
+	tree  fs.FS
+	opt   Options
+	emit  func(*segment) error
+	parts []part
+	size  int64
 }
 
 // run emits the whole tar of the entries.
-func (p *planner) run(ctx context.Context, list []entry) error {
+func (p *planner) run(ctx context.Context, list []*entry) error {
 	for _, e := range list {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -35,21 +34,21 @@ func (p *planner) run(ctx context.Context, list []entry) error {
 	return p.flush()
 }
 
-func (p *planner) entry(e entry) error {
-	head, err := headerBytes(e.header)
+func (p *planner) entry(e *entry) error {
+	head, err := headerBytes(e.header(p.opt))
 	if err != nil {
 		return err
 	}
 	if err := p.add(part{bytes: head, size: int64(len(head))}); err != nil {
 		return err
 	}
-	if e.header.Typeflag != tar.TypeReg || e.header.Size == 0 {
+	if e.kind != tar.TypeReg || e.size == 0 {
 		return nil
 	}
-	if err := p.content(e.path, e.header.Size); err != nil {
+	if err := p.content(e.path, e.size); err != nil {
 		return err
 	}
-	pad := padding(e.header.Size)
+	pad := padding(e.size)
 	return p.add(part{bytes: pad, size: int64(len(pad))})
 }
 
@@ -57,7 +56,7 @@ func (p *planner) content(path string, size int64) error {
 	if size < spliceMin {
 		return p.add(part{path: path, size: size})
 	}
-	if p.splice {
+	if p.opt.Compression == Gzip {
 		f, err := p.tree.Open(path)
 		if err != nil {
 			return err
@@ -127,8 +126,8 @@ func (p *planner) stream(f io.Reader, size int64) error {
 				return err
 			}
 		}
-		lent := p.bufs.getPack()
-		b := (*lent)[:min(left, packSize-p.size)]
+		lent := getPack()
+		b := lent.mem[:min(left, packSize-p.size)]
 		if n, err := fill(f, b); err != nil && (err != io.EOF || n < len(b)) {
 			return shortError(err, size-left+int64(n), size)
 		}

@@ -16,10 +16,10 @@ const (
 	// the member's frame and the header standing alone cost more than a second
 	// compression. Part of every digest.
 	spliceMin = 16 << 10
-	// chunkSize is the unit in which a spliced file travels, chunkQueue how many
-	// of them may wait for a consumer: they bound memory, and change no byte.
-	chunkSize  = 64 << 10
-	chunkQueue = 8
+	// A spliced file is read and inflated in chunks of chunkSize, of which
+	// chunkQueue may wait for a consumer: they bound memory, and change no byte.
+	chunkSize  = 256 << 10
+	chunkQueue = 3
 )
 
 // segment is a run of the tar that becomes a piece of the blob by itself:
@@ -28,20 +28,20 @@ const (
 type segment struct {
 	parts  []part
 	splice *splice
-	tar    chan *[]byte // what the diffID is hashed of
-	blob   chan *[]byte // what goes to disk
+	tar    chan *chunk // what the diffID is hashed of
+	blob   chan *chunk // what goes to disk
 }
 
 // part is bytes at hand, or a small file to read.
 type part struct {
 	bytes []byte
-	lent  *[]byte // what bytes lie in, to give back
+	lent  *chunk // what bytes lie in, to give back
 	path  string
 	size  int64
 }
 
 func newSegment() *segment {
-	return &segment{tar: make(chan *[]byte, chunkQueue), blob: make(chan *[]byte, chunkQueue)}
+	return &segment{tar: make(chan *chunk, chunkQueue), blob: make(chan *chunk, chunkQueue)}
 }
 
 // close lets go of what a segment holds that no worker will see.
@@ -51,26 +51,26 @@ func (s *segment) close() {
 	}
 }
 
-// buffers lends chunks of the two sizes in use, so that a layer of any size
-// runs in the memory of its queues.
-type buffers struct{ chunk, pack sync.Pool }
+// chunk is lent memory, and what of it is in use.
+type chunk struct{ mem, data []byte }
 
-func newBuffers() *buffers {
-	lend := func(size int) sync.Pool {
-		return sync.Pool{New: func() any { b := make([]byte, 0, size); return &b }}
-	}
-	return &buffers{chunk: lend(chunkSize), pack: lend(packSize + packSize/8)}
-}
+// Chunks are lent by all layers of a process, however many it writes: memory
+// is what is on its way, not what the garbage collector has not found yet.
+var (
+	chunks = sync.Pool{New: func() any { return &chunk{mem: make([]byte, chunkSize)} }}
+	packs  = sync.Pool{New: func() any { return &chunk{mem: make([]byte, packSize+packSize/8)} }}
+)
 
-func (b *buffers) getChunk() *[]byte { return b.chunk.Get().(*[]byte) }
-func (b *buffers) getPack() *[]byte  { return b.pack.Get().(*[]byte) }
+func getChunk() *chunk { return chunks.Get().(*chunk) }
+func getPack() *chunk  { return packs.Get().(*chunk) }
 
-func (b *buffers) put(p *[]byte) {
-	*p = (*p)[:0]
-	if cap(*p) == chunkSize {
-		b.chunk.Put(p)
+// put takes back what was lent, of either size.
+func (c *chunk) put() {
+	c.data = nil
+	if len(c.mem) == chunkSize {
+		chunks.Put(c)
 	} else {
-		b.pack.Put(p)
+		packs.Put(c)
 	}
 }
 

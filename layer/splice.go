@@ -1,17 +1,17 @@
 package layer
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"hash/crc32"
 	"io"
 	"io/fs"
 
-	"github.com/klauspost/compress/flate"
+	"github.com/sparkwheel/sparkwheel/layer/inflate"
 )
 
 // splice is a file whose deflate stream goes into the blob as it is.
@@ -24,83 +24,108 @@ type splice struct {
 	size   int64
 }
 
-// inflater is one worker's means of looking into spliced files.
+// inflater is one worker's means of looking into spliced files: what it reads
+// goes on to the blob as it is, what that holds to the tar.
 type inflater struct {
-	in   *bufio.Reader
-	out  io.ReadCloser
-	bufs *buffers
+	decoder inflate.Decoder
+
+	ctx     context.Context //nolint:containedctx // of the file at hand: the decoder calls back without one
+	seg     *segment
+	reading *chunk   // the piece that is being decoded
+	lent    []*chunk // the buffers that the decoder has, the oldest first
+	crc     uint32
+	sum     hash.Hash // nil where no SHA-256 is promised
+	left    int64
 }
 
-func newInflater(bufs *buffers) *inflater {
-	in := bufio.NewReaderSize(nil, chunkSize)
-	return &inflater{in: in, out: flate.NewReader(in), bufs: bufs}
-}
+var _ inflate.Pipe = (*inflater)(nil)
 
 // run sends the member to seg.blob and what it holds to seg.tar, and fails
 // unless size, CRC and SHA-256 are those promised.
 func (w *inflater) run(ctx context.Context, seg *segment) error {
 	s := seg.splice
 	defer s.file.Close()
-	member := &chunker{bufs: w.bufs, send: func(b *[]byte) error { return send(ctx, seg.blob, b) }}
-	if _, err := member.Write(gzipHeader); err != nil {
+	w.ctx, w.seg, w.lent, w.crc, w.sum, w.left = ctx, seg, w.lent[:0], 0, nil, s.size
+	if s.sha256 != nil {
+		w.sum = sha256.New()
+	}
+	if err := w.frame(gzipHeader); err != nil {
 		return err
 	}
-	w.in.Reset(io.TeeReader(s.raw, member))
-	if err := w.out.(flate.Resetter).Reset(w.in, nil); err != nil {
-		return err
-	}
-	crc, err := w.inflate(ctx, seg)
-	if err != nil {
+	if err := w.decoder.Decode(w); err != nil {
 		return fmt.Errorf("inflating %s: %w", s.path, err)
 	}
-	if _, err := member.Write(gzipTrailer(crc, s.size)); err != nil {
-		return err
+	if err := w.check(s); err != nil {
+		return fmt.Errorf("inflating %s: %w", s.path, err)
 	}
-	return member.flush()
+	return w.frame(gzipTrailer(w.crc, s.size))
 }
 
-func (w *inflater) inflate(ctx context.Context, seg *segment) (uint32, error) {
-	s := seg.splice
-	crc, sum, left := uint32(0), sha256.New(), s.size
-	for {
-		buf := w.bufs.getChunk()
-		n, err := fill(w.out, (*buf)[:cap(*buf)])
-		*buf = (*buf)[:n]
-		if left -= int64(n); left < 0 {
-			return 0, fmt.Errorf("it holds more than the %d bytes promised", s.size)
-		}
-		crc = crc32.Update(crc, crc32.IEEETable, *buf)
-		if s.sha256 != nil {
-			sum.Write(*buf)
-		}
-		if n > 0 {
-			if err := send(ctx, seg.tar, buf); err != nil {
-				return 0, err
-			}
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return 0, err
+func (w *inflater) check(s *splice) error {
+	if w.left > 0 {
+		return fmt.Errorf("it holds %d bytes, not the %d promised", s.size-w.left, s.size)
+	}
+	if w.crc != s.crc {
+		return fmt.Errorf("CRC-32 is %08x, not the %08x promised", w.crc, s.crc)
+	}
+	if w.sum == nil {
+		return nil
+	}
+	if got := w.sum.Sum(nil); !bytes.Equal(got, s.sha256) {
+		return fmt.Errorf("SHA-256 is %x, not the %x promised", got, s.sha256)
+	}
+	return nil
+}
+
+// frame sends what stands around a member.
+func (w *inflater) frame(b []byte) error {
+	c := getChunk()
+	c.data = append(c.mem[:0], b...)
+	return send(w.ctx, w.seg.blob, c)
+}
+
+// Next passes the piece before on to the blob and reads the next.
+func (w *inflater) Next() ([]byte, error) {
+	if c := w.reading; c != nil {
+		w.reading = nil
+		if err := send(w.ctx, w.seg.blob, c); err != nil {
+			return nil, err
 		}
 	}
-	if left > 0 {
-		return 0, fmt.Errorf("it holds %d bytes, not the %d promised", s.size-left, s.size)
+	c := getChunk()
+	n, err := fill(w.seg.splice.raw, c.mem)
+	if n == 0 {
+		c.put()
+		return nil, err
 	}
-	if _, err := w.in.ReadByte(); !errors.Is(err, io.EOF) {
-		if err == nil {
-			err = errors.New("bytes follow the end of the deflate stream")
-		}
-		return 0, err
+	if err != nil && err != io.EOF {
+		return nil, err
 	}
-	if crc != s.crc {
-		return 0, fmt.Errorf("CRC-32 is %08x, not the %08x promised", crc, s.crc)
+	c.data = c.mem[:n]
+	w.reading = c
+	return c.data, nil
+}
+
+// Buffer lends where the content goes.
+func (w *inflater) Buffer() []byte {
+	c := getChunk()
+	w.lent = append(w.lent, c)
+	return c.mem
+}
+
+// Emit checks a piece of the content on its way to the tar.
+func (w *inflater) Emit(end int) error {
+	c := w.lent[0]
+	w.lent = append(w.lent[:0], w.lent[1:]...)
+	c.data = c.mem[inflate.Window:end]
+	if w.left -= int64(len(c.data)); w.left < 0 {
+		return fmt.Errorf("it holds more than the %d bytes promised", w.seg.splice.size)
 	}
-	if got := sum.Sum(nil); s.sha256 != nil && !bytes.Equal(got, s.sha256) {
-		return 0, fmt.Errorf("SHA-256 is %x, not the %x promised", got, s.sha256)
+	w.crc = crc32.Update(w.crc, crc32.IEEETable, c.data)
+	if w.sum != nil {
+		w.sum.Write(c.data)
 	}
-	return crc, nil
+	return send(w.ctx, w.seg.tar, c)
 }
 
 // fill reads until b is full or r has no more; unlike io.ReadFull it keeps the
@@ -112,40 +137,6 @@ func fill(r io.Reader, b []byte) (n int, err error) {
 		n += m
 	}
 	return n, err
-}
-
-// chunker sends on what is written to it, in chunks of one size.
-type chunker struct {
-	send func(*[]byte) error
-	bufs *buffers
-	buf  *[]byte
-}
-
-func (c *chunker) Write(p []byte) (int, error) {
-	written := len(p)
-	for len(p) > 0 {
-		if c.buf == nil {
-			c.buf = c.bufs.getChunk()
-		}
-		b := *c.buf
-		n := copy(b[len(b):cap(b)], p)
-		*c.buf, p = b[:len(b)+n], p[n:]
-		if len(*c.buf) == cap(b) {
-			if err := c.flush(); err != nil {
-				return 0, err
-			}
-		}
-	}
-	return written, nil
-}
-
-func (c *chunker) flush() error {
-	if c.buf == nil {
-		return nil
-	}
-	buf := c.buf
-	c.buf = nil
-	return c.send(buf)
 }
 
 // deflated answers the raw stream of f if it has one.

@@ -27,29 +27,33 @@ import (
 // It is meant for a sandbox's root, whoever runs it: owners, setuid and setgid
 // bits, extended attributes and device nodes are left out, and the owner may
 // enter every directory and read every file. Each layer is checked against its
-// diffID; after an error root holds what had been written.
-func Unpack(ctx context.Context, img v1.Image, root *os.Root) error {
+// diffID; after an error root holds what had been written. The Shape tells what
+// root does not: owners and all modes of the image's directories.
+func Unpack(ctx context.Context, img v1.Image, root *os.Root) (Shape, error) {
 	config, err := img.ConfigFile()
 	if err != nil {
-		return fmt.Errorf("unpacking the image: %w", err)
+		return Shape{}, fmt.Errorf("unpacking the image: %w", err)
 	}
 	layers, err := img.Layers()
 	if err != nil {
-		return fmt.Errorf("unpacking the image: %w", err)
+		return Shape{}, fmt.Errorf("unpacking the image: %w", err)
 	}
 	if len(layers) != len(config.RootFS.DiffIDs) {
-		return fmt.Errorf("unpacking the image: its config names %d layers, its manifest %d", len(config.RootFS.DiffIDs), len(layers))
+		return Shape{}, fmt.Errorf("unpacking the image: its config names %d layers, its manifest %d", len(config.RootFS.DiffIDs), len(layers))
 	}
-	u := &unpacker{root: root, dirs: make(map[string]dirState)}
+	u := &unpacker{root: root, dirs: make(map[string]dirState), shape: newShapeReader()}
 	u.resolver = newRootResolver(root, func(dir string) {
 		u.dirs[dir] = dirState{0o755, Epoch}
 	})
 	for i, l := range layers {
 		if err := u.layer(ctx, l, config.RootFS.DiffIDs[i]); err != nil {
-			return fmt.Errorf("unpacking layer %d: %w", i, err)
+			return Shape{}, fmt.Errorf("unpacking layer %d: %w", i, err)
 		}
 	}
-	return u.finishDirs()
+	if err := u.finishDirs(); err != nil {
+		return Shape{}, err
+	}
+	return u.shape.shape(), nil
 }
 
 // unpacker applies layers to root one after another.
@@ -58,6 +62,7 @@ type unpacker struct {
 	resolver *rootResolver
 	dirs     map[string]dirState // modes and times set last: a file written changes them
 	written  map[string]bool     // places of the layer at hand and what is above them: its whiteouts spare these
+	shape    *shapeReader
 	buf      [256 << 10]byte
 }
 
@@ -86,6 +91,12 @@ func (u *unpacker) layer(ctx context.Context, l v1.Layer, diffID v1.Hash) error 
 		if err := u.entry(h, tr); err != nil {
 			return fmt.Errorf("unpacking %q: %w", h.Name, err)
 		}
+		if err := u.shape.see(h); err != nil {
+			return fmt.Errorf("unpacking %q: %w", h.Name, err)
+		}
+	}
+	if err := u.shape.end(); err != nil {
+		return err
 	}
 	if _, err := io.CopyBuffer(io.Discard, in, u.buf[:]); err != nil {
 		return fmt.Errorf("reading its tar: %w", err)

@@ -103,7 +103,7 @@ func unpack(t testing.TB, img v1.Image) (dir string, err error) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	err = layer.Unpack(t.Context(), img, root)
+	_, err = layer.Unpack(t.Context(), img, root)
 	if b, err := os.ReadFile(outside); err != nil || string(b) != "mine" {
 		t.Errorf("a layer reached out of root: %q, %v", b, err)
 	}

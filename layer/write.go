@@ -34,10 +34,10 @@ func Write(ctx context.Context, dir string, tree fs.FS, opt Options) (*Blob, err
 	return writeBlob(dir, opt, func(out io.Writer) (meta, error) {
 		p := newPipeline(tree, out, opt)
 		for _, e := range list {
-			p.total += blockSize + e.header.Size + int64(len(padding(e.header.Size)))
+			p.total += blockSize + e.size + int64(len(padding(e.size)))
 		}
 		err := p.run(ctx, func(ctx context.Context, emit func(*segment) error) error {
-			pl := &planner{tree: tree, splice: opt.Compression == Gzip, bufs: p.bufs, emit: emit}
+			pl := &planner{tree: tree, opt: opt, emit: emit}
 			return pl.run(ctx, list)
 		})
 		return p.meta(len(list)), err
@@ -55,23 +55,23 @@ func WriteTar(ctx context.Context, dir string, tar io.Reader, opt Options) (*Blo
 	return writeBlob(dir, opt, func(out io.Writer) (meta, error) {
 		p := newPipeline(nil, out, opt)
 		err := p.run(ctx, func(ctx context.Context, emit func(*segment) error) error {
-			return cut(ctx, tar, p.bufs, emit)
+			return cut(ctx, tar, emit)
 		})
 		return p.meta(0), err
 	})
 }
 
 // cut makes segments of a stream.
-func cut(ctx context.Context, r io.Reader, bufs *buffers, emit func(*segment) error) error {
+func cut(ctx context.Context, r io.Reader, emit func(*segment) error) error {
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		lent := bufs.getPack()
-		n, err := fill(r, (*lent)[:packSize])
+		lent := getPack()
+		n, err := fill(r, lent.mem[:packSize])
 		if n > 0 {
 			seg := newSegment()
-			seg.parts = []part{{bytes: (*lent)[:n], lent: lent, size: int64(n)}}
+			seg.parts = []part{{bytes: lent.mem[:n], lent: lent, size: int64(n)}}
 			if err := emit(seg); err != nil {
 				return err
 			}

@@ -57,7 +57,8 @@ func pullBack(ctx context.Context, image, dir string) (v1.Image, error) {
 		return nil, err
 	}
 	defer root.Close()
-	return img, layer.Unpack(ctx, img, root)
+	_, err = layer.Unpack(ctx, img, root)
+	return img, err
 }
 
 // ask starts the image's own Python in the sandbox, in the environment that

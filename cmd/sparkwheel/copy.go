@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer/hosts"
 )
 
@@ -37,7 +39,10 @@ func (a *app) copyCommand() *cobra.Command {
 		Short: "Bring an image to other machines over SSH, only what each lacks",
 		Long: "Bring an image into the docker, podman or containerd of other machines over SSH.\n" +
 			"Only layers that a machine lacks are sent; nothing is installed or configured there.\n" +
-			"ssh is the user's own, with its configuration, agent and known hosts.",
+			"ssh is the user's own, with its configuration, agent and known hosts: `ssh HOST true` must\n" +
+			"work without a question.",
+		Example: "  sparkwheel copy --tag vllm-node spark2 spark3\n" +
+			"  sparkwheel copy --image registry.example/team/vllm:v1 --via spark2=192.168.177.12 spark2",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runCopy(cmd.Context(), &f, args) },
 	}
@@ -167,7 +172,7 @@ func (a *app) copyTo(ctx context.Context, env pipeline.Env, loader *hosts.Loader
 			case r.Err != nil:
 				run.Note("%s", r.Err)
 			case r.Sent == 0:
-				run.Hit("the host has it")
+				run.Note("the host has it already")
 			}
 			return r, nil
 		})
@@ -190,10 +195,17 @@ func (a *app) copyResult(img v1.Image, results []hosts.Result) error {
 	var doc copied
 	var failed []error
 	table := tabwriter.NewWriter(a.Stderr, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "HOST\tRUNTIME\tSENT\tSKIPPED\tSECONDS")
+	fmt.Fprintln(table, "HOST\tRUNTIME\tSENT\tSKIPPED\tSECONDS\tRESULT")
 	for _, r := range results {
 		h := copiedHost{Host: r.Host, Runtime: r.Runtime, BytesSent: r.Sent, BytesSkipped: r.Skipped, Seconds: r.Took.Seconds()}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%.1f\n", h.Host, h.Runtime, h.BytesSent, h.BytesSkipped, h.Seconds)
+		result := "copied"
+		switch {
+		case r.Err != nil:
+			result = "failed"
+		case r.Sent == 0:
+			result = "has it"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.1f\t%s\n", h.Host, cmp.Or(h.Runtime, "-"), store.Size(h.BytesSent), store.Size(h.BytesSkipped), h.Seconds, result)
 		if r.Err != nil {
 			h.Error = r.Err.Error()
 			failed = append(failed, fmt.Errorf("copying to %s: %w", r.Host, r.Err))

@@ -28,6 +28,9 @@ type depot struct {
 	dir    string
 	server *httptest.Server
 	lock   *recipe.Lock
+	// git serves repositories below /org/, sources are what the lock pins of them.
+	git     http.Handler
+	sources []recipe.LockedSource
 
 	mu     sync.Mutex
 	bodies map[string][]byte // path on the server -> content
@@ -72,6 +75,10 @@ func openDepot(t *testing.T) *depot {
 }
 
 func (d *depot) serve(w http.ResponseWriter, r *http.Request) {
+	if d.git != nil && strings.HasPrefix(r.URL.Path, "/org/") {
+		d.git.ServeHTTP(w, r)
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	body, ok := d.bodies[r.URL.Path]
@@ -131,7 +138,7 @@ func (d *depot) makeLock() {
 		Version: recipe.LockVersion, Recipe: r.Name, RecipeDigest: r.Digest, Platform: "linux/arm64", Python: "3.12",
 		Base:    recipe.LockedBase{Reference: r.Base, Digest: digest.String(), Interpreter: "/usr/bin/python3"},
 		UV:      []recipe.LockedUV{},
-		Runtime: &set,
+		Runtime: &set, Sources: d.sources,
 	}
 	for _, f := range r.Files {
 		body := d.bodies["/"+strings.TrimPrefix(f.URL, depotHost)]

@@ -40,15 +40,17 @@ func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
 		return pipeline.Env{}, fmt.Errorf("finding this program: %w", err)
 	}
 	env := pipeline.Env{
-		Store:    s,
-		Mirrors:  mirrors,
-		Index:    a.indexClient(indexURL, mirrors.Rewrites),
-		Host:     hostPlatform(),
-		Sandbox:  sandbox.Namespaces,
-		Network:  a.fetchNetwork(indexURL),
-		Launcher: program,
-		Offline:  a.offline,
-		Jobs:     a.jobs,
+		Store:         s,
+		Mirrors:       mirrors,
+		Index:         a.indexClient(indexURL, mirrors.Rewrites),
+		Host:          hostPlatform(),
+		Sandbox:       sandbox.Namespaces,
+		Network:       a.fetchNetwork(indexURL),
+		Launcher:      program,
+		Netrc:         a.netrcText(),
+		IndexPassword: a.indexPassword,
+		Offline:       a.offline,
+		Jobs:          a.jobs,
 	}
 	env.Registry, err = reg.client(a, env)
 	return env, err
@@ -69,6 +71,13 @@ func (a *app) indexClient(url string, rewrites []git.Rewrite) *index.Client {
 			return e.Login, e.Password, ok
 		},
 	}
+}
+
+// indexPassword answers for a recipe's index as uv does for its own: by
+// UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD.
+func (a *app) indexPassword(name string) (user, password string, ok bool) {
+	user, password = a.Getenv("UV_INDEX_"+variable(name)+"_USERNAME"), a.Getenv("UV_INDEX_"+variable(name)+"_PASSWORD")
+	return user, password, user != "" || password != ""
 }
 
 // manyConnections keeps as many connections to one host open as files are

@@ -30,7 +30,7 @@ type wheelFlags struct {
 
 func (f *wheelFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.wheels, "wheel", nil, "wheel `FILE` to install (repeatable)")
-	cmd.Flags().StringVar(&f.base, "base", "", "base image: a reference, oci:DIR, docker-archive:FILE or tar:FILE (default the recipe's)")
+	cmd.Flags().StringVar(&f.base, "base", "", "`BASE` image: a reference, oci:DIR, docker-archive:FILE or tar:FILE (default the recipe's)")
 	cmd.Flags().StringVar(&f.platform, "platform", "", "`OS/ARCH` of the image (default by the wheels' tags, else the host's)")
 	f.reg.register(cmd)
 	registerStrictness(cmd, &f.strict)

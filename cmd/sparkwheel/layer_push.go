@@ -18,7 +18,12 @@ func (a *app) layerPushCommand() *cobra.Command {
 		Use:   "push [--wheel FILE...] [--base REF] IMAGE",
 		Short: "Push wheels as layers on a base image, or an image as it is, to a registry",
 		Long: "Push wheels as layers on a base image to a registry, base layers included.\n" +
-			"Positional arguments before the last are wheels too. With --image, that image is pushed as it is.",
+			"Positional arguments before the last are wheels too. With --image, that image is pushed as it is.\n" +
+			"Layers that the registry has are not sent; what a cut or killed push left there is used by the next.\n" +
+			"Logins are those of docker and podman, unless --username says otherwise.",
+		Example: "  sparkwheel layer push dist/*.whl --base docker.io/library/python:3.12-slim-bookworm registry.example/team/vllm:v1\n" +
+			"  sparkwheel layer push --image oci:out/image registry.example/team/vllm:v1\n" +
+			"  sparkwheel layer push --username me --password-stdin --image oci:out/image registry.example/team/vllm:v1 <token",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.wheels = append(f.wheels, args[:len(args)-1]...)

@@ -57,9 +57,12 @@ func (a *app) netrcPath() string {
 	return filepath.Join(a.Getenv("HOME"), ".netrc")
 }
 
-func (a *app) netrc() netrc.File {
+func (a *app) netrc() netrc.File { return netrc.Parse(a.netrcText()) }
+
+// netrcText is the user's .netrc; one that cannot be read is as none.
+func (a *app) netrcText() []byte {
 	text, _ := os.ReadFile(a.netrcPath())
-	return netrc.Parse(text)
+	return text
 }
 
 // variable is a host as it stands in the name of an environment variable.

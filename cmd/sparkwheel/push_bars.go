@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -8,6 +10,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/progress"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 )
 
@@ -16,7 +19,42 @@ import (
 type pushBars struct {
 	mu      sync.Mutex
 	display progress.Display
+	names   map[v1.Hash]string
 	began   map[v1.Hash]time.Time
+}
+
+// newPushBars knows the blobs of img by what is in them.
+func newPushBars(display progress.Display, img v1.Image) (*pushBars, error) {
+	manifest, err := img.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	names := map[v1.Hash]string{manifest.Config.Digest: blobName("config", manifest.Config.Digest)}
+	comments := layer.Comments(manifest, config)
+	for i, d := range manifest.Layers {
+		what := "layer"
+		if wheels := strings.Fields(comments[i]); len(wheels) > 0 {
+			what = distribution(wheels[0])
+			if len(wheels) > 1 {
+				what = fmt.Sprintf("%s +%d", what, len(wheels)-1)
+			}
+		}
+		names[d.Digest] = blobName(what, d.Digest)
+	}
+	return &pushBars{display: display, names: names, began: map[v1.Hash]time.Time{}}, nil
+}
+
+// blobName tells one blob from another also where both hold the same.
+func blobName(what string, digest v1.Hash) string { return what + " " + digest.Hex[:12] }
+
+// distribution is NAME-VERSION of a wheel's file name.
+func distribution(file string) string {
+	parts := strings.SplitN(strings.TrimSuffix(file, ".whl"), "-", 3)
+	return strings.Join(parts[:min(2, len(parts))], "-")
 }
 
 // Report passes on what the graph tells; blobs are told from other goroutines.
@@ -31,7 +69,7 @@ func (b *pushBars) blob(p registry.BlobProgress) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	e := stage.Event{Stage: "layer " + p.Digest.Hex[:12], Time: now, Done: p.Done, Total: p.Total}
+	e := stage.Event{Stage: b.names[p.Digest], Time: now, Done: p.Done, Total: p.Total}
 	tell := func(kind stage.Kind, text string) {
 		e.Kind, e.Text = kind, text
 		b.display.Report(e)
@@ -43,10 +81,12 @@ func (b *pushBars) blob(p registry.BlobProgress) {
 		tell(stage.Start, "")
 	}
 	e.Elapsed = now.Sub(began)
-	switch p.How {
-	case "":
+	switch {
+	case p.Fault != nil:
+		tell(stage.Note, p.Fault.Error()+"; trying again")
+	case p.How == "":
 		tell(stage.Progress, "")
-	case registry.Sent:
+	case p.How == registry.Sent:
 		tell(stage.Progress, "")
 		tell(stage.Done, "")
 	default:

@@ -38,11 +38,11 @@ type registryFlags struct {
 func (f *registryFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.username, "username", "", "`NAME` at the registry (default by docker's or podman's configuration)")
 	cmd.Flags().BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from standard input")
-	cmd.Flags().BoolVar(&f.plainHTTP, "plain-http", false, "speak HTTP without TLS (never needed on loopback)")
+	cmd.Flags().BoolVar(&f.plainHTTP, "plain-http", false, "speak HTTP without TLS to registries (never needed on loopback)")
 	cmd.Flags().StringVar(&f.caCert, "ca-cert", "", "trust the authorities in `FILE` (PEM) too")
 	cmd.Flags().StringVar(&f.clientCert, "client-cert", "", "show registries the certificate in `FILE` (PEM)")
 	cmd.Flags().StringVar(&f.clientKey, "client-key", "", "and prove it with the key in `FILE` (PEM)")
-	cmd.Flags().StringArrayVar(&f.mirrors, "registry-mirror", nil, "pull `HOST=MIRROR` from a mirror first (repeatable)")
+	cmd.Flags().StringArrayVar(&f.mirrors, "registry-mirror", nil, "as `HOST=MIRROR`, such as docker.io=cache.local:5000: pull what is at HOST from MIRROR first (repeatable)")
 }
 
 // loginAt names the registry of --username: that of the first reference that
@@ -63,7 +63,7 @@ func (f *registryFlags) loginAt(references ...string) {
 // in the store, so that a second push goes on where a killed one stood.
 func (f *registryFlags) client(a *app, env pipeline.Env) (*registry.Client, error) {
 	opt := registry.Options{
-		Proxy: http.ProxyFromEnvironment, PlainHTTP: f.plainHTTP, Jobs: max(a.jobs, 4),
+		Proxy: http.ProxyFromEnvironment, PlainHTTP: f.plainHTTP, Jobs: min(a.jobs, 4),
 		Sessions: env.Store.Path("uploads"), Now: time.Now, UserAgent: "sparkwheel/" + programVersion(),
 	}
 	var err error
@@ -157,13 +157,16 @@ func (a *app) authFiles() []string {
 	return files
 }
 
-// push sends an image to target, showing a stage with its bytes.
+// push sends an image to target and shows each of its blobs.
 func (a *app) push(ctx context.Context, env pipeline.Env, target string, img v1.Image) (registry.Pushed, error) {
 	tag, err := name.NewTag(target)
 	if err != nil {
 		return registry.Pushed{}, usageErrorf("%q is no image to push to: %w", target, err)
 	}
-	bars := &pushBars{display: a.display(), began: map[v1.Hash]time.Time{}}
+	bars, err := newPushBars(a.display(), img)
+	if err != nil {
+		return registry.Pushed{}, err
+	}
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
 	s := stage.Add(g, "push", func(ctx context.Context, _ *stage.Run) (registry.Pushed, error) {
 		return env.Registry.Push(ctx, tag, img, bars.blob)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -61,7 +62,24 @@ func run(ctx context.Context, args []string, env environment) int {
 	if errors.Is(err, syscall.ENOSPC) && !isError[*store.FullError](err) {
 		fmt.Fprintln(env.Stderr, "the disk is full: free some with `sparkwheel cache gc`, or give --store or -o a directory on a larger disk")
 	}
+	if a.unwritable(err) {
+		fmt.Fprintf(env.Stderr, "the store %s cannot be written: give --store a directory that you may write\n", a.store)
+	}
 	return code
+}
+
+// unwritable is whether an error is of writing into the store, and does not say
+// so itself.
+func (a *app) unwritable(err error) bool {
+	if isError[*store.ReadOnlyError](err) || !errors.Is(err, syscall.EROFS) && !errors.Is(err, fs.ErrPermission) {
+		return false
+	}
+	path, ok := errors.AsType[*fs.PathError](err)
+	if !ok || a.store == "" {
+		return false
+	}
+	rel, relErr := filepath.Rel(a.store, path.Path)
+	return relErr == nil && filepath.IsLocal(rel)
 }
 
 func (a *app) rootCommand() *cobra.Command {

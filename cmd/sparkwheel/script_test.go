@@ -24,6 +24,7 @@ func TestScript(t *testing.T) {
 		UpdateScripts:       *update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"gitserver": gitServer,
+			"registry":  registryServer,
 			"exits":     exits,
 			"mkwheel":   makeWheel,
 			"image":     writeImage,

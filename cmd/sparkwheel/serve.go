@@ -34,6 +34,8 @@ func (a *app) serveCommand() *cobra.Command {
 		Short: "Serve images as a read-only registry until interrupted",
 		Long: "Serve images as a read-only registry: an OCI layout (oci:DIR, default oci:out/image) with all\n" +
 			"its tags and referrers, or any other image. Prints what can be pulled, then serves until interrupted.",
+		Example: "  sparkwheel serve\n" +
+			"  sparkwheel serve --listen 192.168.177.11:5000 --name team/vllm oci:out/image",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runServe(cmd.Context(), &f, args) },
 	}

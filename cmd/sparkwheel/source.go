@@ -50,7 +50,10 @@ func (a *app) sourceExportCommand() *cobra.Command {
 		Short: "Write the tree of a ref as plain files, submodules included",
 		Long: `Write the tree of a ref as plain files into DIR, which must be missing or empty.
 Submodules go with it at the commits that the tree records; --submodule PATH
-(repeatable) takes only those. The full SHA goes to stdout.`,
+(repeatable) takes only those. The full SHA goes to stdout.
+
+What was fetched stays in the store, without compression, so that the next export
+of the commit copies it: it takes about as much of the disk as the tree itself.`,
 		Args: cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(opt.Submodules) == 0 {
@@ -120,7 +123,11 @@ func (a *app) sourceDescribeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "describe URL REF",
 		Short: "Print a ref's commit, time, nearest tag and scm version",
-		Args:  cobra.ExactArgs(2),
+		Long: `Print a ref's full SHA, its commit time, the nearest tag with the distance from
+it, and the version that setuptools_scm computes. The server is asked for its
+tags each time, and for commits that the store lacks, never for files. With
+--offline, a full SHA that was described before is described as it was then.`,
+		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.describeSource(cmd.Context(), git.Source{URL: args[0], Ref: args[1]})
 		},

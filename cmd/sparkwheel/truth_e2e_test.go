@@ -74,7 +74,8 @@ func (w *workshop) constraintsHold(out string) {
 	root, err := os.OpenRoot(rootfs)
 	w.must(err)
 	defer root.Close()
-	w.must(layer.Unpack(t.Context(), img, root))
+	_, err = layer.Unpack(t.Context(), img, root)
+	w.must(err)
 	constraints, err := root.ReadFile("workspace/constraints.txt")
 	w.must(err)
 	if got := string(constraints); got != "alpha==1.4\nbeta==2.0\ntorch==2.11.0\n" {

@@ -2,6 +2,7 @@ package hosts_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -22,6 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/sparkwheel/sparkwheel/layer/hosts"
+	"github.com/sparkwheel/sparkwheel/layer/layout"
 )
 
 // needs skips the test unless it runs as root with all these programs.
@@ -44,6 +46,7 @@ func needs(t *testing.T, programs ...string) {
 // and one container runtime in it.
 type cluster struct {
 	dir   string
+	root  string // what hosts with a system of their own start from; empty for this machine's
 	hosts map[string]*node
 }
 
@@ -55,12 +58,31 @@ type node struct {
 // setup is what runs on a host: state of its own on tmpfs, one runtime, sshd.
 const setup = `
 set -e
+ip link set lo up
+if [ -n "$3" ]; then # a host with a system of its own
+  root=$2/root
+  mkdir $root $2/own && mount -t tmpfs none $2/own && mkdir $2/own/upper $2/own/work
+  mount -t overlay -o "lowerdir=$3,upperdir=$2/own/upper,workdir=$2/own/work" none $root
+  mount -t proc none $root/proc
+  mount --rbind /sys $root/sys
+  mount --rbind /dev $root/dev
+  mount -t tmpfs none $root/run
+  mkdir -p $root$2 $root/run/sshd $root/var/lib/docker $root/etc/docker
+  mount --bind $2 $root$2
+  mount -t tmpfs none $root/var/lib/docker
+  case $1 in
+  docker26) echo '{"storage-driver":"vfs"}' ;;
+  snapshotter) echo '{"features":{"containerd-snapshotter":true}}' ;;
+  esac >$root/etc/docker/daemon.json
+  chroot $root dockerd --iptables=false --ip6tables=false --bridge=none >$2/docker.log 2>&1 &
+  until chroot $root docker info >/dev/null 2>&1; do sleep .2; done
+  exec chroot $root /usr/sbin/sshd -D -e -f $2/sshd_config
+fi
 mount -t tmpfs none /run
 mount -t tmpfs none /var/lib/docker 2>/dev/null || { mkdir -p /var/lib/docker; mount -t tmpfs none /var/lib/docker; }
 mkdir -p /var/lib/containerd /var/lib/containers /run/sshd /run/lock
 mount -t tmpfs none /var/lib/containerd
 mount -t tmpfs none /var/lib/containers
-ip link set lo up
 case $1 in
 docker)
   dockerd --iptables=false --bridge=none --storage-driver=vfs >$2/docker.log 2>&1 &
@@ -80,12 +102,17 @@ exec /usr/sbin/sshd -D -e -f $2/sshd_config
 func start(t *testing.T, runtimes ...string) *cluster {
 	t.Helper()
 	needs(t, "ip", "unshare", "ssh-keygen", "sshd", "ssh", "docker", "dockerd", "containerd", "ctr", "podman")
+	return startIn(t, "", runtimes...)
+}
+
+func startIn(t *testing.T, root string, runtimes ...string) *cluster {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "sw")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	c := &cluster{dir: dir, hosts: map[string]*node{}}
+	c := &cluster{dir: dir, root: root, hosts: map[string]*node{}}
 	sh(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, "id"))
 	sh(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, "other"))
 	for i, r := range runtimes {
@@ -113,11 +140,12 @@ func (c *cluster) start(t *testing.T, i int, runtime string) {
 		t.Fatal(err)
 	}
 	sh(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(host, "key"))
-	conf := fmt.Sprintf("HostKey %s/key\nAuthorizedKeysFile %s/id.pub\nListenAddress %s\nUsePAM no\nStrictModes no\nPidFile none\nPermitRootLogin yes\n", host, c.dir, there)
+	conf := fmt.Sprintf("HostKey %s/key\nAuthorizedKeysFile %s/authorized\nListenAddress %s\nUsePAM no\nStrictModes no\nPidFile none\nPermitRootLogin yes\n", host, host, there)
+	sh(t, "cp", filepath.Join(c.dir, "id.pub"), filepath.Join(host, "authorized"))
 	write(t, filepath.Join(host, "sshd_config"), conf)
 	// Its own process namespace: the end of its first process ends the host.
 	cmd := exec.Command("nsenter", "--net=/run/netns/"+ns, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-		"--propagation", "private", "sh", "-c", setup, "sh", runtime, host)
+		"--propagation", "private", "sh", "-c", setup, "sh", runtime, host, c.root)
 	log, err := os.Create(filepath.Join(host, "log"))
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +201,9 @@ func (c *cluster) configure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(&conf, "Host impostor\n  HostName %s\n  HostKeyAlias impostor\n", c.hosts["podman"].addr)
+	if podman := c.hosts["podman"]; podman != nil {
+		fmt.Fprintf(&conf, "Host impostor\n  HostName %s\n  HostKeyAlias impostor\n", podman.addr)
+	}
 	fmt.Fprintf(&known, "impostor %s", wrong)
 	fmt.Fprintf(&conf, "Host *\n  User root\n  IdentityFile %s/id\n  UserKnownHostsFile %s/known\n  GlobalKnownHostsFile /dev/null\n  LocalForward 22222 127.0.0.1:22\n", c.dir, c.dir)
 	write(t, filepath.Join(c.dir, "config"), conf.String())
@@ -236,6 +266,56 @@ func tagOf(t *testing.T, s string) name.Tag {
 func TestE2ECopy(t *testing.T) {
 	runtimes := []string{"docker", "podman", "containerd"}
 	c := start(t, runtimes...)
+	last, tag := c.copies(t, runtimes)
+	l := c.loader()
+	l.Dialer.(*hosts.SSH).Via = map[string]string{"docker": c.hosts["docker"].addr}
+	if r := l.Load(t.Context(), last, tag, []string{"docker"})[0]; r.Err != nil {
+		t.Errorf("via another address: %v", r.Err)
+	}
+	c.command(t, last, runtimes)
+}
+
+// command copies by the program itself, under another tag: the hosts have all
+// of it, and what is sent is less than a wheel by far.
+func (c *cluster) command(t *testing.T, img v1.Image, runtimes []string) {
+	t.Helper()
+	program, dir := filepath.Join(c.dir, "sparkwheel"), filepath.Join(c.dir, "image")
+	sh(t, "go", "build", "-o", program, "github.com/sparkwheel/sparkwheel/cmd/sparkwheel")
+	if _, err := layout.Write(t.Context(), dir, "latest", img); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"copy", "--json", "--store", filepath.Join(c.dir, "store"), "--ssh-config", filepath.Join(c.dir, "config"),
+		"--image", "oci:" + dir, "--tag", "vllm-node", "--via", "docker=" + c.hosts["docker"].addr}
+	cmd := exec.Command(program, append(args, runtimes...)...)
+	cmd.Stderr = t.Output()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Hosts []struct {
+			Host, Runtime, Error string
+			BytesSent            int64 `json:"bytes_sent"`
+			BytesSkipped         int64 `json:"bytes_skipped"`
+		}
+	}
+	if err := json.Unmarshal(out, &doc); err != nil {
+		t.Fatal(err)
+	}
+	if len(doc.Hosts) != len(runtimes) {
+		t.Fatalf("it copied to %d hosts, want %d:\n%s", len(doc.Hosts), len(runtimes), out)
+	}
+	for i, h := range doc.Hosts {
+		if h.Host != runtimes[i] || !strings.HasPrefix(h.Runtime, runtimes[i]+" ") || h.Error != "" || h.BytesSent > 64<<10 || h.BytesSkipped < 1<<20 {
+			t.Errorf("copied %+v", h)
+		}
+	}
+}
+
+// copies holds what each of the hosts must receive, and returns what it has at
+// the end.
+func (c *cluster) copies(t *testing.T, runtimes []string) (v1.Image, name.Tag) {
+	t.Helper()
 	const baseSize, wheelSize = 24 << 20, 8 << 20
 	base, torch, vllm := tarLayer(t, baseSize), tarLayer(t, wheelSize), tarLayer(t, wheelSize)
 	tag := tagOf(t, "registry.example/team/vllm-node:latest")
@@ -267,11 +347,7 @@ func TestE2ECopy(t *testing.T) {
 			t.Errorf("%s: the same again sent %d bytes, error %v", r.Runtime, r.Sent, r.Err)
 		}
 	}
-	l := c.loader()
-	l.Dialer.(*hosts.SSH).Via = map[string]string{"docker": c.hosts["docker"].addr}
-	if r := l.Load(t.Context(), steps[1].img, tag, []string{"docker"})[0]; r.Err != nil {
-		t.Errorf("via another address: %v", r.Err)
-	}
+	return steps[1].img, tag
 }
 
 func within(got, want, percent int64) bool {

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"crypto/tls"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -224,5 +225,29 @@ func TestTLS(t *testing.T) {
 	}
 	if _, err := registry.TLS([]byte("nonsense")); err == nil {
 		t.Error("nonsense was taken for a certificate")
+	}
+}
+
+// A registry that asks for a certificate of the client gets the one that was given.
+func TestTLSClientCertificate(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(newStrict())
+	s.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	to := tag(t, strings.TrimPrefix(s.URL, "https://")+"/a/b:v1")
+	push := func(certs ...tls.Certificate) error {
+		conf, err := registry.TLS(pemOf(s.Certificate().Raw), certs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = client(t, registry.Options{TLS: conf, HTTPS: true}).Push(t.Context(), to, image(t, 10), nil)
+		return err
+	}
+	if err := push(); err == nil {
+		t.Error("without a certificate it passed")
+	}
+	if err := push(s.TLS.Certificates[0]); err != nil {
+		t.Error(err)
 	}
 }

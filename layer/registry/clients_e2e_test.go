@@ -1,13 +1,10 @@
 package registry_test
 
 import (
-	"bufio"
-	"fmt"
-	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -15,8 +12,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 )
@@ -24,7 +19,7 @@ import (
 // Real clients pull what was pushed to a real registry, and what Server serves.
 func TestE2EClientsPull(t *testing.T) {
 	if os.Getenv("SPARKWHEEL_E2E") != "1" {
-		t.Skip("set SPARKWHEEL_E2E=1 to run it: it needs skopeo, podman and docker-registry")
+		t.Skip("set SPARKWHEEL_E2E=1 to run it: it needs docker-registry, skopeo, podman, docker and Go's modules")
 	}
 	img, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{Architecture: "amd64", OS: "linux", RootFS: v1.RootFS{Type: "layers"}})
 	if err != nil {
@@ -45,119 +40,103 @@ func TestE2EClientsPull(t *testing.T) {
 	if err := s.AddImage("team/app", "v1", img); err != nil {
 		t.Fatal(err)
 	}
+	id, err := img.ConfigName()
+	if err != nil {
+		t.Fatal(err)
+	}
 	served := serve(t, s) + "/team/app:v1"
+	crane := craneProgram(t)
+	docker := startDocker(t)
 	for _, ref := range []string{pushed, served} {
-		for _, args := range [][]string{
-			{"skopeo", "copy", "--src-tls-verify=false", "docker://" + ref, "dir:" + filepath.Join(t.TempDir(), "d")},
-			{"podman", "--root", t.TempDir(), "--runroot", t.TempDir(), "--storage-driver", "vfs", "pull", "--tls-verify=false", ref},
-		} {
-			if _, err := exec.LookPath(args[0]); err != nil {
-				t.Logf("%s is not installed", args[0])
-				continue
+		run(t, "skopeo", "copy", "--src-tls-verify=false", "docker://"+ref, "dir:"+filepath.Join(t.TempDir(), "d"))
+		run(t, crane, "pull", "--insecure", ref, filepath.Join(t.TempDir(), "pulled.tar"))
+		run(t, crane, "validate", "--insecure", "--remote", ref)
+		if os.Getuid() == 0 {
+			run(t, "podman", "--root", t.TempDir(), "--runroot", t.TempDir(), "--storage-driver", "vfs", "pull", "--tls-verify=false", ref)
+		}
+		if docker != nil {
+			docker("pull", ref)
+			if got := docker("image", "inspect", "--format", "{{.Id}}", ref); got != id.String() {
+				t.Errorf("docker pulled %s, want %s", got, id)
 			}
-			if args[0] == "podman" && os.Getuid() != 0 {
-				continue
-			}
-			if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-				t.Errorf("%v: %v\n%s", args, err, out)
-			}
+			docker("rmi", ref) // its layers too: the next pull brings them again
 		}
 	}
 }
 
-// bigLayer is a layer in a file, not compressed.
-type bigLayer struct {
-	file   string
-	digest v1.Hash
-	size   int64
-}
-
-func (l *bigLayer) Digest() (v1.Hash, error)             { return l.digest, nil }
-func (l *bigLayer) DiffID() (v1.Hash, error)             { return l.digest, nil }
-func (l *bigLayer) Size() (int64, error)                 { return l.size, nil }
-func (l *bigLayer) MediaType() (types.MediaType, error)  { return types.OCIUncompressedLayer, nil }
-func (l *bigLayer) Compressed() (io.ReadCloser, error)   { return os.Open(l.file) }
-func (l *bigLayer) Uncompressed() (io.ReadCloser, error) { return os.Open(l.file) }
-
-var _ partial.CompressedLayer = (*bigLayer)(nil)
-
-func makeBig(t *testing.T, file string, size int64) {
+// run runs a client to its end and returns what it said. One that is not
+// installed is told of and passed over.
+func run(t *testing.T, program string, args ...string) string {
 	t.Helper()
-	f, err := os.Create(file)
+	if _, err := exec.LookPath(program); err != nil {
+		t.Logf("%s is not installed", program)
+		return ""
+	}
+	out, err := exec.Command(program, args...).CombinedOutput()
 	if err != nil {
-		t.Fatal(err)
+		t.Errorf("%s %v: %v\n%s", program, args, err, out)
 	}
-	w := bufio.NewWriterSize(f, 1<<20)
-	if _, err := io.CopyN(w, rand.NewChaCha8([32]byte{7}), size); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
+	return strings.TrimSpace(string(out))
 }
 
-// A layer of 2 GiB goes to a real registry in memory under 64 MB.
-func TestRealPushMemory(t *testing.T) {
-	if os.Getenv("SPARKWHEEL_E2E_REAL") != "1" {
-		t.Skip("set SPARKWHEEL_E2E_REAL=1 to run it: it writes four gigabytes")
+// craneProgram is crane of the release that go.mod names, built where there is none.
+func craneProgram(t *testing.T) string {
+	t.Helper()
+	if path, err := exec.LookPath("crane"); err == nil {
+		return path
 	}
-	const size = 2 << 30
-	file := filepath.Join(t.TempDir(), "layer")
-	makeBig(t, file, size)
-	addr := distribution(t)
-	cmd := exec.Command(os.Args[0], "-test.run=^TestPushOfFile$")
-	cmd.Env = append(os.Environ(), "PUSH_FILE="+file, "PUSH_TO="+addr)
-	started := time.Now()
+	version := run(t, "go", "list", "-m", "-f", "{{.Version}}", "github.com/google/go-containerregistry")
+	cmd := exec.Command("go", "install", "github.com/google/go-containerregistry/cmd/crane@"+version)
+	dir := t.TempDir()
+	cmd.Env = append(os.Environ(), "GOBIN="+dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("building crane: %v\n%s", err, out)
 	}
-	took := time.Since(started)
-	rss := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
-	t.Logf("%d bytes in %s, hashing included: %d MiB/s; at most %d MiB of memory", int64(size), took.Round(time.Millisecond), int64(size>>20)*1000/took.Milliseconds(), rss>>20)
-	if rss > 64e6 {
-		t.Errorf("the push took %d bytes of memory, want at most 64 MB", rss)
-	}
+	return filepath.Join(dir, "crane")
 }
 
-// TestPushOfFile is the process that TestRealPushMemory measures.
-func TestPushOfFile(t *testing.T) {
-	file, addr := os.Getenv("PUSH_FILE"), os.Getenv("PUSH_TO")
-	if file == "" {
-		t.Skip("only as the child of TestRealPushMemory")
+// startDocker starts a dockerd with a store of its own and returns a client of
+// it; nil without root or docker.
+func startDocker(t *testing.T) func(args ...string) string {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return nil
 	}
-	f, err := os.Open(file)
+	if _, err := exec.LookPath("dockerd"); err != nil {
+		t.Log("docker is left out: apt-get install docker.io")
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "sw") // the path of a socket must be short
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	l := &bigLayer{file: file}
-	if l.digest, l.size, err = v1.SHA256(f); err != nil {
-		t.Fatal(err)
-	}
-	img, err := mutate.AppendLayers(empty.Image, l)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket := "unix://" + dir + "/s"
+	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := registry.New(registry.Options{}).Push(t.Context(), tag(t, addr+"/big/layer:v1"), img, nil); err != nil {
+	defer log.Close()
+	// Its mounts and processes end with it.
+	cmd := exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private",
+		"dockerd", "--host", socket, "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid",
+		"--storage-driver", "vfs", "--iptables=false", "--ip-forward=false", "--bridge=none")
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func BenchmarkPush(b *testing.B) {
-	const size = 64 << 20
-	img, err := mutate.AppendLayers(empty.Image, fixedLayer(size))
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.SetBytes(size)
-	for i := 0; b.Loop(); i++ {
-		s := newStrict()
-		addr := serve(b, s)
-		if _, err := registry.New(registry.Options{Chunk: 16 << 20}).Push(b.Context(), tag(b, fmt.Sprintf("%s/bench/app:v%d", addr, i)), img, nil); err != nil {
-			b.Fatal(err)
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	for range 150 {
+		if exec.Command("docker", "--host", socket, "info").Run() == nil {
+			return func(args ...string) string { return run(t, "docker", append([]string{"--host", socket}, args...)...) }
 		}
+		time.Sleep(200 * time.Millisecond)
 	}
+	text, _ := os.ReadFile(log.Name())
+	t.Fatalf("dockerd does not answer:\n%s", text)
+	return nil
 }

@@ -19,6 +19,7 @@ type faults struct {
 	upstream *url.URL
 	proxy    *httputil.ReverseProxy
 	received atomic.Int64  // bytes of request bodies read from clients
+	whole    atomic.Int64  // blobs asked for from their start
 	over     chan struct{} // closed at the test's end: nothing stays silent longer
 
 	mu    sync.Mutex
@@ -53,6 +54,9 @@ func before(t *testing.T, host string, rules ...*rule) (*faults, string) {
 func (f *faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil {
 		r.Body = &countedBody{r.Body, &f.received}
+	}
+	if blob(r) && r.Header.Get("Range") == "" {
+		f.whole.Add(1)
 	}
 	f.mu.Lock()
 	f.seen = append(f.seen, r.Method+" "+r.URL.Path+" "+r.Header.Get("Content-Range"))

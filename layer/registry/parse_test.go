@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
 )
 
 func TestLocation(t *testing.T) {
@@ -41,6 +42,37 @@ func TestLocation(t *testing.T) {
 		got, err := tt.e.location(base, tt.loc)
 		if got != tt.want || (err == nil) != (tt.want != "") {
 			t.Errorf("%s: got %q, %v; want %q", tt.loc, got, err, tt.want)
+		}
+	}
+}
+
+// Plain http is for loopback and for those who ask for it.
+func TestScheme(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		host string
+		opt  Options
+		want string
+	}{
+		{"127.0.0.1:5000", Options{}, "http"},
+		{"127.9.9.9", Options{}, "http"},
+		{"localhost:5000", Options{}, "http"},
+		{"[::1]:5000", Options{}, "http"},
+		{"127.0.0.1:5000", Options{HTTPS: true}, "https"},
+		{"registry.example:5000", Options{}, "https"},
+		{"registry.example:5000", Options{PlainHTTP: true}, "http"},
+		{"192.168.1.10:5000", Options{}, "https"},
+		{"127.0.0.1.example", Options{}, "https"},
+		{"localhost.example", Options{}, "https"},
+		{"spark.local:5000", Options{}, "https"},
+	}
+	for _, tt := range tests {
+		reg, err := name.NewRegistry(tt.host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := New(tt.opt).scheme(reg); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.host, got, tt.want)
 		}
 	}
 }

@@ -23,12 +23,15 @@ const (
 	Mounted = "mounted" // the registry took it from another repository of its own
 )
 
-// BlobProgress tells about one blob of a push. Done may go back when a
-// registry lost a part; How is set on the last report of the blob.
+// BlobProgress tells about one blob of a push: that it begins, how far it is,
+// how it ended. Done may go back when a registry lost a part.
 type BlobProgress struct {
 	Digest      v1.Hash
 	Done, Total int64
-	How         string
+	// How is set on the last report of the blob.
+	How string
+	// Fault is why the blob has to wait before it goes on; nil in any other report.
+	Fault error
 }
 
 // A Pushed is what a push did.
@@ -155,7 +158,9 @@ func (p *push) upload(ctx context.Context, sources []source) ([]BlobProgress, er
 }
 
 func (p *push) blob(ctx context.Context, s source) (BlobProgress, error) {
-	u := &upload{push: p, to: p.to, source: s, chunk: p.c.opt.Chunk}
+	first := p.c.opt.Chunk
+	u := &upload{push: p, to: p.to, source: s, chunk: first, first: first, growing: p.c.opt.Now != nil}
+	u.report(nil)
 	how, err := u.run(ctx)
 	b := BlobProgress{Digest: s.digest, Done: s.size, Total: s.size, How: how}
 	if err != nil {

@@ -17,19 +17,13 @@ const (
 	chunkSize = 1 << 18
 )
 
-// Each fault is put before each registry: the push heals it, and sends no more
-// than it must: beyond the image, resuming bytes to a registry that keeps what
-// it got (the chunk that was cut, and one more where the registry still took in
-// the cut one when it was asked how much it has), and forgets to one that
-// begins anew.
-func TestPushHeals(t *testing.T) {
-	t.Parallel()
+// healed are the faults that a push heals, and how many bytes beyond the image
+// it may send: resuming to a registry that keeps what it got (the chunk that
+// was cut, and one more where the registry still took in the cut one when it
+// was asked how much it has), and forgets to one that begins anew.
+var healed = func() []fault {
 	const chunk, layer = chunkSize, layerSize
-	tests := []struct {
-		name              string
-		rules             func() []*rule
-		resuming, forgets int64
-	}{
+	return []fault{
 		{"burst of 500", burst(500), 3 * chunk, 3 * chunk},
 		{"burst of 502", burst(502), 3 * chunk, 3 * chunk},
 		{"burst of 503", burst(503), 3 * chunk, 3 * chunk},
@@ -52,39 +46,54 @@ func TestPushHeals(t *testing.T) {
 		{"413: smaller chunks", always(tooLarge, status(413)), 2 * chunk, 2 * chunk},
 		{"400 on a commit", strike(upload("PUT"), status(400)), layer, layer},
 	}
+}()
+
+type fault struct {
+	name              string
+	rules             func() []*rule
+	resuming, forgets int64
+}
+
+// Each fault is put before each registry.
+func TestPushHeals(t *testing.T) {
+	t.Parallel()
 	for kind, start := range map[string]func(*testing.T) string{"strict": strict, "in-process": inProcess, "docker-registry": distribution} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			host := start(t)
-			for _, tt := range tests {
-				t.Run(tt.name, func(t *testing.T) {
-					t.Parallel()
-					img := image(t, layerSize, 1000)
-					f, addr := before(t, host, tt.rules()...)
-					to := tag(t, addr+"/faults/"+slug(t)+":v1")
-					opt := registry.Options{Chunk: chunkSize, Jobs: 1, Attempts: 10}
-					if strings.HasPrefix(tt.name, "silence") {
-						opt.Idle, opt.Commit = 500*time.Millisecond, 500*time.Millisecond
-					}
-					c := client(t, opt)
-					got, err := c.Push(t.Context(), to, img, nil)
-					if err != nil {
-						t.Fatal(err)
-					}
-					samePulled(t, to, img)
-					size := imageBytes(t, img)
-					extra := tt.resuming
-					if kind != "strict" {
-						extra = tt.forgets
-					}
-					// The transport's and the kernel's buffers hold what was handed over and never read.
-					if limit := size + extra + 64<<10; got.BytesSent > limit {
-						t.Errorf("sent %d bytes of an image of %d, at most %d were needed; it asked\n%s", got.BytesSent, size, limit, f.requests())
-					}
-					if got.BytesSent < f.received.Load() {
-						t.Errorf("counted %d bytes, the registry received %d", got.BytesSent, f.received.Load())
-					}
-				})
+			pushHeals(t, start(t), kind == "strict")
+		})
+	}
+}
+
+func pushHeals(t *testing.T, host string, resumes bool) {
+	t.Helper()
+	for _, tt := range healed {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			img := image(t, layerSize, 1000)
+			f, addr := before(t, host, tt.rules()...)
+			to := tag(t, addr+"/faults/"+slug(t)+":v1")
+			opt := registry.Options{Chunk: chunkSize, Jobs: 1, Attempts: 10}
+			if strings.HasPrefix(tt.name, "silence") {
+				opt.Idle, opt.Commit = 500*time.Millisecond, 500*time.Millisecond
+			}
+			c := client(t, opt)
+			got, err := c.Push(t.Context(), to, img, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			samePulled(t, to, img)
+			size := imageBytes(t, img)
+			extra := tt.resuming
+			if !resumes {
+				extra = tt.forgets
+			}
+			// The transport's and the kernel's buffers hold what was handed over and never read.
+			if limit := size + extra + 64<<10; got.BytesSent > limit {
+				t.Errorf("sent %d bytes of an image of %d, at most %d were needed; it asked\n%s", got.BytesSent, size, limit, f.requests())
+			}
+			if got.BytesSent < f.received.Load() {
+				t.Errorf("counted %d bytes, the registry received %d", got.BytesSent, f.received.Load())
 			}
 		})
 	}
@@ -156,8 +165,17 @@ func TestPushWaitsAsAsked(t *testing.T) {
 				Jitter: func(time.Duration) time.Duration { return 0 },
 				Sleep:  func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil },
 			})
-			if _, err := c.Push(t.Context(), tag(t, addr+"/a/b:v1"), image(t), nil); err != nil {
+			var told []error
+			_, err := c.Push(t.Context(), tag(t, addr+"/a/b:v1"), image(t), func(p registry.BlobProgress) {
+				if p.Fault != nil {
+					told = append(told, p.Fault)
+				}
+			})
+			if err != nil {
 				t.Fatal(err)
+			}
+			if len(told) != 1 || !strings.Contains(told[0].Error(), "429") {
+				t.Errorf("told of %v, want of the 429", told)
 			}
 			if !slices.Equal(waits, []time.Duration{17 * time.Second}) {
 				t.Errorf("waited %v, want 17s", waits)

@@ -1,10 +1,13 @@
 package registry_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +31,7 @@ func TestPushAfterKill(t *testing.T) {
 			sessions := t.TempDir()
 			f, addr := before(t, start(t), &rule{match: large, skip: 2, times: 1, do: stall(50)})
 			cmd := exec.Command(os.Args[0], "-test.run=^TestPushThatIsKilled$")
-			cmd.Env = append(os.Environ(), "PUSH_TO="+addr, "PUSH_SESSIONS="+sessions)
+			cmd.Env = append(os.Environ(), "PUSH_TO="+addr+"/a/b:v1", "PUSH_SESSIONS="+sessions, "PUSH_SIZE="+strconv.Itoa(layerSize), "PUSH_CHUNK="+strconv.Itoa(chunkSize))
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -37,7 +40,7 @@ func TestPushAfterKill(t *testing.T) {
 			}
 			cmd.Process.Kill()
 			cmd.Wait()
-			img := seeded(t)
+			img := fixedImage(t, layerSize)
 			c := client(t, registry.Options{Chunk: chunkSize, Sessions: sessions})
 			to := tag(t, addr+"/a/b:v1")
 			got, err := c.Push(t.Context(), to, img, nil)
@@ -63,23 +66,32 @@ func TestPushAfterKill(t *testing.T) {
 	}
 }
 
-func seeded(t *testing.T) v1.Image {
+func fixedImage(t *testing.T, size int) v1.Image {
 	t.Helper()
-	img, err := mutate.AppendLayers(empty.Image, fixedLayer(layerSize))
+	img, err := mutate.AppendLayers(empty.Image, fixedLayer(size))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return img
 }
 
-// TestPushThatIsKilled is the process that TestPushAfterKill kills.
+// TestPushThatIsKilled is the process that TestPushAfterKill and
+// TestRealPushKills kill.
 func TestPushThatIsKilled(t *testing.T) {
-	addr := os.Getenv("PUSH_TO")
-	if addr == "" {
+	to := os.Getenv("PUSH_TO")
+	if to == "" {
 		t.Skip("only as the child of TestPushAfterKill")
 	}
-	c := registry.New(registry.Options{Chunk: chunkSize, Sessions: os.Getenv("PUSH_SESSIONS")})
-	c.Push(t.Context(), tag(t, addr+"/a/b:v1"), seeded(t), nil)
+	size, err := strconv.Atoi(os.Getenv("PUSH_SIZE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunk, err := strconv.ParseInt(os.Getenv("PUSH_CHUNK"), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := registry.New(registry.Options{Chunk: chunk, Sessions: os.Getenv("PUSH_SESSIONS")})
+	c.Push(t.Context(), tag(t, to), fixedImage(t, size), nil)
 }
 
 // An upload opened in http by a registry behind a proxy that ends TLS stays in https.
@@ -117,6 +129,50 @@ func TestPushMinimumChunk(t *testing.T) {
 	}
 	if got.BytesSent != imageBytes(t, img) {
 		t.Errorf("sent %d bytes of %d; it asked\n%s", got.BytesSent, imageBytes(t, img), f.requests())
+	}
+}
+
+// Chunks that are quick grow; after a fault they are as small as at first.
+func TestPushGrowsChunks(t *testing.T) {
+	t.Parallel()
+	const chunk = layerSize / 20
+	noon := func() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
+	slow := func() func() time.Time {
+		now := noon()
+		return func() time.Time { now = now.Add(time.Second); return now }
+	}
+	longer := func(r *http.Request) bool { return r.Method == http.MethodPatch && r.ContentLength == 4*chunk }
+	always, fault := slices.Repeat([]int{1}, 20), []*rule{{match: longer, times: 1, do: status(500)}}
+	tests := []struct {
+		name  string
+		now   func() time.Time
+		rules []*rule
+		want  []int
+	}{
+		{"quick", noon, nil, []int{1, 2, 4, 8, 5}},
+		{"slow", slow(), nil, always},
+		{"without a clock", nil, nil, always},
+		{"a fault", noon, fault, append([]int{1, 2, 4}, slices.Repeat([]int{1}, 17)...)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f, addr := before(t, strict(t), tt.rules...)
+			c := client(t, registry.Options{Chunk: chunk, Now: tt.now})
+			if _, err := c.Push(t.Context(), tag(t, addr+"/a/b:v1"), image(t, layerSize), nil); err != nil {
+				t.Fatal(err)
+			}
+			var got []int
+			for line := range strings.Lines(f.requests()) {
+				var from, to int
+				if _, err := fmt.Sscanf(line[strings.LastIndexByte(line, ' ')+1:], "%d-%d", &from, &to); err == nil {
+					got = append(got, (to-from+1)/chunk)
+				}
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("chunks of %v, want %v", got, tt.want)
+			}
+		})
 	}
 }
 

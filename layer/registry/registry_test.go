@@ -59,7 +59,12 @@ func distribution(t *testing.T) string {
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(bin, "serve", conf)
+	return started(t, addr, exec.Command(bin, "serve", conf))
+}
+
+// started runs a server to the test's end and returns its address once it answers.
+func started(t *testing.T, addr string, cmd *exec.Cmd) string {
+	t.Helper()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +79,7 @@ func distribution(t *testing.T) string {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Fatalf("docker-registry does not answer at %s", addr)
+	t.Fatalf("%s does not answer at %s", cmd.Path, addr)
 	return ""
 }
 

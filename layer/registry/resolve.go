@@ -42,6 +42,16 @@ func (c *Client) Resolve(ctx context.Context, ref name.Reference, p v1.Platform)
 	return ref.Context().Digest(m.digest.String()), nil
 }
 
+// Named returns the digest of what ref names itself, be it an image or, then
+// index is true, an index of images.
+func (c *Client) Named(ctx context.Context, ref name.Reference) (d name.Digest, index bool, err error) {
+	m, err := c.manifest(ctx, ref)
+	if err != nil {
+		return name.Digest{}, false, fmt.Errorf("resolving %s: %w", ref, err)
+	}
+	return ref.Context().Digest(m.digest.String()), m.media.IsIndex(), nil
+}
+
 // image follows ref through an index to the manifest of the image for p.
 func (c *Client) image(ctx context.Context, ref name.Reference, p v1.Platform) (*manifest, error) {
 	m, err := c.manifest(ctx, ref)

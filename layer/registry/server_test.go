@@ -8,8 +8,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
@@ -54,6 +56,48 @@ func TestServer(t *testing.T) {
 		}
 		if err := validate.Image(got); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// What a layout holds beside an image is served as attached to it.
+func TestServerReferrers(t *testing.T) {
+	t.Parallel()
+	img := image(t, 100)
+	size, err := img.Size()
+	if err != nil {
+		t.Fatal(err)
+	}
+	media, err := img.MediaType()
+	if err != nil {
+		t.Fatal(err)
+	}
+	note, ok := mutate.Subject(image(t, 10), v1.Descriptor{MediaType: media, Size: size, Digest: digestOf(t, img)}).(v1.Image)
+	if !ok {
+		t.Fatal("an image with a subject is none")
+	}
+	dir := t.TempDir()
+	p, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []v1.Image{img, note} {
+		if err := p.AppendImage(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := registry.NewServer()
+	if _, err := s.AddLayout("team/app", dir); err != nil {
+		t.Fatal(err)
+	}
+	subject := tag(t, serve(t, s)+"/team/app:v1").Digest(digestOf(t, img).String())
+	for artifactType, want := range map[string]int{"": 1, "application/vnd.docker.container.image.v1+json": 1, "text/other": 0} {
+		got, err := client(t, registry.Options{}).Referrers(t.Context(), subject, artifactType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != want || want == 1 && got[0].Digest != digestOf(t, note) {
+			t.Errorf("of type %q there are %v, want %d", artifactType, got, want)
 		}
 	}
 }

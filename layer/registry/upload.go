@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // smallBlob goes in one PUT: two requests in place of three.
@@ -27,7 +28,10 @@ type upload struct {
 	push   *push
 	to     *endpoint
 	source source
-	chunk  int64
+	// chunk is what the next PATCH carries, first what the first one did, unless
+	// the registry asked for more. It grows until something goes wrong.
+	chunk, first int64
+	growing      bool
 
 	// ways are left to try; a registry that refuses one is tried with the next.
 	ways     []way
@@ -69,8 +73,15 @@ func (u *upload) run(ctx context.Context) (string, error) {
 		// A refused token took none of the body with it.
 		renewed := errors.Is(err, errRenewed)
 		u.unsure = !renewed
-		if u.adapt(err) {
+		adapted := u.adapt(err)
+		if !renewed {
+			u.growing, u.chunk = false, min(u.chunk, u.first)
+		}
+		if adapted {
 			continue
+		}
+		if temporary(err) && !renewed {
+			u.report(err)
 		}
 		if err := back.wait(ctx, err); err != nil {
 			return Sent, err
@@ -123,13 +134,13 @@ func (u *upload) attempt(ctx context.Context) (string, error) {
 		if err := u.patch(ctx); err != nil {
 			return "", err
 		}
-		u.report()
+		u.report(nil)
 	}
 	return Sent, u.commit(ctx, false)
 }
 
-func (u *upload) report() {
-	u.push.progress(BlobProgress{Digest: u.source.digest, Done: u.offset, Total: u.source.size})
+func (u *upload) report(fault error) {
+	u.push.progress(BlobProgress{Digest: u.source.digest, Done: u.offset, Total: u.source.size, Fault: fault})
 }
 
 // start opens a session, or has the registry mount the blob from a sibling.
@@ -159,7 +170,8 @@ func (u *upload) post(ctx context.Context, target string) (mounted bool, err err
 		return true, checkDigest(resp, u.source.digest)
 	}
 	if least, err := strconv.ParseInt(resp.Header.Get("OCI-Chunk-Min-Length"), 10, 64); err == nil {
-		u.chunk = max(u.chunk, min(least, u.source.size))
+		u.first = max(u.first, min(least, u.source.size))
+		u.chunk = max(u.chunk, u.first)
 	}
 	if err := u.follow(resp); err != nil {
 		return false, err
@@ -208,6 +220,7 @@ func (u *upload) patch(ctx context.Context) error {
 		n = min(n, u.chunk)
 		header.Set("Content-Range", fmt.Sprintf("%d-%d", u.offset, u.offset+n-1))
 	}
+	began := u.now()
 	resp, err := u.send(ctx, call{method: http.MethodPatch, url: u.location, header: header}, n,
 		http.StatusAccepted, http.StatusCreated, http.StatusNoContent)
 	if err != nil {
@@ -227,7 +240,28 @@ func (u *upload) patch(ctx context.Context) error {
 		return err
 	}
 	u.remember()
+	u.grow(n, u.now().Sub(began))
 	return nil
+}
+
+// quick is how long a chunk may take for the next to be twice as large: what a
+// cut can cost then stays a matter of seconds, and a registry on a fast network
+// has fewer chunks to sync to its disk, one after the other.
+const quick = time.Second
+
+// grow doubles the chunk after one of n bytes that was quick.
+func (u *upload) grow(n int64, took time.Duration) {
+	if u.growing && n == u.chunk && took < quick {
+		u.chunk = min(2*u.chunk, 16*u.first)
+	}
+}
+
+// now is the zero time for a client without a clock, whose chunks stay as they are.
+func (u *upload) now() time.Time {
+	if now := u.push.c.opt.Now; now != nil {
+		return now()
+	}
+	return time.Time{}
 }
 
 // send sends n bytes from the offset on with c. The source stays open from one

@@ -60,6 +60,9 @@ type Spec struct {
 	// lowers it to what the host's free memory bears.
 	Jobs         int
 	MemoryPerJob int64
+	// CPUs fixes how many processors the build sees, and Jobs with them; 0 means
+	// all of the host's.
+	CPUs int
 	// Memory in bytes that the build may use at once; 0 means nearly all that is
 	// free on the host when it starts.
 	Memory int64

@@ -2,6 +2,7 @@ package builder
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -39,12 +40,35 @@ func buildTwice(t *testing.T, spec Spec) string {
 
 func tail(log []byte) []byte { return log[max(0, len(log)-4000):] }
 
-// rounds is how often a build is repeated: more in the long run.
-func rounds() int {
-	if os.Getenv(realRun) != "" {
-		return 10
+// repeat builds spec in rounds, in each with every number of jobs, and each of
+// these builds once more with Verify's variations: all must have the same bytes.
+// A round is a test of its own, so that it can be run by itself.
+func repeat(t *testing.T, spec Spec, rounds int, jobs ...int) {
+	t.Helper()
+	var first string
+	keep := t.TempDir()
+	for i := range rounds {
+		t.Run(fmt.Sprintf("round%d", i+1), func(t *testing.T) {
+			for _, spec.Jobs = range jobs {
+				file := buildTwice(t, spec)
+				if first == "" {
+					first = filepath.Join(keep, filepath.Base(file))
+					if err := os.Rename(file, first); err != nil {
+						t.Fatal(err)
+					}
+					file = first
+				}
+				if d, err := Compare(t.Context(), first, file); err != nil || d != nil {
+					t.Errorf("-j %d differs from the first build: %v %v", spec.Jobs, d, err)
+				}
+				text, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Logf("-j %d, twice: sha256 %x", spec.Jobs, sha256.Sum256(text))
+			}
+		})
 	}
-	return 1
 }
 
 const extension = `
@@ -72,33 +96,29 @@ setup(packages=["ext"], ext_modules=[Extension("ext.fast", glob.glob("src/*.c"),
 }
 
 func TestE2ECExtensionIsReproducible(t *testing.T) {
-	needs(t, e2e, realRun)
+	needs(t, e2e)
+	repeat(t, extensionSpec(t, openShop(t)), 1, 1, 2, 8)
+}
+
+func TestRealCExtensionIsReproducible(t *testing.T) {
+	needs(t, realRun)
+	repeat(t, extensionSpec(t, openShop(t)), 10, 1, 2, 8)
+}
+
+func extensionSpec(t *testing.T, s *shop) Spec {
+	t.Helper()
 	if _, err := exec.LookPath("/usr/bin/gcc"); err != nil {
 		t.Skip("needs gcc in /usr/bin")
 	}
-	s := openShop(t)
-	spec := Spec{Source: extensionSource(t), Distribution: "ext", Python: "/usr/bin/python3", UV: s.uv(t), Wheels: s.wheels(t, "setuptools==80.10.2"), Epoch: epoch}
-	var first string
-	for i := range rounds() {
-		for _, jobs := range []int{1, 2, 8} {
-			spec.Jobs = jobs
-			file := buildTwice(t, spec)
-			if first == "" {
-				first = file
-			}
-			if d, err := Compare(t.Context(), first, file); err != nil || d != nil {
-				t.Errorf("round %d, -j %d differs from the first build: %v %v", i, jobs, d, err)
-			}
-		}
-	}
+	return Spec{Source: extensionSource(t), Distribution: "ext", Python: "/usr/bin/python3", UV: s.uv(t), Wheels: s.wheels(t, "setuptools==80.10.2"), Epoch: epoch}
 }
 
 // TestE2EFrontendsAgree builds with pip, which gives the same bytes, and
 // without a sandbox, where debug information tells of the host's paths.
 func TestE2EFrontendsAgree(t *testing.T) {
-	needs(t, e2e, realRun)
+	needs(t, e2e)
 	s := openShop(t)
-	spec := Spec{Source: extensionSource(t), Distribution: "ext", Python: "/usr/bin/python3", UV: s.uv(t), Wheels: s.wheels(t, "setuptools==80.10.2"), Epoch: epoch}
+	spec := extensionSpec(t, s)
 	first := buildTwice(t, spec)
 	for name, tc := range map[string]struct {
 		frontend string
@@ -137,41 +157,33 @@ var torchShim = Shim{Name: "torch", Version: "2.11.0", Files: map[string]string{
 
 func vllmSpec(t *testing.T, s *shop, source string) Spec {
 	t.Helper()
-	return Spec{Source: source, Distribution: "vllm", Python: "/usr/bin/python3", Epoch: epoch,
+	return Spec{Source: source, Distribution: "vllm", Python: "/usr/bin/python3", UV: s.uv(t), Epoch: epoch, Shims: []Shim{torchShim},
 		Env: []string{"VLLM_TARGET_DEVICE=empty", "VLLM_VERSION_OVERRIDE=0.22.1"},
 		Wheels: s.wheels(t, "cmake==4.4.4", "jinja2==3.1.6", "markupsafe==3.0.4", "ninja==1.13.2", "packaging==26.3", "semantic-version==2.10.0",
 			"setuptools==80.10.2", "setuptools-rust==1.13.0", "setuptools-scm==10.3.4", "vcs-versioning==2.6.0", "wheel==0.48.0")}
 }
 
-func TestE2ERealWheelsAreReproducible(t *testing.T) {
-	needs(t, e2e, realRun)
-	s := openShop(t)
-	vllm := vllmSpec(t, s, s.sdist(t, "vllm", "0.22.1"))
-	vllm.Shims = []Shim{torchShim}
-	flashinfer := Spec{Source: s.sdist(t, "flashinfer-python", "0.6.12"), Distribution: "flashinfer-python", Python: "/usr/bin/python3", Epoch: epoch,
+func flashinferSpec(t *testing.T, s *shop) Spec {
+	t.Helper()
+	return Spec{Source: s.sdist(t, "flashinfer-python", "0.6.12"), Distribution: "flashinfer-python", Python: "/usr/bin/python3", UV: s.uv(t), Epoch: epoch,
 		Wheels: s.wheels(t, "setuptools==80.10.2", "packaging==26.3", "apache-tvm-ffi==0.1.15.post2", "typing-extensions==4.16.0")}
-	specs := []Spec{vllm, flashinfer}
-	if os.Getenv(realRun) == "" {
-		specs = specs[:1]
-	}
-	for _, spec := range specs {
-		t.Run(spec.Distribution, func(t *testing.T) {
-			spec.UV = s.uv(t)
-			var first string
-			for range rounds() {
-				for _, jobs := range []int{1, 2, 8}[:min(rounds(), 3)] {
-					spec.Jobs = jobs
-					file := buildTwice(t, spec)
-					if first == "" {
-						first = file
-					}
-					if d, err := Compare(t.Context(), first, file); err != nil || d != nil {
-						t.Errorf("-j %d differs from the first build: %v %v", jobs, d, err)
-					}
-				}
-			}
-		})
-	}
+}
+
+func TestE2EVLLMIsReproducible(t *testing.T) {
+	needs(t, e2e)
+	s := openShop(t)
+	repeat(t, vllmSpec(t, s, s.sdist(t, "vllm", "0.22.1")), 1, 1)
+}
+
+func TestRealVLLMIsReproducible(t *testing.T) {
+	needs(t, realRun)
+	s := openShop(t)
+	repeat(t, vllmSpec(t, s, s.sdist(t, "vllm", "0.22.1")), 10, 1, 2, 8)
+}
+
+func TestRealFlashInferIsReproducible(t *testing.T) {
+	needs(t, realRun)
+	repeat(t, flashinferSpec(t, openShop(t)), 10, 1, 2, 8)
 }
 
 // TestRealTorchGivesTheShimsWheel builds vLLM's wheel with the real torch, of
@@ -181,8 +193,6 @@ func TestRealTorchGivesTheShimsWheel(t *testing.T) {
 	s := openShop(t)
 	source := s.sdist(t, "vllm", "0.22.1")
 	spec := vllmSpec(t, s, source)
-	spec.UV = s.uv(t)
-	spec.Shims = []Shim{torchShim}
 	shimmed, err := Wheels(t.Context(), &sandbox.Sandbox{Root: "/"}, spec, t.TempDir(), io.Discard)
 	if err != nil {
 		t.Fatal(err)

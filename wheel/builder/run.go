@@ -18,6 +18,9 @@ const niceness = 5
 
 // limit fixes what the build may use of this host now.
 func (b *build) limit() {
+	if b.spec.CPUs > 0 {
+		b.spec.Jobs = b.spec.CPUs
+	}
 	b.spec.Jobs = sandbox.Jobs(b.spec.Jobs, b.spec.MemoryPerJob)
 	if free, ok := sandbox.FreeMemory(); ok && b.spec.Memory == 0 {
 		b.spec.Memory = free / 20 * 19
@@ -74,7 +77,7 @@ func (b *build) commands(ctx context.Context, before [][]string) error {
 	var scan explain.Scanner
 	cmd := sandbox.Command{
 		Before: before, Args: b.buildArgs(), Echo: true, Env: b.spec.environment(), Dir: path.Join(dirSource, b.spec.Subdir),
-		Mounts: b.mounts(), Output: io.MultiWriter(&scan, b.log), Memory: b.spec.Memory, Nice: niceness,
+		Mounts: b.mounts(), Output: io.MultiWriter(&scan, b.log), Memory: b.spec.Memory, CPUs: b.spec.CPUs, Nice: niceness,
 	}
 	if b.spec.Vary != nil {
 		cmd.Umask = b.spec.Vary.Umask

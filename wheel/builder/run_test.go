@@ -125,3 +125,19 @@ func TestWheelsSendsCompilersThroughTheLauncher(t *testing.T) {
 		t.Errorf("Wheels without a launcher = %v", err)
 	}
 }
+
+func TestWheelsFixesTheProcessors(t *testing.T) {
+	t.Parallel()
+	r := &backend{wheels: map[string]string{"demo_dist-1.0-py3-none-any.whl": "x"}}
+	spec := demoSpec(t)
+	spec.Jobs, spec.CPUs = 8, 2
+	for _, vary := range []*Variation{nil, {}} {
+		spec.Vary = vary
+		if _, err := Wheels(t.Context(), r, spec, t.TempDir(), io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.ran[len(r.ran)-1]; got.CPUs != 2 || !slices.Contains(got.Env, "MAX_JOBS=2") {
+			t.Errorf("the build sees %d processors, environment %q", got.CPUs, got.Env)
+		}
+	}
+}

@@ -17,7 +17,8 @@ type Variation struct {
 
 // Verify builds spec's wheel again into dir, an empty directory, and compares
 // it with the wheel file: with another number of jobs, umask, home directory
-// and order of directories, at a later time, and without the compiler cache. r
+// and order of directories, at a later time (by the clock of the host, which
+// nothing here sets), and without the compiler cache. r
 // should have another host name than the first build's. The result is nil when
 // both have the same bytes.
 func Verify(ctx context.Context, r Runner, spec Spec, file, dir string, w io.Writer) (*Difference, error) {

@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unsafe"
@@ -34,6 +36,17 @@ func try(what string) {
 		err = os.WriteFile(arg, []byte("x"), 0o644)
 	case "dial":
 		_, err = net.DialTimeout("tcp", arg, time.Second)
+	case "ask":
+		err = ask(arg)
+	case "kill":
+		var pid int
+		if pid, err = strconv.Atoi(arg); err == nil {
+			err = unix.Kill(pid, 0)
+		}
+	case "user":
+		fmt.Println("user", unix.Geteuid())
+	case "setuid":
+		err = runSetuid(arg)
 	case "abstract":
 		_, err = net.Dial("unix", arg)
 	case "resolve":
@@ -47,6 +60,21 @@ func try(what string) {
 		unix.Exit(1)
 	}
 	unix.Exit(0)
+}
+
+// ask sends a datagram, as a look-up of a name is one, and waits for the answer.
+func ask(addr string) error {
+	c, err := net.Dial("udp", addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Second))
+	_, err = c.Write([]byte("who"))
+	if err == nil {
+		_, err = c.Read(make([]byte, 9))
+	}
+	return err
 }
 
 // readSome reads a byte: what is masked reads as empty.
@@ -79,7 +107,8 @@ func trySyscalls() {
 	sys("clone user", unix.EPERM, unix.SYS_CLONE, unix.CLONE_NEWUSER|uintptr(unix.SIGCHLD))
 	sys("clone3", unix.ENOSYS, unix.SYS_CLONE3)
 	sys("setns", unix.EPERM, unix.SYS_SETNS, 0, 0)
-	sys("ptrace the first process", unix.EPERM, unix.SYS_PTRACE, unix.PTRACE_ATTACH, 1)
+	sys("ptrace", unix.EPERM, unix.SYS_PTRACE, unix.PTRACE_TRACEME)
+	sys("reading another process", unix.EPERM, unix.SYS_PROCESS_VM_READV, uintptr(os.Getpid()))
 	sys("bpf", unix.EPERM, unix.SYS_BPF, 0, 0, 0)
 	sys("keyctl", unix.EPERM, unix.SYS_KEYCTL, 0, 0)
 	sys("perf_event_open", unix.EPERM, unix.SYS_PERF_EVENT_OPEN)
@@ -136,6 +165,12 @@ func TestEscapeIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
+		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer udp.Close()
+		go answer(udp)
 		abstract := fmt.Sprintf("@sparkwheel-%d", os.Getpid())
 		u, err := net.Listen("unix", abstract)
 		if err != nil {
@@ -146,7 +181,7 @@ func TestEscapeIsRefused(t *testing.T) {
 			"read=" + secret, "read=/etc/shadow", "list=/root", "list=/home", "read=/proc/kcore", "read=/proc/1/environ", "open=/proc/1/mem",
 			"list=/proc/1/root/root", "write=/x", "write=/usr/x", "write=/etc/x", "write=/dev/x", "write=/proc/sys/kernel/hostname",
 			"write=/proc/sysrq-trigger", "write=/sys/x", "write=/proc/sys/kernel/core_pattern",
-			"dial=" + l.Addr().String(), "dial=169.254.169.254:80", "dial=1.1.1.1:443", "abstract=" + abstract, "resolve=example.com",
+			"dial=" + l.Addr().String(), "dial=169.254.169.254:80", "dial=1.1.1.1:443", "ask=" + udp.LocalAddr().String(), "kill=" + strconv.Itoa(os.Getpid()), "abstract=" + abstract, "resolve=example.com",
 		} {
 			out, err := attempt(t, what)
 			if e, ok := errors.AsType[*ExitError](err); !ok || e.Code != 1 {
@@ -154,6 +189,71 @@ func TestEscapeIsRefused(t *testing.T) {
 			}
 		}
 	})
+}
+
+// answer answers every datagram.
+func answer(c net.PacketConn) {
+	for {
+		_, from, err := c.ReadFrom(make([]byte, 9))
+		if err != nil {
+			return
+		}
+		c.WriteTo([]byte("me"), from)
+	}
+}
+
+// runSetuid runs the program of dir that sets the user to root in a sandbox, and
+// has it read root's secret there.
+func runSetuid(dir string) error {
+	return (&Sandbox{Root: "/"}).Run(context.Background(), Command{Args: []string{"/build/dir/root"},
+		Env: []string{"SPARKWHEEL_TRY=read=/build/dir/secret"}, Mounts: []Mount{{Source: dir, Target: "/build/dir"}}})
+}
+
+// TestEscapeBySetuid runs programs that set the user: on the host they work.
+func TestEscapeBySetuid(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to make programs that set the user")
+	}
+	dir, err := os.MkdirTemp("", "sparkwheel-setuid-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	var on unix.Statfs_t
+	if err := unix.Statfs(dir, &on); err != nil || on.Flags&unix.ST_NOSUID != 0 {
+		t.Skipf("%s is on a file system without set-user programs: %v", dir, err)
+	}
+	const other = 12
+	for name, owner := range map[string]int{"plain": 0, "root": 0, "other": other} {
+		copyProgram(t, filepath.Join(dir, name))
+		if err := os.Chown(filepath.Join(dir, name), owner, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Chmod(dir+"/root", 0o755|os.ModeSetuid), os.Chmod(dir+"/other", 0o755|os.ModeSetuid), os.WriteFile(dir+"/secret", []byte("secret"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	as := func(uid uint32, program, what string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), filepath.Join(dir, program))
+		cmd.Dir, cmd.Env = "/", []string{"SPARKWHEEL_TRY=" + what}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := as(65534, "root", "read="+dir+"/secret"); err != nil {
+		t.Fatalf("the program does not even work on the host: %v\n%s", err, out)
+	}
+	if out, err := as(65534, "plain", "setuid="+dir); err == nil || !strings.Contains(out, "/build/dir/root: exit status 1") {
+		t.Errorf("as nobody, a program that sets the user: %v\n%s", err, out)
+	}
+	if out, err := as(0, "other", "user"); err != nil || out != fmt.Sprintf("user %d\n", other) {
+		t.Fatalf("the program does not even work on the host: %v\n%s", err, out)
+	}
+	out, err := run(t, Command{Args: []string{"/build/dir/other"}, Env: []string{"SPARKWHEEL_TRY=user"}, Mounts: []Mount{{Source: dir, Target: "/build/dir"}}})
+	if err != nil || out != "user 0\n" {
+		t.Errorf("as root, a program that sets the user: %v\n%s", err, out)
+	}
 }
 
 func TestEscapeIntoMountsOfAnImage(t *testing.T) {
@@ -188,6 +288,16 @@ func TestForkBombEnds(t *testing.T) {
 		_, err := run(t, Command{Args: sh(`bomb() { bomb | bomb & }; bomb; sleep 2; exit 5`), Processes: 60})
 		if _, ok := errors.AsType[*ExitError](err); !ok {
 			t.Errorf("Run = %v, want an *ExitError", err)
+		}
+	})
+}
+
+func TestProcessesAreLimited(t *testing.T) {
+	eachUser(t, func(t *testing.T) {
+		t.Parallel()
+		out, err := run(t, Command{Args: sh(`i=0; while [ $i -lt 300 ]; do sleep 60 & i=$((i+1)); done; exit 5`), Processes: 60})
+		if e, ok := errors.AsType[*ExitError](err); !ok || e.Code == 5 {
+			t.Errorf("Run = %v, want that not all processes could start\n%s", err, out)
 		}
 	})
 }

@@ -105,7 +105,8 @@ func TestRunShowsOnePlace(t *testing.T) {
 		t.Parallel()
 		work := t.TempDir()
 		got, err := run(t, Command{
-			Args: sh(`umask; uname -n; id -u; id -g; pwd; echo pid $$; env | sort; cat /proc/net/dev | tail -n +3 | cut -d: -f1
+			Args: sh(`umask; uname -n; id -u; id -g; pwd; echo pid $$; cat /proc/self/personality
+[ "$(cut -d' ' -f6 /proc/$$/stat)" = $$ ] && echo a session of its own; env | sort; cat /proc/net/dev | tail -n +3 | cut -d: -f1
 ls -d /[a-z]* | grep -v ^/lib; ls /dev; ls -l /proc/self/fd | wc -l; cat /etc/hosts; read x || echo no input; echo work > /build/made`),
 			Env: []string{searchPath, "K=V"}, Dir: "/build",
 			Mounts: []Mount{{Source: work, Target: "/build", Writable: true}},
@@ -119,6 +120,8 @@ sparkwheel
 0
 /build
 pid 100
+00040000
+a session of its own
 K=V
 ` + searchPath + `
 PWD=/build
@@ -158,6 +161,26 @@ no input
 		}
 		if b, err := os.ReadFile(filepath.Join(work, "made")); string(b) != "work\n" {
 			t.Errorf("the writable mount holds %q, %v", b, err)
+		}
+	})
+}
+
+func TestRunMakesNamespaces(t *testing.T) {
+	eachUser(t, func(t *testing.T) {
+		t.Parallel()
+		kinds := []string{"cgroup", "ipc", "mnt", "net", "pid", "uts", "user"}
+		got, err := run(t, Command{Args: sh("cd /proc/self/ns && for n in " + strings.Join(kinds, " ") + "; do readlink $n; done")})
+		if err != nil {
+			t.Fatalf("%v\n%s", err, got)
+		}
+		for i, inside := range strings.Fields(got) {
+			outside, err := os.Readlink("/proc/self/ns/" + kinds[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if same, want := inside == outside, kinds[i] == "user" && os.Geteuid() == 0; same != want {
+				t.Errorf("%s inside, %s outside", inside, outside)
+			}
 		}
 	})
 }
@@ -242,8 +265,8 @@ func (w *signalWriter) Write(p []byte) (int, error) {
 
 func TestRunShowsFixedLimits(t *testing.T) {
 	t.Parallel()
-	got, err := run(t, Command{Args: sh("nproc; cat /sys/devices/system/cpu/online; nice; ulimit -n; ulimit -c; ulimit -s"), CPUs: 1, Nice: 7})
-	if err != nil || got != "1\n0\n7\n16384\n0\n8192\n" {
+	got, err := run(t, Command{Args: sh("nproc; getconf _NPROCESSORS_ONLN; cat /sys/devices/system/cpu/online; nice; ulimit -n; ulimit -c; ulimit -s"), CPUs: 1, Nice: 7})
+	if err != nil || got != "1\n1\n0\n7\n16384\n0\n8192\n" {
 		t.Errorf("Run = %q, %v (this host has %d)", got, err, runtime.NumCPU())
 	}
 }

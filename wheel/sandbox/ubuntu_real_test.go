@@ -2,7 +2,9 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,9 +17,9 @@ import (
 // TestRealUbuntu runs this package's tests and the doctor in a virtual machine
 // of Ubuntu 24.04, whose AppArmor restricts user namespaces and whose systemd
 // delegates cgroups: as root, as an ordinary user who is refused, and as one
-// who has installed the profile that the refusal prints.
+// who has installed the profile that the refusal prints. A wheel is built there under a clock years away.
 func TestRealUbuntu(t *testing.T) {
-	said := ubuntu(t, map[string]string{"sandbox.test": "./wheel/sandbox", "sparkwheel": "./cmd/sparkwheel"}, "testdata/ubuntu-run")
+	said := ubuntu(t, map[string]string{"sandbox.test": "./wheel/sandbox", "builder.test": "./wheel/builder", "sparkwheel": "./cmd/sparkwheel"}, "testdata/ubuntu-run")
 	if got := said["restriction"]; strings.TrimSpace(got.out) != "1" {
 		t.Fatalf("the restriction of user namespaces reads %q", got.out)
 	}
@@ -53,6 +55,9 @@ func TestRealUbuntu(t *testing.T) {
 		}
 		t.Logf("%s: %d passed, %d skipped", step, strings.Count(got.out, "--- PASS"), strings.Count(got.out, "--- SKIP"))
 	}
+	if got := said["another-time"]; got.status != "0" || !strings.Contains(got.out, "--- PASS: TestRealAnotherTime/") {
+		t.Errorf("another-time:\n%s", got.out)
+	}
 	if got := said["refused-tests"]; got.status != "0" || !strings.Contains(got.out, "--- SKIP: TestRunShowsOnePlace") || !strings.Contains(got.out, "--- PASS: TestProbeAgreesWithRun") {
 		t.Errorf("refused-tests:\n%s", got.out)
 	}
@@ -84,6 +89,11 @@ func ubuntu(t *testing.T, programs map[string]string, script string) map[string]
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("building %s: %v\n%s", name, err, out)
 		}
+	}
+	// What this host trusts, since the machine has the Internet by way of it.
+	trusted, err := os.ReadFile(cmp.Or(os.Getenv("SSL_CERT_FILE"), "/etc/ssl/certs/ca-certificates.crt"))
+	if err := errors.Join(err, os.WriteFile(filepath.Join(payload, "certificates"), trusted, 0o644)); err != nil {
+		t.Fatal(err)
 	}
 	text, err := os.ReadFile(script)
 	if err != nil {

@@ -44,6 +44,32 @@ func TestEachSignatureIsFoundInALog(t *testing.T) {
 	}
 }
 
+// The problems that users of these builds met most, by what was reported of
+// each. Those that show in no log of a build are not here: that nothing is
+// pinned, that an old wheel is taken for a new one, that copies hang or send all
+// again, and that a cluster is not found.
+func TestEachReportedProblemIsExplained(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	for _, sig := range signatures {
+		known[sig.id] = true
+	}
+	for reported, id := range map[string]string{
+		"torch resolved anew from the public index": "missing-torch-cuda", "wheel built against another torch": "undefined-torch-symbol",
+		"published wheels lack sm_121": "no-kernel-image", "12.1a folded to 12.0": "wrong-arch", "CUTLASS on GB10": "cutlass-internal",
+		"Triton's old ptxas": "ptxas-too-old", "CUDA 12 wheel on a CUDA 13 base": "cuda-major-mismatch", "build killed": "out-of-memory",
+		"cubins refused by their server": "cubin-download", "provider and shim": "flashinfer-shim-build", "two versions left in a directory": "conflicting-urls",
+		"patch for another ref": "patch-failed", "no wheel for aarch64 that day": "no-matching-wheel", "download dies half way": "download-cut",
+		"30 s for 500 MB": "download-timeout", "no network inside a build": "network-in-build", "driver older than the base needs": "driver-too-old",
+		"NCCL shadowed": "nccl-mismatch", "image without flashinfer": "missing-module", "FlashInfer's three versions differ": "flashinfer-versions",
+		"a dependency moved overnight": "no-solution",
+	} {
+		if !known[id] {
+			t.Errorf("%s: no signature %s", reported, id)
+		}
+	}
+}
+
 func TestFindingsNameWhatTheLogNames(t *testing.T) {
 	t.Parallel()
 	for log, want := range map[string]string{

@@ -170,8 +170,8 @@ var signatures = []signature{
 	},
 	{
 		id:      "driver-too-old",
-		words:   []string{"driver version is insufficient"},
-		pattern: regexp.MustCompile(`CUDA driver version is insufficient for CUDA runtime version`),
+		words:   []string{"driver version is insufficient", "unsatisfied condition: cuda"},
+		pattern: regexp.MustCompile(`CUDA driver version is insufficient for CUDA runtime version|requirement error: unsatisfied condition: cuda>=`),
 		cause:   "the driver is older than the base's CUDA needs",
 		remedy:  "sparkwheel doctor names both; take an older base or update the driver",
 	},
@@ -223,6 +223,27 @@ var signatures = []signature{
 		pattern: regexp.MustCompile(`(?i)cutlass.*Error Internal`),
 		cause:   "CUTLASS kernels were compiled for another architecture than this GPU's",
 		remedy:  "compile for sm_121a and hold the build to it by require-arch = [\"sm_121a\"]",
+	},
+	{
+		id:      "nccl-mismatch",
+		words:   []string{"undefined symbol: nccl", "ismatched NCCL version"},
+		pattern: regexp.MustCompile(`undefined symbol: (nccl\w+)|[Mm]ismatched NCCL version`),
+		cause:   "two builds of NCCL meet: another libnccl is loaded than torch was built for $1",
+		remedy:  "keep one libnccl: that of the lock's nvidia-nccl wheel, or the base's, and leave LD_LIBRARY_PATH and VLLM_NCCL_SO_PATH alone",
+	},
+	{
+		id:      "no-solution",
+		words:   []string{"No solution found", "ResolutionImpossible"},
+		pattern: regexp.MustCompile(`No solution found when resolving|ResolutionImpossible`),
+		cause:   "the requirements contradict each other: most often something newer was uploaded since it last worked",
+		remedy:  "set tools.exclude-newer in the recipe to a day on which it worked, or override what the lines below name, and run sparkwheel lock",
+	},
+	{
+		id:      "download-cut",
+		words:   []string{"IncompleteRead", "ended prematurely", "not a zip file", "end of central directory", "unexpected end of file"},
+		pattern: regexp.MustCompile(`IncompleteRead\(\d+ bytes read|[Rr]esponse ended prematurely|File is not a zip file|end of central directory|gzip: \S+: unexpected end of file`),
+		cause:   "a download ended before its last byte, or is no archive",
+		remedy:  "bring it by sparkwheel fetch, which goes on where it ended and checks every byte; name it in the recipe if the build brings it itself",
 	},
 	{
 		id:      "download-timeout",

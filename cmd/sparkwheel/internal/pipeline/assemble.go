@@ -1,12 +1,15 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"maps"
+	"path/filepath"
+	"slices"
 	"testing/fstest"
 	"time"
 
@@ -18,31 +21,22 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/install"
+	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
 // assemble puts the layers on the base: the runtime set below, since it changes
 // least, a layer for each built wheel, and the record on top.
 func (b *building) assemble(ctx context.Context, res *Result, run *stage.Run) error {
 	base := b.base.Value()
-	var built, runtime []member
-	for _, w := range res.Wheels {
-		built = append(built, member{file: w.File, path: w.Path, sha256: w.SHA256, size: w.Size})
-	}
-	if b.runtime != nil {
-		runtime = runtimeMembers(b.env, b.recipe, b.runtime.Value())
-	}
-	fromSource := schemeOf(base, b.recipe)
-	if err := conflicts(b.env, fromSource, append(built[:len(built):len(built)], runtime...)); err != nil {
-		return err
-	}
+	built, runtime := b.members(res)
 	groups, err := grouped(runtime, runtimeBudget(b.recipe, above(len(built), b.files)))
 	if err != nil {
 		return fmt.Errorf("grouping the runtime's wheels: %w", err)
 	}
-	if res.Layers, err = writeGroups(ctx, b.env, indexScheme(base, b.recipe), groups, run); err != nil {
+	if res.Layers, err = writeGroups(ctx, b.env, indexScheme(base, b.recipe), base.Shape, groups, run); err != nil {
 		return err
 	}
-	layers, err := writeGroups(ctx, b.env, fromSource, alone(built), run)
+	layers, err := writeGroups(ctx, b.env, schemeOf(base, b.recipe), base.Shape, alone(built), run)
 	if err != nil {
 		return err
 	}
@@ -53,7 +47,7 @@ func (b *building) assemble(ctx context.Context, res *Result, run *stage.Run) er
 	if files != nil {
 		layers = append(layers, Layer{Blob: files})
 	}
-	record, err := recordLayer(ctx, b.env, res)
+	record, err := recordLayer(ctx, b.env, base.Shape, res)
 	if err != nil {
 		return err
 	}
@@ -68,6 +62,36 @@ func (b *building) assemble(ctx context.Context, res *Result, run *stage.Run) er
 	}
 	logf(run, "image %s: %d layers on base %s", digest, len(res.Layers), base.Digest)
 	return nil
+}
+
+// members are the wheels of the image: those built, and those of the runtime set.
+func (b *building) members(res *Result) (built, runtime []member) {
+	for _, w := range res.Wheels {
+		built = append(built, member{file: w.File, path: w.Path, sha256: w.SHA256, size: w.Size})
+	}
+	if b.runtime != nil {
+		runtime = runtimeMembers(b.env, b.recipe, b.runtime.Value())
+	}
+	return built, runtime
+}
+
+// inspect opens every wheel of the image once, before a layer of any is
+// written: what their METADATA says, and whether two of them write one path
+// with different bytes, which is refused.
+func (b *building) inspect(res *Result) (found []truth.Distribution, err error) {
+	built, runtime := b.members(res)
+	return inspect(b.env, schemeOf(b.base.Value(), b.recipe), append(built, runtime...))
+}
+
+func inspect(env Env, s install.Scheme, members []member) (found []truth.Distribution, err error) {
+	err = openMembers(env, members, func(all []*wheel.Reader) error {
+		for _, r := range all {
+			found = append(found, described(r.Metadata, filepath.Base(r.Path())))
+		}
+		_, err := install.Tree(s, all...)
+		return err
+	})
+	return found, err
 }
 
 func blobs(layers []Layer) []*layer.Blob {
@@ -87,29 +111,30 @@ func alone(members []member) [][]member {
 	return groups
 }
 
-// conflicts refuses wheels that write one path with different bytes, before a
-// layer of any of them is written.
-func conflicts(env Env, s install.Scheme, members []member) error {
-	if len(members) < 2 {
-		return nil
-	}
-	return openMembers(env, members, func(all []*wheel.Reader) error {
-		_, err := install.Tree(s, all...)
-		return err
-	})
-}
+// atOnce is how many layers are written at the same time: enough that the one
+// thread which a large file of one of them takes leaves no core idle, and few
+// enough that what is on its way stays small on a host of many cores.
+const atOnce = 4
 
-// writeGroups writes a layer for each group, several at once, in their order.
-func writeGroups(ctx context.Context, env Env, s install.Scheme, groups [][]member, run *stage.Run) ([]Layer, error) {
+// writeGroups writes a layer for each group, several at once, the largest first
+// so that none is left for the end, and answers them in the groups' order.
+func writeGroups(ctx context.Context, env Env, s install.Scheme, below layer.Shape, groups [][]member, run *stage.Run) ([]Layer, error) {
 	env = env.noting(run)
+	jobs := max(env.Jobs, 1)
+	env.Jobs = max(jobs/atOnce, min(jobs, 2))
+	order := make([]int, len(groups))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(size(groups[j]), size(groups[i])) })
 	layers := make([]Layer, len(groups))
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(max(env.Jobs, 1))
-	for i, members := range groups {
+	g.SetLimit(min(jobs, atOnce))
+	for _, i := range order {
 		g.Go(func() (err error) {
-			layers[i], err = groupLayer(ctx, env, s, members)
+			layers[i], err = groupLayer(ctx, env, s, below, groups[i])
 			if err == nil {
-				logf(run, "layer %d of %d: %d wheels", i+1, len(groups), len(members))
+				logf(run, "layer %d of %d: %d wheels", i+1, len(groups), len(groups[i]))
 			}
 			return err
 		})
@@ -117,12 +142,19 @@ func writeGroups(ctx context.Context, env Env, s install.Scheme, groups [][]memb
 	return layers, g.Wait()
 }
 
+func size(members []member) (n int64) {
+	for _, m := range members {
+		n += m.size
+	}
+	return n
+}
+
 // constraintsPath is where the image holds its distributions' versions: pip and
 // uv read it, so that a later installation cannot replace what was built.
 const constraintsPath = "workspace/constraints.txt"
 
 // recordLayer is the small layer that says what the image is made of.
-func recordLayer(ctx context.Context, env Env, res *Result) (*layer.Blob, error) {
+func recordLayer(ctx context.Context, env Env, below layer.Shape, res *Result) (*layer.Blob, error) {
 	record, err := res.Record.JSON()
 	if err != nil {
 		return nil, err
@@ -134,17 +166,17 @@ func recordLayer(ctx context.Context, env Env, res *Result) (*layer.Blob, error)
 	for name, text := range res.Commits {
 		files["workspace/wheels/"+name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	}
-	return smallLayer(ctx, env, "record", files)
+	return smallLayer(ctx, env, "record", within(below, "workspace"), files)
 }
 
-func smallLayer(ctx context.Context, env Env, name string, files fstest.MapFS) (*layer.Blob, error) {
-	h := store.NewHash("layer "+name).Field("form", "1")
+func smallLayer(ctx context.Context, env Env, name string, below layer.Shape, files fstest.MapFS) (*layer.Blob, error) {
+	h := store.NewHash("layer "+name).Field("form", "1").Field("below", jsonText(below))
 	for _, path := range sortedKeys(files) {
 		sum := sha256.Sum256(files[path].Data)
 		h = h.Field(path, hex.EncodeToString(sum[:]))
 	}
 	dir, _, err := env.Store.Do(ctx, store.Stage, h.Key(), func(dir string) error {
-		_, err := layer.Write(ctx, dir, fs.FS(files), layer.Options{Jobs: env.Jobs})
+		_, err := layer.Write(ctx, dir, fs.FS(files), layer.Options{Jobs: env.Jobs, Links: below.Links, Dirs: below.Dirs})
 		return err
 	})
 	if err != nil {

@@ -20,9 +20,11 @@ import (
 type Base struct {
 	Reference string
 	Digest    string
+	Index     string // digest of the index that names it, "" for none
 	Platform  v1.Platform
 	Image     v1.Image
-	Root      string // the unpacked root on this host; "" until unpacked
+	Root      string      // the unpacked root on this host; "" until unpacked
+	Shape     layer.Shape // of Root
 	Python    Python
 }
 
@@ -110,6 +112,23 @@ func openImage(ctx context.Context, env Env, reference, pinned string, p v1.Plat
 	return env.Registry.Pull(ctx, digest, p)
 }
 
+// throughIndex is a reference by the digest of the index that it names, and that
+// digest; the reference itself where it names no index of a registry.
+func throughIndex(ctx context.Context, env Env, reference string) (pinned, digest string, err error) {
+	if isPath(reference) {
+		return reference, "", nil
+	}
+	ref, err := parseReference(reference)
+	if err != nil {
+		return "", "", err
+	}
+	named, index, err := env.Registry.Named(ctx, ref)
+	if err != nil || !index {
+		return reference, "", err
+	}
+	return named.String(), named.DigestStr(), nil
+}
+
 // SplitTag takes the DIR[:TAG] of an OCI layout apart; the tag is latest where
 // none is given, as docker has it.
 func SplitTag(s string) (dir, tag string) {
@@ -144,11 +163,18 @@ func (b *Base) unpackRoot(ctx context.Context, env Env) (hit bool, err error) {
 			return err
 		}
 		defer root.Close()
-		return layer.Unpack(ctx, b.Image, root)
+		shape, err := layer.Unpack(ctx, b.Image, root)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, shapeFile), []byte(jsonText(shape)), 0o644)
 	})
 	if err != nil {
 		return false, fmt.Errorf("unpacking base %s: %w", b.Reference, err)
 	}
 	b.Root = filepath.Join(dir, "root")
+	if b.Shape, err = readShape(dir); err != nil {
+		return false, fmt.Errorf("unpacking base %s: %w", b.Reference, err)
+	}
 	return hit, nil
 }

@@ -5,6 +5,7 @@ package pipeline
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -29,9 +30,12 @@ type Env struct {
 	Host     v1.Platform
 	Sandbox  sandbox.Mode
 	Network  Network
-	Launcher string // path of this program, bound into builds as compiler launcher
-	Offline  bool
-	Jobs     int
+	// IndexPassword answers for a recipe's index by its name; nil: none has one.
+	IndexPassword func(index string) (user, password string, ok bool)
+	Netrc         []byte // the user's, for uv
+	Launcher      string // path of this program, bound into builds as compiler launcher
+	Offline       bool
+	Jobs          int
 }
 
 // Network is the network as the fetch phase's uv needs it inside the sandbox.
@@ -64,6 +68,33 @@ type OfflineError struct{ What string }
 
 func (e *OfflineError) Error() string {
 	return fmt.Sprintf("%s is not in the store and --offline forbids fetching it; run `sparkwheel fetch` while there is a network", e.What)
+}
+
+// offline says which of the files cannot be had without the network. One that
+// is there in another size was cut off, or is another's.
+func (e Env) offline(all []index.Pin) error {
+	var missing []string
+	for _, p := range all {
+		if p.Present(e.blobs()) {
+			continue
+		}
+		if info, err := os.Stat(p.Path(e.blobs())); err == nil {
+			return fmt.Errorf("%w: %w", &DamagedError{p.File, info.Size(), p.Size}, &OfflineError{p.File})
+		}
+		missing = append(missing, p.File)
+	}
+	return &OfflineError{some(missing)}
+}
+
+// DamagedError says that a file of the store has another size than the lock
+// pins.
+type DamagedError struct {
+	File      string
+	Got, Want int64
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("%s is damaged in the store (%d bytes of %d)", e.File, e.Got, e.Want)
 }
 
 // platform is the recipe's platform, with "host" replaced by this one.

@@ -59,7 +59,7 @@ func buildQuestion(w recipe.Wheel, t *Tree) (question, error) {
 // compile has uv resolve a question with the network, inside the base's root
 // and for its own interpreter; for a base of another platform, with this
 // host's Python and for what the base's files say. The text is a pylock.toml.
-func compile(ctx context.Context, env Env, base *Base, uv Tool, q question, r *stage.Run) (_ []byte, err error) {
+func compile(ctx context.Context, env Env, rec *recipe.Recipe, base *Base, uv Tool, q question, r *stage.Run) (_ []byte, err error) {
 	work, err := os.MkdirTemp(env.scratch(), "resolve-*")
 	if err != nil {
 		return nil, err
@@ -81,13 +81,27 @@ func compile(ctx context.Context, env Env, base *Base, uv Tool, q question, r *s
 	if err != nil {
 		return nil, err
 	}
+	network, explain := env.Network.Env, func(err error) error { return err }
+	if len(rec.Indexes) > 0 {
+		m, err := serveMerged(env)
+		if err != nil {
+			return nil, err
+		}
+		defer m.Close()
+		network, explain = m.env, m.explain
+	}
+	if has, err := writeNetrc(env, rec, work); err != nil {
+		return nil, err
+	} else if has {
+		network = append(network[:len(network):len(network)], "NETRC=/build/out/netrc")
+	}
 	logf(r, "resolving %s: %s", q.name, strings.Join(q.requirements, ", "))
 	cmd := sandbox.Command{
 		Args: args,
 		Env: append([]string{
 			"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/build/home", "LC_ALL=C.UTF-8",
 			"UV_HTTP_TIMEOUT=600", "UV_HTTP_RETRIES=10", "UV_NO_PROGRESS=1", "UV_CACHE_DIR=/tmp/uv",
-		}, env.Network.Env...),
+		}, network...),
 		Dir: "/build/out",
 		Mounts: append([]sandbox.Mount{
 			{Source: uv.Path, Target: "/build/bin/uv"},
@@ -100,9 +114,13 @@ func compile(ctx context.Context, env Env, base *Base, uv Tool, q question, r *s
 		cmd.Mounts = append(cmd.Mounts, sandbox.Mount{Source: q.trees[name], Target: "/build/trees/" + name})
 	}
 	if err := (&sandbox.Sandbox{Root: root, Mode: env.Sandbox}).Run(ctx, cmd); err != nil {
-		return nil, fmt.Errorf("resolving the environment %s: %w", q.name, err)
+		return nil, explain(fmt.Errorf("resolving the environment %s: %w", q.name, err))
 	}
-	return os.ReadFile(filepath.Join(work, out))
+	text, err := os.ReadFile(filepath.Join(work, out))
+	if len(rec.Indexes) > 0 {
+		text = env.official(text)
+	}
+	return text, err
 }
 
 func lines(all []string) []byte { return []byte(strings.Join(all, "\n") + "\n") }
@@ -145,13 +163,7 @@ func fetchAll(ctx context.Context, env Env, all []index.Pin, r *stage.Run) (inde
 		r.Progress(p.BytesDone, p.Bytes)
 	})
 	if errors.Is(err, index.ErrOffline) {
-		var missing []string
-		for _, p := range all {
-			if !p.Present(env.blobs()) {
-				missing = append(missing, p.File)
-			}
-		}
-		return got, &OfflineError{strings.Join(missing, ", ")}
+		return got, env.offline(all)
 	}
 	return got, err
 }

@@ -25,6 +25,7 @@ type Fetched struct {
 // base, uv, packages, the sources' trees, and the wheels of every environment. A file's
 // failure stops no other; the next fetch brings what is missing.
 func Fetch(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*stage.Stage[*Fetched], error) {
+	env = env.with(r)
 	platform, err := v1.ParsePlatform(l.Platform)
 	if err != nil {
 		return nil, fmt.Errorf("the lock's platform: %w", err)

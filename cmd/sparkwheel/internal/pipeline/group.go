@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -54,20 +55,23 @@ func grouped(members []member, budget int) ([][]member, error) {
 
 // groupLayer writes wheels as one layer, once for each set of wheels, scheme
 // and form of the layer.
-func groupLayer(ctx context.Context, env Env, s install.Scheme, members []member) (Layer, error) {
+func groupLayer(ctx context.Context, env Env, s install.Scheme, below layer.Shape, members []member) (Layer, error) {
 	var files []string
 	for _, m := range members {
 		files = append(files, m.file)
 	}
-	dir, _, err := env.Store.Do(ctx, store.Stage, groupKey(members, s), func(dir string) error {
-		return openMembers(env, members, func(readers []*wheel.Reader) error {
+	below = belowWheels(below, s)
+	opt := layer.Options{Jobs: env.Jobs, Comment: strings.Join(files, " "), Links: below.Links, Dirs: below.Dirs}
+	dir, _, err := env.Store.DoHashed(ctx, store.Stage, groupKey(members, s, below), func(dir string) (hashes map[string]string, err error) {
+		err = openMembers(env, members, func(readers []*wheel.Reader) error {
 			tree, err := install.Tree(s, readers...)
 			if err != nil {
 				return err
 			}
-			_, err = layer.Write(ctx, dir, tree, layer.Options{Jobs: env.Jobs, Comment: strings.Join(files, " ")})
+			hashes, err = writeLayer(ctx, dir, tree, opt)
 			return err
 		})
+		return hashes, err
 	})
 	if err != nil {
 		return Layer{}, fmt.Errorf("writing the layer of %s: %w", strings.Join(files, ", "), err)
@@ -76,8 +80,19 @@ func groupLayer(ctx context.Context, env Env, s install.Scheme, members []member
 	return Layer{Blob: blob, Wheels: files}, err
 }
 
-func groupKey(members []member, s install.Scheme) store.Key {
-	h := store.NewHash("layer "+distribution(members[0].file)).Field("form", "1").Field("scheme", jsonText(s))
+// writeLayer writes a layer and says what its blob hashes to.
+func writeLayer(ctx context.Context, dir string, tree fs.FS, opt layer.Options) (map[string]string, error) {
+	blob, err := layer.Write(ctx, dir, tree, opt)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := blob.Digest()
+	return map[string]string{filepath.Base(blob.Path()): digest.Hex}, err
+}
+
+func groupKey(members []member, s install.Scheme, below layer.Shape) store.Key {
+	h := store.NewHash("layer "+distribution(members[0].file)).Field("form", "1").Field("scheme", jsonText(s)).
+		Field("below", jsonText(belowWheels(below, s)))
 	for _, m := range members {
 		h = h.Field(m.file, m.sha256)
 	}

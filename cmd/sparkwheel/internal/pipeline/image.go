@@ -35,6 +35,7 @@ type Layer struct {
 // Build adds the stages that make the lock's wheels and, with image, the image.
 // names are the recipe's wheels to make; nil means all. strict judges the image.
 func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool, strict Strictness) (*stage.Stage[*Result], error) {
+	env = env.with(r)
 	b, err := newBuilding(g, env, r, l)
 	if err != nil {
 		return nil, err
@@ -64,7 +65,11 @@ func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []st
 		if !image {
 			return res, nil
 		}
-		if err := b.judge(strict, res, run); err != nil {
+		found, err := b.inspect(res)
+		if err != nil {
+			return nil, err
+		}
+		if err := b.judge(strict, res, found, run); err != nil {
 			return nil, err
 		}
 		return res, b.assemble(ctx, res, run)
@@ -92,6 +97,7 @@ type namedWheel struct {
 }
 
 func newBuilding(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*building, error) {
+	env = env.with(r)
 	platform, err := env.buildPlatform(r)
 	if err != nil {
 		return nil, err
@@ -183,6 +189,9 @@ func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
 		}
 		for _, c := range contents {
 			plan.contents = append(plan.contents, c.Value())
+		}
+		if err := plan.settle(); err != nil {
+			return madeWheel{}, err
 		}
 		made, err := plan.build(ctx, b.env, run)
 		return madeWheel{plan, made}, err

@@ -2,17 +2,19 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/wheel"
-	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
 // LayersRequest asks for wheels on a base, without a recipe's build.
@@ -43,43 +45,30 @@ func Layers(g *stage.Graph, env Env, req LayersRequest) (*stage.Stage[*Result], 
 	base := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
 		return layersBase(ctx, env, req, platform, run)
 	})
-	verified := stage.Add(g, "verify wheels", func(ctx context.Context, run *stage.Run) (struct{}, error) {
-		var all []error
+	verified := stage.Add(g, "verify wheels", func(ctx context.Context, run *stage.Run) ([]member, error) {
+		var members []member
+		var faults []error
 		for _, path := range req.Wheels {
-			all = append(all, verifyWheel(ctx, path, run))
+			m, err := verifiedMember(ctx, env, path, run)
+			members, faults = append(members, m), append(faults, err)
 		}
-		return struct{}{}, errors.Join(all...)
+		return members, errors.Join(faults...)
 	})
 	return stage.Add(g, "layers", func(ctx context.Context, run *stage.Run) (*Result, error) {
-		return layWheels(ctx, env, req, base.Value(), run)
+		return layWheels(ctx, env, req, base.Value(), verified.Value(), run)
 	}, base, verified), nil
 }
 
-func layWheels(ctx context.Context, env Env, req LayersRequest, base *Base, run *stage.Run) (*Result, error) {
+func layWheels(ctx context.Context, env Env, req LayersRequest, base *Base, members []member, run *stage.Run) (*Result, error) {
 	if err := fits(req.Wheels, base); err != nil {
 		return nil, err
 	}
-	var wheels []truth.Distribution
-	for _, path := range req.Wheels {
-		d, err := readDistribution(path)
-		if err != nil {
-			return nil, err
-		}
-		wheels = append(wheels, d)
-	}
-	j, err := req.Strict.judge(base, wheels, run)
+	wheels, err := inspect(env, base.Python.Scheme, members)
 	if err != nil {
 		return nil, err
 	}
-	var members []member
-	for _, path := range req.Wheels {
-		sum, size, err := hashFile(path)
-		if err != nil {
-			return nil, err
-		}
-		members = append(members, member{file: filepath.Base(path), path: path, sha256: sum, size: size})
-	}
-	if err := conflicts(env, base.Python.Scheme, members); err != nil {
+	j, err := req.Strict.judge(base, wheels, run)
+	if err != nil {
 		return nil, err
 	}
 	groups, err := grouped(members, 0)
@@ -87,7 +76,7 @@ func layWheels(ctx context.Context, env Env, req LayersRequest, base *Base, run 
 		return nil, err
 	}
 	res := &Result{Allowed: j.Allowed}
-	if res.Layers, err = writeGroups(ctx, env, base.Python.Scheme, groups, run); err != nil {
+	if res.Layers, err = writeGroups(ctx, env, base.Python.Scheme, base.Shape, groups, run); err != nil {
 		return nil, err
 	}
 	img, err := layer.Append(base.Image, layer.Config{}, blobs(res.Layers)...)
@@ -96,6 +85,39 @@ func layWheels(ctx context.Context, env Env, req LayersRequest, base *Base, run 
 	}
 	res.Image = img
 	return res, nil
+}
+
+// verifiedMember is a wheel without faults. The store remembers that it has
+// none, by its digest, and what is merely odd: of forty wheels one of which
+// changed, that one is inflated.
+func verifiedMember(ctx context.Context, env Env, path string, run *stage.Run) (member, error) {
+	const file = "warnings.json"
+	sum, size, err := hashFile(path)
+	if err != nil {
+		return member{}, err
+	}
+	m := member{file: filepath.Base(path), path: path, sha256: sum, size: size}
+	key := store.NewHash("verified "+distribution(m.file)).Field("rules", "1").Field("file", m.file).Field("sha256", sum).Key()
+	dir, _, err := env.Store.Do(ctx, store.Stage, key, func(dir string) error {
+		warnings, err := wheel.Verify(ctx, path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, file), []byte(jsonText(warnings)), 0o644)
+	})
+	if err != nil {
+		return m, err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		return m, err
+	}
+	var warnings []wheel.Fault
+	if err := json.Unmarshal(text, &warnings); err != nil {
+		return m, fmt.Errorf("reading what is odd about %s: %w", m.file, err)
+	}
+	noteOdd(run, path, warnings)
+	return m, nil
 }
 
 func parseNames(paths []string) ([]wheel.Filename, error) {

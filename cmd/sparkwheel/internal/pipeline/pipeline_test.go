@@ -224,6 +224,10 @@ func TestWheelKey(t *testing.T) {
 		"uv":      func(b *buildPlan) { b.uv.SHA256 = "v" },
 		"input":   func(b *buildPlan) { b.inputs = []input{{name: "f", digest: "1"}} },
 		"sandbox": func(b *buildPlan) { b.isolation = "none" },
+		"host":    func(b *buildPlan) { b.host = &HostRoot{} },
+		"package": func(b *buildPlan) { b.host = &HostRoot{Packages: "1"} },
+		"root":    func(b *buildPlan) { b.recipe.Root = "host" },
+		"cpus":    func(b *buildPlan) { b.recipe.CPUs = 4 },
 		"recipe":  func(b *buildPlan) { b.recipe.Config = map[string]string{"x": "y"} },
 	} {
 		b := plan()

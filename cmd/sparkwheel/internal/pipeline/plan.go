@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -116,6 +117,9 @@ func (p *planning) base(rootfs store.Key) *Base {
 	} else {
 		b.Python, err = readPython(b.Root, platform.Architecture, "")
 	}
+	if err == nil {
+		b.Shape, err = readShape(filepath.Dir(b.Root))
+	}
 	if err != nil {
 		return nil
 	}
@@ -163,6 +167,9 @@ func (p *planning) wheel(w recipe.Wheel, tree store.Key, base *Base, uv Tool, im
 		recipe: w, source: *src, locked: *locked, tree: &Tree{Key: tree.String()}, base: base, uv: uv,
 		pins: all, inputs: inputs, contents: contents, isolation: p.env.Sandbox,
 	}
+	if err := plan.settle(); err != nil {
+		return err
+	}
 	step := p.look("wheel "+w.Name, store.Stage, plan.key())
 	switch {
 	case !step.Hit:
@@ -197,7 +204,7 @@ func (p *planning) layer(base *Base, plan buildPlan) error {
 	if err != nil {
 		return fmt.Errorf("wheel %s in the store: %w", plan.recipe.Name, err)
 	}
-	p.look("layer "+plan.recipe.Name, store.Stage, groupKey([]member{{file: made.File, sha256: made.SHA256}}, schemeOf(base, p.recipe)))
+	p.look("layer "+plan.recipe.Name, store.Stage, groupKey([]member{{file: made.File, sha256: made.SHA256}}, schemeOf(base, p.recipe), base.Shape))
 	return nil
 }
 

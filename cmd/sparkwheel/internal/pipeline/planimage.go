@@ -84,7 +84,7 @@ func (p *planning) runtime(base *Base, above int) error {
 		return err
 	}
 	for _, members := range groups {
-		p.look("layer "+nameOf(members), store.Stage, groupKey(members, indexScheme(base, p.recipe)))
+		p.look("layer "+nameOf(members), store.Stage, groupKey(members, indexScheme(base, p.recipe), base.Shape))
 	}
 	return nil
 }

@@ -72,6 +72,8 @@ type RecordWheel struct {
 	Repairs []requirements.Change `json:"repairs,omitempty"`
 	// Sandbox is "none" for a wheel that was built unconfined; else it is left out.
 	Sandbox string `json:"sandbox,omitempty"`
+	// Root is this host's system for a wheel that was built on it, not on the base.
+	Root *HostRoot `json:"root,omitempty"`
 }
 
 // RecordContent is a repository that a wheel's CMake files ask for.
@@ -131,7 +133,7 @@ func recordSource(src recipe.Source, l recipe.LockedSource, t *Tree) RecordSourc
 func recordWheel(b buildPlan, w *Wheel) RecordWheel {
 	out := RecordWheel{
 		Name: w.Name, File: w.File, Version: w.Version, SHA256: w.SHA256, Size: w.Size,
-		Environment: b.environment(), Shims: b.recipe.Shims, Requires: recordPins(w.Requires), Repairs: w.Repairs,
+		Environment: b.environment(), Shims: b.recipe.Shims, Requires: recordPins(w.Requires), Repairs: w.Repairs, Root: b.host,
 	}
 	for _, c := range b.contents {
 		out.Contents = append(out.Contents, RecordContent{

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -60,6 +61,7 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 	if err != nil {
 		return nil, err
 	}
+	env = env.with(r)
 	if before == nil {
 		before = &recipe.Lock{}
 	}
@@ -68,7 +70,7 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 		machine: map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[platform.Architecture],
 	}
 	s.base = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
-		return unpackedBase(ctx, env, r.Base, s.pinnedBase(), platform, run)
+		return s.pinBase(ctx, platform, run)
 	})
 	needs := []stage.Need{s.base}
 	if !r.Packages.Empty() {
@@ -106,7 +108,7 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 	for _, c := range contents {
 		needs = append(needs, c)
 	}
-	return stage.Add(g, "lock", func(context.Context, *stage.Run) (*recipe.Lock, error) {
+	return stage.Add(g, "lock", func(ctx context.Context, _ *stage.Run) (*recipe.Lock, error) {
 		l := s.lock(platform, uvPins.Value(), sets)
 		for _, file := range files {
 			l.Files = append(l.Files, file.Value())
@@ -119,7 +121,8 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 		for _, m := range manifests {
 			l.Manifests = append(l.Manifests, m.Value())
 		}
-		return l, nil
+		l.Indexes, err = cameFrom(ctx, env, r, l.Sets())
+		return l, err
 	}, needs...), nil
 }
 
@@ -178,6 +181,25 @@ func (s *resolving) pinnedBase() string {
 	return s.before.Base.Digest
 }
 
+// pinBase opens the base. Where its reference names an index, that is pinned
+// first and asked for the platform: a tag that moves in between moves nothing.
+func (s *resolving) pinBase(ctx context.Context, p v1.Platform, run *stage.Run) (*Base, error) {
+	reference, index := s.recipe.Base, s.before.Base.Index
+	held := s.pinnedBase()
+	if held == "" {
+		var err error
+		if reference, index, err = throughIndex(ctx, s.env, reference); err != nil {
+			return nil, fmt.Errorf("opening base %s: %w", s.recipe.Base, err)
+		}
+	}
+	b, err := unpackedBase(ctx, s.env, reference, held, p, run)
+	if err != nil {
+		return nil, err
+	}
+	b.Reference, b.Index = s.recipe.Base, index
+	return b, nil
+}
+
 func (s *resolving) lockUV(ctx context.Context) ([]recipe.LockedUV, error) {
 	held := len(s.before.UV) == len(uvMachines) && s.before.UV[0].Version == s.recipe.UV
 	if held && !s.upgrade.has("uv") {
@@ -207,15 +229,17 @@ func (s *resolving) set(ctx context.Context, q question, run *stage.Run) (namedS
 			q.before = old.Text
 		}
 	}
-	text, err := compile(ctx, s.env, s.base.Value(), s.uv.Value(), q, run)
+	text, err := compile(ctx, s.env, s.recipe, s.base.Value(), s.uv.Value(), q, run)
 	if err != nil {
 		return namedSet{}, err
 	}
 	set := recipe.NewSet(q.name, text)
 	// A set that cannot be installed is found now, not after a fetch.
-	if _, err := pins(s.base.Value(), set); err != nil {
+	chosen, err := pins(s.base.Value(), set)
+	if err != nil {
 		return namedSet{}, fmt.Errorf("the environment %s: %w", q.name, err)
 	}
+	sayYanked(ctx, s.env, chosen, run)
 	return namedSet{q.name, set}, nil
 }
 
@@ -224,7 +248,7 @@ func (s *resolving) lock(p v1.Platform, uv []recipe.LockedUV, sets []*stage.Stag
 	l := &recipe.Lock{
 		Version: recipe.LockVersion, Recipe: s.recipe.Name, RecipeDigest: s.recipe.Digest,
 		Platform: p.String(), Python: base.Python.Version,
-		Base: recipe.LockedBase{Reference: s.recipe.Base, Digest: base.Digest, Interpreter: base.Python.Path},
+		Base: recipe.LockedBase{Reference: s.recipe.Base, Index: base.Index, Digest: base.Digest, Interpreter: base.Python.Path},
 		UV:   uv,
 	}
 	if s.debs != nil {
@@ -307,11 +331,22 @@ func resolveSource(ctx context.Context, env Env, src recipe.Source, c git.Commit
 	return resolved{l, t}, nil
 }
 
+// VanishedError says that a repository no longer has a commit that was locked.
+type VanishedError struct{ Source, URL, Ref, Commit string }
+
+func (e *VanishedError) Error() string {
+	return fmt.Sprintf("source %s: commit %s is gone from %s (it was %s when it was locked); take it from a bundle or a store that has it, or run `sparkwheel lock --upgrade=%s`",
+		e.Source, e.Commit, e.URL, e.Ref, e.Source)
+}
+
 // lockedSource makes the tree that a lock pins, and says so when what comes
 // out is not what it pins.
 func lockedSource(ctx context.Context, env Env, src recipe.Source, l recipe.LockedSource, dir string, run *stage.Run) (*Tree, error) {
 	src.Git = git.Source{URL: l.URL, Ref: l.Ref}
 	t, err := prepare(ctx, env, src, dir, git.Commit{Hash: l.Commit, Time: l.Time, Tree: l.Tree}, run)
+	if _, ok := errors.AsType[*git.RefError](err); ok {
+		return nil, &VanishedError{Source: src.Name, URL: l.URL, Ref: l.Ref, Commit: l.Commit}
+	}
 	if err != nil {
 		return nil, err
 	}

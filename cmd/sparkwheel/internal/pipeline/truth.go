@@ -124,18 +124,6 @@ func readDistribution(path string) (truth.Distribution, error) {
 	return described(w.Metadata, filepath.Base(path)), nil
 }
 
-// readMembers is what the METADATA of wheels in the store says.
-func readMembers(env Env, members []member) ([]truth.Distribution, error) {
-	var out []truth.Distribution
-	err := openMembers(env, members, func(all []*wheel.Reader) error {
-		for _, r := range all {
-			out = append(out, described(r.Metadata, filepath.Base(r.Path())))
-		}
-		return nil
-	})
-	return out, err
-}
-
 func described(m wheel.Metadata, origin string) truth.Distribution {
 	return truth.Distribution{
 		Name: m.Name, Version: m.Version, Requires: m.RequiresDist, RequiresPython: m.RequiresPython,
@@ -182,25 +170,11 @@ func (s Strictness) judge(base *Base, wheels []truth.Distribution, r *stage.Run)
 	return j, j.Err("the image")
 }
 
-// judge looks at the whole image before any of its layers is written.
-func (b *building) judge(strict Strictness, res *Result, run *stage.Run) error {
+// judge looks at the whole image, whose wheels are given, before any of its
+// layers is written.
+func (b *building) judge(strict Strictness, res *Result, wheels []truth.Distribution, run *stage.Run) error {
 	strict.Complete = strict.Complete || b.recipe.Runtime.Complete
-	var wheels, held []truth.Distribution
-	for _, w := range res.Wheels {
-		d, err := readDistribution(w.Path)
-		if err != nil {
-			return err
-		}
-		wheels = append(wheels, d)
-	}
-	if b.runtime != nil {
-		published, err := readMembers(b.env, runtimeMembers(b.env, b.recipe, b.runtime.Value()))
-		if err != nil {
-			return err
-		}
-		wheels = append(wheels, published...)
-	}
-	held = append(held, wheels...)
+	held := slices.Clone(wheels)
 	for _, s := range b.wheels {
 		for _, shim := range s.stage.Value().plan.recipe.Shims {
 			v, err := version.Parse(shim.Version)

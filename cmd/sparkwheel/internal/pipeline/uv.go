@@ -87,7 +87,7 @@ func uvPin(f recipe.LockedUV) index.Pin {
 func download(ctx context.Context, env Env, pin index.Pin, progress func(done, total int64)) (string, error) {
 	path, err := env.Index.Download(ctx, pin, env.blobs(), progress)
 	if errors.Is(err, index.ErrOffline) {
-		return "", &OfflineError{pin.File}
+		return "", env.offline([]index.Pin{pin})
 	}
 	return path, err
 }

@@ -62,7 +62,7 @@ func (b buildPlan) again(ctx context.Context, env Env, w *Wheel, r *stage.Run) (
 	if err != nil {
 		return Verdict{}, err
 	}
-	box := &sandbox.Sandbox{Root: b.base.Root, Mode: env.Sandbox, Hostname: "another"}
+	box := &sandbox.Sandbox{Root: b.root(), Mode: env.Sandbox, Hostname: "another"}
 	diff, err := builder.Verify(ctx, box, spec, w.Path, dir, r)
 	if err != nil {
 		return Verdict{}, fmt.Errorf("building wheel %s again: %w", b.recipe.Name, err)

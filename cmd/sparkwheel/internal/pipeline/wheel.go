@@ -49,6 +49,7 @@ type buildPlan struct {
 	// isolation is the sandbox's mode: a wheel that was built unconfined is
 	// another wheel, and says so in build.json.
 	isolation sandbox.Mode
+	host      *HostRoot // nil when the base is the build's root
 }
 
 func (b buildPlan) values() recipe.Values {
@@ -61,9 +62,12 @@ func (b buildPlan) key() store.Key {
 	w := b.recipe
 	h := store.NewHash("wheel "+w.Name).Field("form", "2").Field("sandbox", sandbox.Version).Field("isolation", string(b.isolation))
 	h = h.Field("tree", b.tree.Key).Field("files", jsonText(b.files())).Field("base", b.base.Digest)
-	h = h.Field("uv", b.uv.SHA256).Field("python", b.base.Python.Path)
+	h = h.Field("uv", b.uv.SHA256).Field("python", b.python())
 	h = h.Field("wheel", jsonText(w)).Field("environment", jsonText(b.environment()))
 	h = h.Field("epoch", b.locked.Time.UTC().Format("2006-01-02T15:04:05Z"))
+	if b.host != nil {
+		h = h.Field("host", jsonText(b.host))
+	}
 	for _, p := range b.pins {
 		h = h.Field("requires "+p.Name, p.SHA256)
 	}
@@ -104,10 +108,10 @@ func (b buildPlan) spec(ctx context.Context, env Env, wheels map[string]string) 
 	}
 	spec := builder.Spec{
 		Source: b.tree.Dir, Subdir: b.recipe.Subdirectory, Files: files,
-		Python: b.base.Python.Path, UV: b.uv.Path, Wheels: wheels,
+		Python: b.python(), UV: b.uv.Path, Wheels: wheels,
 		Env: b.environment(), Config: b.recipe.Config, Epoch: b.locked.Time,
 		Distribution: b.recipe.Distribution, Frontend: b.recipe.Frontend,
-		Jobs: env.Jobs, MemoryPerJob: b.recipe.MemoryPerJob,
+		Jobs: env.Jobs, MemoryPerJob: b.recipe.MemoryPerJob, CPUs: b.recipe.CPUs,
 		Launcher: env.Launcher, CCache: env.Store.Path("ccache"),
 		RequireArch: b.recipe.RequireArch, NoRepack: !b.recipe.Repack,
 	}
@@ -177,7 +181,7 @@ func (b buildPlan) fill(ctx context.Context, env Env, dir string, r *stage.Run) 
 	if _, err := fetchAll(ctx, env, b.needed(), r); err != nil {
 		return err
 	}
-	box := &sandbox.Sandbox{Root: b.base.Root, Mode: env.Sandbox}
+	box := &sandbox.Sandbox{Root: b.root(), Mode: env.Sandbox}
 	spec, err := b.spec(ctx, env, b.wheelFiles(env))
 	if err != nil {
 		return err
@@ -198,10 +202,14 @@ func (b buildPlan) fill(ctx context.Context, env Env, dir string, r *stage.Run) 
 // verifyWheel refuses a wheel with faults and tells of what is merely odd.
 func verifyWheel(ctx context.Context, path string, r *stage.Run) error {
 	warnings, err := wheel.Verify(ctx, path)
+	noteOdd(r, path, warnings)
+	return err
+}
+
+func noteOdd(r *stage.Run, path string, warnings []wheel.Fault) {
 	for _, w := range warnings {
 		r.Note("%s: %s: %s", filepath.Base(path), w.Path, w.Message)
 	}
-	return err
 }
 
 func readWheel(dir string) (*Wheel, error) {

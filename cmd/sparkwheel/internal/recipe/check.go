@@ -55,6 +55,7 @@ func (r *Recipe) check() error {
 	faults = append(faults, r.checkWheels()...)
 	faults = append(faults, r.checkFiles()...)
 	faults = append(faults, r.checkManifests()...)
+	faults = append(faults, r.checkIndexes()...)
 	faults = append(faults, r.checkInputs()...)
 	for _, o := range r.Image.Over {
 		if o.Winner == "" || o.Loser == "" || o.Winner == o.Loser {
@@ -145,6 +146,12 @@ func (r *Recipe) checkWheels() []error {
 		}
 		if !slices.Contains([]string{"uv", "pip"}, w.Frontend) {
 			bad("%s: frontend %q is neither uv nor pip", where, w.Frontend)
+		}
+		if !slices.Contains([]string{"base", "host"}, w.Root) {
+			bad("%s: root %q is neither base nor host", where, w.Root)
+		}
+		if w.CPUs < 0 || w.CPUs > 1024 {
+			bad("%s: cpus %d is no number of processors", where, w.CPUs)
 		}
 		if w.MemoryPerJob < 0 {
 			bad("%s: memory-per-job is not a size such as 6GiB", where)

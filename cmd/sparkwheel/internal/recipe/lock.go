@@ -33,12 +33,14 @@ type Lock struct {
 	Wheels       []LockedWheel    `toml:"wheel"`
 	Runtime      *LockedSet       `toml:"runtime,omitempty"`
 	Files        []LockedFile     `toml:"file,omitempty" comment:"plain files by URL"`
+	Indexes      []LockedIndex    `toml:"index,omitempty" comment:"further Python indexes, and what came from them"`
 	Manifests    []LockedManifest `toml:"manifest,omitempty" comment:"trees of files that checksum lists name"`
 }
 
 // LockedBase is a base image: where it was found and what it was.
 type LockedBase struct {
 	Reference   string `toml:"reference"`
+	Index       string `toml:"index,omitempty" comment:"digest of the index that lists the platforms"`
 	Digest      string `toml:"digest" comment:"of the platform's manifest"`
 	Interpreter string `toml:"interpreter" comment:"the base's Python; empty when it has none"`
 }
@@ -90,6 +92,9 @@ type LockedSet struct {
 // ErrNoLock is what LoadLock's error is when there is no file at the path.
 var ErrNoLock = errors.New("no lock")
 
+// errUnreadable is the error of a file that is no lock, or no longer one.
+var errUnreadable = errors.New("the lock cannot be read")
+
 // MismatchError says that a lock does not cover what was asked. Type is the
 // command that would make one that does.
 type MismatchError struct {
@@ -104,11 +109,14 @@ func (e *MismatchError) Error() string {
 // ErrNoLock when there is none; *MismatchError when it was made from another
 // recipe or a pylock beside it is not the one it pins.
 func LoadLock(path string, r *Recipe) (*Lock, error) {
+	again := r.lockCommand(path)
 	l, err := readLock(path)
+	if errors.Is(err, errUnreadable) {
+		return nil, &MismatchError{path, err.Error(), again}
+	}
 	if err != nil {
 		return nil, err
 	}
-	again := r.lockCommand(path)
 	if l.Version != LockVersion {
 		return nil, &MismatchError{path, fmt.Sprintf("lock version %d, this sparkwheel reads %d", l.Version, LockVersion), again}
 	}
@@ -156,7 +164,7 @@ func readLock(path string) (*Lock, error) {
 	}
 	var l Lock
 	if err := decode(path, text, &l); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
 	return &l, nil
 }
@@ -283,6 +291,7 @@ func (l *Lock) Covers(path string, r *Recipe, o Override) error {
 func (l *Lock) Save(path string) error {
 	slices.SortFunc(l.Sources, func(a, b LockedSource) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.Wheels, func(a, b LockedWheel) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.Indexes, func(a, b LockedIndex) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.Manifests, func(a, b LockedManifest) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.Files, func(a, b LockedFile) int { return cmp.Compare(a.Name, b.Name) })
 	var text bytes.Buffer
@@ -334,6 +343,7 @@ func Diff(before, after *Lock) []string {
 		}
 	}
 	say("base", before.Base.Digest, after.Base.Digest)
+	say("base index", before.Base.Index, after.Base.Index)
 	say("python", before.Python, after.Python)
 	diffPackages(before.Packages, after.Packages, say)
 	for _, s := range after.Sources {
@@ -359,6 +369,7 @@ func Diff(before, after *Lock) []string {
 		say("build environment of "+w.Name, old.SHA256, w.SHA256)
 		diffContents(old, &w, say)
 	}
+	diffIndexes(before.Indexes, after.Indexes, say)
 	for _, f := range after.Files {
 		old, ok := before.File(f.Name)
 		if !ok {

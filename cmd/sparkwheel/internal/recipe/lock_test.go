@@ -14,7 +14,7 @@ import (
 func testLock(r *Recipe) *Lock {
 	return &Lock{
 		Version: LockVersion, Recipe: r.Name, RecipeDigest: r.Digest, Platform: "linux/arm64", Python: "3.12",
-		Base: LockedBase{Reference: "tar:/b.tar", Digest: "sha256:1", Interpreter: "/usr/bin/python3"},
+		Base: LockedBase{Reference: "tar:/b.tar", Index: "sha256:0", Digest: "sha256:1", Interpreter: "/usr/bin/python3"},
 		UV:   []LockedUV{{"0.13.9", "linux/arm64", "uv.whl", "u", "2", 3}},
 		Packages: NewPackages(Packages{Image: []string{"vim"}, Build: []string{"cmake"}}, []LockedDeb{
 			{Name: "vim", Version: "2:9.0-1", Architecture: "arm64", URL: "u", SHA256: "4", Size: 5},

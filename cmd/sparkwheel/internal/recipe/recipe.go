@@ -40,6 +40,7 @@ type Recipe struct {
 	Wheels    []Wheel
 	Files     []File
 	Manifests []Manifest
+	Indexes   []Index
 	Runtime   Runtime
 	Image     Image
 }
@@ -92,6 +93,12 @@ type Wheel struct {
 	TrackedFiles string
 	Frontend     string // "uv" or "pip"
 	MemoryPerJob int64  // bytes, 0 when the recipe does not say
+	// Root is what the build sees as its system: "base", or "host" for this
+	// host's own /usr, read-only, which no lock pins.
+	Root string
+	// CPUs fixes how many processors the build sees and how many jobs it is told
+	// to run, for a backend whose wheel depends on either; 0 means the host's.
+	CPUs         int
 	RequireArch  []string
 	FetchContent *FetchContent // nil leaves what CMake fetches alone
 	Repair       bool          // mend a METADATA that contradicts the build instead of refusing it

@@ -42,6 +42,7 @@ type shape struct {
 	Wheel    []wheelShape    `toml:"wheel"`
 	File     []fileShape     `toml:"file"`
 	Manifest []manifestShape `toml:"manifest"`
+	Index    []indexShape    `toml:"index"`
 	Runtime  struct {
 		Requires  []string            `toml:"requires"`
 		Files     map[string][]string `toml:"files"`
@@ -95,6 +96,8 @@ type wheelShape struct {
 	Frontend     string            `toml:"frontend"`
 	MemoryPerJob string            `toml:"memory-per-job"`
 	RequireArch  []string          `toml:"require-arch"`
+	Root         string            `toml:"root"`
+	CPUs         int               `toml:"cpus"`
 	Repair       bool              `toml:"repair"`
 	Repack       *bool             `toml:"repack"`
 	FetchContent any               `toml:"fetchcontent"` // true or a table
@@ -139,6 +142,9 @@ func (s *shape) recipe() *Recipe {
 	for _, x := range s.Manifest {
 		r.Manifests = append(r.Manifests, x.manifest())
 	}
+	for _, x := range s.Index {
+		r.Indexes = append(r.Indexes, Index(x))
+	}
 	return r
 }
 
@@ -147,7 +153,10 @@ func (x *wheelShape) wheel() Wheel {
 		Name: x.Name, Source: x.Source, Subdirectory: x.Subdirectory, Distribution: x.Distribution,
 		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Inputs: x.Inputs, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
 		RequireArch: x.RequireArch, Repair: x.Repair, Repack: x.Repack == nil || *x.Repack,
-		MemoryPerJob: parseSize(x.MemoryPerJob), FetchContent: fetchContent(x.FetchContent),
+		MemoryPerJob: parseSize(x.MemoryPerJob), Root: x.Root, CPUs: x.CPUs, FetchContent: fetchContent(x.FetchContent),
+	}
+	if w.Root == "" {
+		w.Root = "base"
 	}
 	if w.Frontend == "" {
 		w.Frontend = "uv"

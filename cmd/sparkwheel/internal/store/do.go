@@ -28,6 +28,14 @@ const (
 // The directory must not be changed. A store that cannot be written is a
 // *ReadOnlyError, a full disk a *FullError.
 func (s Store) Do(ctx context.Context, kind string, key Key, fill func(dir string) error) (path string, hit bool, err error) {
+	return s.DoHashed(ctx, kind, key, func(dir string) (map[string]string, error) { return nil, fill(dir) })
+}
+
+// DoHashed is Do for a fill that hashes what it writes: it answers the SHA-256
+// of files that are on the disk already, by their paths in dir with slashes, so
+// that gigabytes need not be read again to record them. It is taken at its
+// word; a file that it does not name is read.
+func (s Store) DoHashed(ctx context.Context, kind string, key Key, fill func(dir string) (map[string]string, error)) (path string, hit bool, err error) {
 	if key.sum == "" || (kind != Stage && kind != Rootfs && kind != Tools) {
 		return "", false, fmt.Errorf("looking for %s %q in the store: no such entry can be", kind, key.sum)
 	}
@@ -58,7 +66,7 @@ func (s Store) Do(ctx context.Context, kind string, key Key, fill func(dir strin
 }
 
 // make fills the entry and puts it in its place. The caller holds its lock.
-func (s Store) make(ctx context.Context, kind string, key Key, fill func(dir string) error) (err error) {
+func (s Store) make(ctx context.Context, kind string, key Key, fill func(dir string) (map[string]string, error)) (err error) {
 	tmp := s.temp(kind, key)
 	before, _ := space(s.Dir)
 	defer func() {
@@ -75,10 +83,11 @@ func (s Store) make(ctx context.Context, kind string, key Key, fill func(dir str
 		return err
 	}
 	began := time.Now()
-	if err := fill(files); err != nil {
+	known, err := fill(files)
+	if err != nil {
 		return err
 	}
-	if err := writeRecord(ctx, tmp, kind, key, time.Since(began)); err != nil {
+	if err := writeRecord(ctx, tmp, kind, key, known, time.Since(began)); err != nil {
 		return err
 	}
 	return s.commit(tmp, kind, key)

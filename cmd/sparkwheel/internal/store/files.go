@@ -55,12 +55,16 @@ func treeSize(dir string) (size int64) {
 // of the whole file system is cheaper, though it waits for others' writes too.
 const fewFiles = 64
 
-// syncTree returns when the tree at root is on the disk.
-func syncTree(root string, files []file) error {
+// syncTree returns when the tree at root is on the disk; the files that are
+// known were.
+func syncTree(root string, files []file, known map[string]string) error {
 	if len(files) > fewFiles {
 		return syncDisk(root)
 	}
 	for _, f := range files {
+		if known[f.Path] != "" {
+			continue
+		}
 		if f.Type != "dir" && f.SHA256 == "" {
 			continue // what cannot be opened
 		}

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -38,13 +40,17 @@ func list(ctx context.Context, root string) ([]file, error) {
 	return files, err
 }
 
-// digest reads the files of a list and notes their digests.
-func digest(ctx context.Context, root string, files []file) error {
+// digest notes the digests of the files of a list, and reads those that are not
+// known yet.
+func digest(ctx context.Context, root string, files []file, known map[string]string) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range files {
 		f := &files[i]
 		if f.Type != "file" && f.Type != "exec" {
+			continue
+		}
+		if f.SHA256 = known[f.Path]; f.SHA256 != "" {
 			continue
 		}
 		g.Go(func() (err error) {
@@ -87,7 +93,16 @@ func stamp(info fs.FileInfo) string {
 	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("%d.%d.%09d.%d.%09d", st.Ino, st.Mtim.Sec, st.Mtim.Nsec, st.Ctim.Sec, st.Ctim.Nsec)
+	return fmt.Sprintf("%d.%d.%09d.%d.%09d.%d", st.Ino, st.Mtim.Sec, st.Mtim.Nsec, st.Ctim.Sec, st.Ctim.Nsec, st.Nlink)
+}
+
+// renamed says that of the two stamps one file has more names than the other:
+// an image's directory was given one of a layer, or lost it. That alone sets the
+// change time, and gigabytes need not be read for it.
+func renamed(old, now string) bool {
+	a, b := strings.Split(old, "."), strings.Split(now, ".")
+	const fields, written, names = 6, 3, 5
+	return len(a) == fields && len(b) == fields && a[names] != b[names] && slices.Equal(a[:written], b[:written])
 }
 
 // sum is the SHA-256 of a file.
@@ -146,8 +161,8 @@ func compare(ctx context.Context, root string, want []file, deep bool) (restampe
 	return restamped, errors.Join(faults...)
 }
 
-// differs says what is wrong with one file, and whether it was read because its
-// stamp had changed. The stamp is older than the reading: a write in between
+// differs says what is wrong with one file, and whether it is to be recorded
+// with another stamp. The stamp is older than the reading: a write in between
 // changes it again.
 func differs(ctx context.Context, root string, want, got file, there, deep bool) (stale bool, err error) {
 	switch {
@@ -159,9 +174,11 @@ func differs(ctx context.Context, root string, want, got file, there, deep bool)
 		return false, fmt.Errorf("%s has %d bytes of %d", want.Path, got.Size, want.Size)
 	}
 	stale = got.Stamp != want.Stamp
-	// What could not be read when it was written is not read now.
-	if want.SHA256 == "" || !stale && !deep {
-		return false, nil
+	if want.SHA256 == "" {
+		return false, nil // what could not be read when it was written is not read now
+	}
+	if !deep && (!stale || renamed(want.Stamp, got.Stamp)) {
+		return stale, nil
 	}
 	sha256, err := sum(ctx, filepath.Join(root, filepath.FromSlash(want.Path)))
 	if err == nil && sha256 != want.SHA256 {

@@ -36,15 +36,15 @@ type file struct {
 	Size   int64  `json:"size,omitempty"`
 	SHA256 string `json:"sha256,omitempty"` // "" in a base for what cannot be read
 	Target string `json:"target,omitempty"` // a link's
-	// Stamp is the inode and its times when the digest was taken. The kernel
-	// sets the change time at each write and nobody can set it back, so a file
-	// with the same stamp need not be read again.
+	// Stamp is the inode, its times when the digest was taken and how many names
+	// it had. The kernel sets the change time at each write and nobody can set it
+	// back, so a file with the same stamp need not be read again.
 	Stamp string `json:"stamp,omitempty"`
 }
 
 // writeRecord records the filled entry at dir, and returns when it and all its
-// files are on the disk.
-func writeRecord(ctx context.Context, dir, kind string, key Key, took time.Duration) error {
+// files are on the disk; those with a known digest are.
+func writeRecord(ctx context.Context, dir, kind string, key Key, known map[string]string, took time.Duration) error {
 	rec := record{
 		Format: recordFormat, Kind: kind, Key: key.sum, Salt: key.salt, Fields: key.fields,
 		Made: time.Now().UTC().Truncate(time.Second), Seconds: took.Seconds(),
@@ -52,7 +52,7 @@ func writeRecord(ctx context.Context, dir, kind string, key Key, took time.Durat
 	root := filepath.Join(dir, "files")
 	files, err := list(ctx, root)
 	if err == nil {
-		err = digest(ctx, root, files)
+		err = digest(ctx, root, files, known)
 	}
 	if err != nil {
 		return fmt.Errorf("recording the entry: %w", err)
@@ -64,7 +64,7 @@ func writeRecord(ctx context.Context, dir, kind string, key Key, took time.Durat
 		rec.Size += f.Size
 	}
 	rec.Files = files
-	if err := syncTree(root, rec.Files); err != nil {
+	if err := syncTree(root, rec.Files, known); err != nil {
 		return fmt.Errorf("writing the entry out to the disk: %w", err)
 	}
 	if err := rec.write(dir); err != nil {
