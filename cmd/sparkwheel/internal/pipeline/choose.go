@@ -103,7 +103,7 @@ func (c *chooser) judge(f fetchcontent.Content, own recipe.ContentRepository) {
 		case o.Option == "the name":
 			c.fault(f.At, "the name %s that %s is given needs the variable %s: %s; set variables.%s", o.Text, f.Way, o.Variable, o.Reason, o.Variable)
 			return
-		case o.Option == "GIT_REPOSITORY" && own.URL != "", o.Option == "GIT_TAG" && own.Ref != "", o.Option == "GIT_SUBMODULES" && own.Submodules != nil, strings.HasPrefix(o.Option, "URL"), o.Option == "SOURCE_SUBDIR":
+		case o.Option == "GIT_REPOSITORY" && own.URL != "", o.Option == "GIT_TAG" && own.Ref != "", o.Option == "GIT_SUBMODULES" && own.Submodules != nil, o.Option == "URL":
 		default:
 			c.fault(f.At, "%s %s of %s needs the variable %s: %s; set variables.%s or repository.%s.%s", o.Option, o.Text, f.Name, o.Variable, o.Reason, o.Variable, f.Key(), keyOf[o.Option])
 		}

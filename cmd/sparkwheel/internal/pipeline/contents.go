@@ -148,7 +148,12 @@ func (s *resolving) contentCommit(ctx context.Context, w recipe.Wheel, l recipe.
 
 // contentSource is content as the source that its tree is prepared from.
 func contentSource(l recipe.LockedContent, patches []string) recipe.Source {
-	return recipe.Source{Name: "fetchcontent " + strings.ToLower(l.Name), Git: git.Source{URL: l.URL, Ref: l.Ref}, Submodules: l.Checkout, Patches: patches}
+	// A lock that was read has nothing where one that is made has an empty list:
+	// both are one key in the store.
+	return recipe.Source{
+		Name: "fetchcontent " + strings.ToLower(l.Name), Git: git.Source{URL: l.URL, Ref: l.Ref},
+		Submodules: append([]string(nil), l.Checkout...), Patches: patches,
+	}
 }
 
 // content is what a build has of what its CMake files would fetch.
