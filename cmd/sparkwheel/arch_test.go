@@ -39,6 +39,7 @@ var only = map[string][]string{
 	"github.com/google/go-containerregistry/":    {"layer", "cmd"},
 	"github.com/opencontainers/":                 {"layer", "cmd"},
 	"github.com/spf13/cobra":                     {"cmd"},
+	"github.com/ulikunitz/xz":                    {"layer/deb"},
 	"github.com/vbauerster/mpb":                  {"cmd/sparkwheel/internal/progress"},
 	"github.com/pelletier/go-toml":               {"cmd", "requirements/pyproject", "wheel/index"},
 	"log":                                        {"cmd"},

@@ -63,9 +63,6 @@ func (a *app) runBuild(ctx context.Context, f *buildFlags, targets []string) err
 	if len(r.Missing) > 0 {
 		return usageErrorf("recipe %s needs what sparkwheel does not reach yet:\n  - %s\nuse `-r empty`, or a recipe of your own without these", r.Name, strings.Join(r.Missing, "\n  - "))
 	}
-	if !r.Packages.Empty() {
-		return usageErrorf("recipe %s adds packages to its base (%s), which lock and fetch know and build does not yet; use a base that has them, and a recipe without [packages]", r.Name, strings.Join(r.Packages.Names(), ", "))
-	}
 	names, image, err := chooseTargets(r, targets)
 	if err != nil {
 		return err

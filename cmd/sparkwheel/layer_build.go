@@ -141,6 +141,7 @@ type layerDocument struct {
 	Size      int64    `json:"size"`
 	MediaType string   `json:"media_type"`
 	Wheels    []string `json:"wheels"`
+	Packages  []string `json:"packages,omitempty"`
 	New       bool     `json:"new"`
 	Files     int      `json:"files,omitempty"` // entries of the tar, where the image says it
 }
@@ -177,8 +178,12 @@ func describeImage(image string, img v1.Image, made []pipeline.Layer) (imageDocu
 			Digest: d.Digest.String(), DiffID: config.RootFS.DiffIDs[i].String(), Size: d.Size,
 			MediaType: string(d.MediaType), Wheels: []string{}, New: i >= first,
 		}
-		if comments[i] != "" {
-			l.Wheels = strings.Fields(comments[i])
+		for _, file := range strings.Fields(comments[i]) {
+			if strings.HasSuffix(file, ".deb") {
+				l.Packages = append(l.Packages, file)
+			} else {
+				l.Wheels = append(l.Wheels, file)
+			}
 		}
 		if n, err := strconv.Atoi(d.Annotations[layer.FilesAnnotation]); err == nil {
 			l.Files = n

@@ -81,7 +81,7 @@ func (a *app) describeImages(ctx context.Context, f *imageFlags, images ...strin
 		}
 		// Here nothing was made just now: new is what does not come from the base.
 		for i, l := range doc.Layers {
-			doc.Layers[i].New = len(l.Wheels) > 0
+			doc.Layers[i].New = len(l.Wheels)+len(l.Packages) > 0
 		}
 		docs = append(docs, doc)
 	}
@@ -93,6 +93,9 @@ func printLayers(w io.Writer, layers []layerDocument, mark string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, l := range layers {
 		wheels := strings.Join(l.Wheels, " ")
+		if len(l.Packages) > 0 {
+			wheels = fmt.Sprintf("%d packages", len(l.Packages))
+		}
 		if wheels == "" {
 			wheels = "-"
 		}

@@ -1,12 +1,20 @@
 package main
 
 import (
+	"archive/tar"
+	"compress/gzip"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pyconst"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 
 // What a source's module pins through checksum lists is locked file by file,
@@ -63,4 +71,77 @@ directories = { "{Path.KERNELS}" = "{Sum.KERNELS}" }
 	w.write("git/org/alpha.git/alpha/artifacts.py", "class Path:\n    KERNELS = root() + 'x/'\nclass Sum:\n    KERNELS = 'x'\n")
 	w.commit("alpha", "compute paths")
 	run("lock", append(asked, "--upgrade=alpha")...).wantCode(1, "manifest kernels: alpha/artifacts.py: Path.KERNELS is no constant that can be read without running Python: line 2")
+}
+
+// Recipe spark's manifest names constants that FlashInfer's own module has.
+func TestE2ESparkManifestFitsFlashInfer(t *testing.T) {
+	if os.Getenv("SPARKWHEEL_E2E") == "" {
+		t.Skip("needs the Python index: set SPARKWHEEL_E2E=1")
+	}
+	r, err := recipe.Load("spark")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := r.Manifests[0]
+	module, err := pyconst.Parse(m.File, releasedFile(t, "flashinfer-python", "0.6.12", m.File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range m.Directories {
+		dir, err := recipe.Fill(key, module.String)
+		if err != nil {
+			t.Error(err)
+		}
+		sum, err := recipe.Fill(value, module.String)
+		if err != nil {
+			t.Error(err)
+		}
+		if err := (recipe.LockedDirectory{Path: dir, SHA256: sum}).Check(); err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
+// releasedFile is a file of a release's source distribution.
+func releasedFile(t *testing.T, name, version, file string) []byte {
+	t.Helper()
+	url, err := (&app{environment: environment{Getenv: os.Getenv}}).userIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &index.Client{Index: url}
+	files, err := c.Files(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sdist, err := index.Sdist(name, version, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := c.Download(t.Context(), sdist.Pin(name), t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for tr := tar.NewReader(z); ; {
+		h, err := tr.Next()
+		if err != nil {
+			t.Fatalf("looking for %s: %v", file, err)
+		}
+		if _, below, _ := strings.Cut(h.Name, "/"); below == file {
+			text, err := io.ReadAll(tr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return text
+		}
+	}
 }

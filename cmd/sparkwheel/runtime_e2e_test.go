@@ -78,6 +78,11 @@ func foreignRoot(t *testing.T, machine elf.Machine, name string) []byte {
 	}
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
+	for _, dir := range []string{"usr/", "usr/lib/"} {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: 0o755}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, f := range files {
 		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o755, Size: int64(len(f.text))}); err != nil {
 			t.Fatal(err)

@@ -77,8 +77,7 @@ func limitCPUs(n int) error {
 
 // ownersMay is what Command.Owners leaves, of the first 32 capabilities. None
 // reaches beyond files and the process itself.
-const ownersMay = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID |
-	1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
+const ownersMay = 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID
 
 // dropCapabilities leaves what this thread starts nothing, or what owners may:
 // uid 0 gets at exec what both the bounding and the permitted set hold. The

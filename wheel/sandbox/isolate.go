@@ -103,7 +103,7 @@ func (s *Sandbox) order(cmd Command) (*order, error) {
 // checkOwners refuses to make files that set the user where others find them.
 func checkOwners(changes string) error {
 	if changes == "" {
-		return errors.New("making a sandbox: owners can be given only where changes are kept")
+		return errors.New("making a sandbox: owners can be pretended only where changes are kept")
 	}
 	info, err := os.Stat(filepath.Dir(changes))
 	if err != nil {

@@ -75,12 +75,13 @@ type Command struct {
 	// user.overlay.opaque when the caller is not root. Empty keeps the root
 	// read-only.
 	Changes string
-	// Owners leaves the command the rights over files that installing packages
-	// takes: it may give a file of Changes to any user, pass over modes, set user
-	// and group ids of files, and become another user. As an ordinary user it has
-	// them over its own one id. It may still make no device and no mount. The
-	// directory that holds Changes must be closed to others, mode 0700, since a
-	// file in there that sets the user would work on the host.
+	// Owners lets the command do to files what installing packages does: pass
+	// over modes and set the user or group id bits of its own files. To give a
+	// file away or to become another user succeeds, and does nothing, whoever
+	// runs this: all of Changes has one owner, and who the true ones are is for
+	// the caller to say. It may still make no device and no mount. The directory
+	// that holds Changes must be closed to others, mode 0700, since a file in
+	// there that sets the user would work on the host.
 	Owners bool
 	// Network shares the host's network, its loopback included, for the fetch
 	// phase alone.

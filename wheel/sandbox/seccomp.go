@@ -15,7 +15,8 @@ const (
 	offArgs   = 16
 )
 
-// A rule lets a system call fail with errno: always, or, where bits is set,
+// A rule lets a system call fail with errno, or succeed without effect where
+// errno is 0: always, or, where bits is set,
 // when argument arg has any of those bits.
 type rule struct {
 	nr    uint32
@@ -57,6 +58,15 @@ var absentCalls = [...]uint32{
 	unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER,
 }
 
+// ownerCalls give a file or the process to another user. Where owners are
+// pretended, they succeed and do nothing: an ordinary user's namespace has one
+// user alone, and what comes out shall be the same for root.
+var ownerCalls = [...]uint32{
+	unix.SYS_FCHOWN, unix.SYS_FCHOWNAT,
+	unix.SYS_SETUID, unix.SYS_SETGID, unix.SYS_SETREUID, unix.SYS_SETREGID, unix.SYS_SETRESUID, unix.SYS_SETRESGID,
+	unix.SYS_SETFSUID, unix.SYS_SETFSGID, unix.SYS_SETGROUPS,
+}
+
 // rules are those for every command; with owners, files may set the user.
 func rules(owners bool) []rule {
 	var rs []rule
@@ -69,6 +79,9 @@ func rules(owners bool) []rule {
 	rs = append(rs, rule{nr: unix.SYS_CLONE, errno: unix.EPERM, arg: 0, bits: newNamespaces})
 	rs = append(rs, machineRules()...)
 	if owners {
+		for _, nr := range append(ownerCalls[:], machineOwnerCalls()...) {
+			rs = append(rs, rule{nr: nr})
+		}
 		return rs
 	}
 	creates := &condition{arg: 2, bits: unix.O_CREAT | unix.O_TMPFILE&^unix.O_DIRECTORY}

@@ -24,3 +24,6 @@ func machineModeRules() []rule {
 		{nr: unix.SYS_OPEN, errno: unix.EPERM, arg: 2, bits: setID, when: creates},
 	}
 }
+
+// machineOwnerCalls are those of ownerCalls that only this machine has.
+func machineOwnerCalls() []uint32 { return []uint32{unix.SYS_CHOWN, unix.SYS_LCHOWN} }

@@ -9,3 +9,6 @@ func machineRules() []rule { return nil }
 
 // machineModeRules are those of them that make files that set the user: none.
 func machineModeRules() []rule { return nil }
+
+// machineOwnerCalls are those of ownerCalls that only this machine has: none.
+func machineOwnerCalls() []uint32 { return nil }

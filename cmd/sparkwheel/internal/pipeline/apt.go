@@ -40,8 +40,10 @@ func newApt(ctx context.Context, env Env, base *Base, p recipe.Packages, held []
 		return nil, err
 	}
 	defer root.Close()
-	if _, err := root.Stat("etc/apt"); err != nil {
-		return nil, fmt.Errorf("the base has no apt, which resolves packages: %w", err)
+	for _, needed := range []string{"etc/apt", "usr/bin/apt-get"} {
+		if _, err := root.Stat(needed); err != nil {
+			return nil, fmt.Errorf("the base has no apt, which resolves and installs packages: %w", err)
+		}
 	}
 	a := &apt{run: run, mirrors: env.Mirrors.Rewrites}
 	if err := a.writeSources(root, p, dir); err != nil {

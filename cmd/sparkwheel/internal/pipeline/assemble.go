@@ -24,8 +24,8 @@ import (
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
-// assemble puts the layers on the base: the runtime set below, since it changes
-// least, a layer for each built wheel, and the record on top.
+// assemble puts the layers on the base: the packages and the runtime set below,
+// since they change least, a layer for each built wheel, and the record on top.
 func (b *building) assemble(ctx context.Context, res *Result, run *stage.Run) error {
 	base := b.base.Value()
 	built, runtime := b.members(res)
@@ -52,6 +52,9 @@ func (b *building) assemble(ctx context.Context, res *Result, run *stage.Run) er
 		return err
 	}
 	res.Layers = append(append(res.Layers, layers...), Layer{Blob: record})
+	if base.Packages != nil {
+		res.Layers = append([]Layer{{Blob: base.Packages}}, res.Layers...)
+	}
 	res.Image, err = layer.Append(base.Image, imageConfig(b.recipe, b.lock), blobs(res.Layers)...)
 	if err != nil {
 		return fmt.Errorf("assembling the image: %w", err)
@@ -60,7 +63,7 @@ func (b *building) assemble(ctx context.Context, res *Result, run *stage.Run) er
 	if err != nil {
 		return err
 	}
-	logf(run, "image %s: %d layers on base %s", digest, len(res.Layers), base.Digest)
+	logf(run, "image %s: %d layers on base %s", digest, len(res.Layers), b.lock.Base.Digest)
 	return nil
 }
 

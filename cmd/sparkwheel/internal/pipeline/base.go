@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,16 +15,22 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer/layout"
 )
 
-// Base is a base image, pinned, and unpacked as the sandbox's root.
+// Base is a base image, pinned, and unpacked as the sandbox's root, with the
+// recipe's packages where it has some.
 type Base struct {
 	Reference string
-	Digest    string
+	Digest    string // with packages, of all that they and the base are
 	Index     string // digest of the index that names it, "" for none
 	Platform  v1.Platform
 	Image     v1.Image
 	Root      string      // the unpacked root on this host; "" until unpacked
 	Shape     layer.Shape // of Root
-	Python    Python
+	// BuildRoot is what builds see: Root with the packages for builds alone.
+	BuildRoot   string
+	BuildDigest string
+	Packages    *layer.Blob // the layer that goes on Image first; nil without packages
+	Cleared     []string    // files of them that no longer set their user or group
+	Python      Python
 }
 
 // openBase opens a base and keeps it in the store, from where it comes the next
@@ -139,15 +144,6 @@ func SplitTag(s string) (dir, tag string) {
 	return s[:i], s[i+1:]
 }
 
-// unpack fills the base's Root and Python, from the store where it can.
-func (b *Base) unpack(ctx context.Context, env Env, log io.Writer) (hit bool, err error) {
-	if hit, err = b.unpackRoot(ctx, env); err != nil {
-		return false, err
-	}
-	b.Python, err = b.askPython(ctx, env, log)
-	return hit, err
-}
-
 // unpackRoot unpacks the base once for each digest.
 func (b *Base) unpackRoot(ctx context.Context, env Env) (hit bool, err error) {
 	key, err := store.DigestKey(b.Digest)
@@ -173,6 +169,7 @@ func (b *Base) unpackRoot(ctx context.Context, env Env) (hit bool, err error) {
 		return false, fmt.Errorf("unpacking base %s: %w", b.Reference, err)
 	}
 	b.Root = filepath.Join(dir, "root")
+	b.BuildRoot, b.BuildDigest = b.Root, b.Digest
 	if b.Shape, err = readShape(dir); err != nil {
 		return false, fmt.Errorf("unpacking base %s: %w", b.Reference, err)
 	}

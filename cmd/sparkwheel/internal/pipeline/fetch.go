@@ -30,9 +30,12 @@ func Fetch(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*stage.St
 	if err != nil {
 		return nil, fmt.Errorf("the lock's platform: %w", err)
 	}
-	base := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
-		return unpackedBase(ctx, env, l.Base.Reference, l.Base.Digest, *platform, run)
+	debs := stage.Add(g, "packages", func(ctx context.Context, run *stage.Run) (index.Fetched, error) {
+		return fetchAll(ctx, env.noting(run), debPins(env, l.Packages.All()), run)
 	})
+	base := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
+		return lockedBase(ctx, env, l, *platform, run)
+	}, debs)
 	needs := []stage.Need{base}
 	for _, src := range r.Sources {
 		locked, ok := l.Source(src.Name)
@@ -49,7 +52,11 @@ func Fetch(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*stage.St
 		}
 	}
 	files := stage.Add(g, "files", func(ctx context.Context, run *stage.Run) (*Fetched, error) {
-		return fetchFiles(ctx, env, r, l, base.Value(), run)
+		got, err := fetchFiles(ctx, env, r, l, base.Value(), run)
+		if err == nil {
+			got.Received += debs.Value().Received
+		}
+		return got, err
 	}, base)
 	needs = append(needs, files)
 	return stage.Add(g, "fetched", func(context.Context, *stage.Run) (*Fetched, error) {
@@ -74,10 +81,8 @@ func lockedPins(env Env, r *recipe.Recipe, l *recipe.Lock, base *Base) ([]index.
 	for _, f := range l.Files {
 		add(filePin(f))
 	}
-	for _, build := range []bool{false, true} {
-		for _, d := range l.Packages.For(build) {
-			add(debPin(env, d))
-		}
+	for _, p := range debPins(env, l.Packages.All()) {
+		add(p)
 	}
 	var faults []error
 	for _, m := range r.Manifests {

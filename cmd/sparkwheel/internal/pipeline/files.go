@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 
@@ -121,13 +120,9 @@ func filesLayer(ctx context.Context, env Env, base *Base, files []imageFile) (*l
 	for _, f := range files {
 		tree = append(tree, blobFile{strings.TrimPrefix(f.Image, "/"), f.pin.Path(env.blobs()), f.mode()})
 	}
-	opt, err := base.around(files)
-	if err != nil {
-		return nil, fmt.Errorf("placing the recipe's files on the base: %w", err)
-	}
-	opt.Jobs = env.Jobs
-	dir, _, err := env.Store.Do(ctx, store.Stage, filesKey(files, opt), func(dir string) error {
-		_, err := layer.Write(ctx, dir, tree, opt)
+	below := belowFiles(base.Shape, files)
+	dir, _, err := env.Store.Do(ctx, store.Stage, filesKey(files, below), func(dir string) error {
+		_, err := layer.Write(ctx, dir, tree, layer.Options{Jobs: env.Jobs, Links: below.Links, Dirs: below.Dirs})
 		return err
 	})
 	if err != nil {
@@ -143,68 +138,20 @@ func (f imageFile) mode() fs.FileMode {
 	return 0o644
 }
 
-func filesKey(files []imageFile, opt layer.Options) store.Key {
-	h := store.NewHash("layer files").Field("form", "1").Field("links", jsonText(opt.Links)).Field("directories", jsonText(opt.Dirs))
+// belowFiles is the part of a base that stands on the way to the files: a
+// directory keeps its attributes, and a link to one stays a link.
+func belowFiles(s layer.Shape, files []imageFile) layer.Shape {
+	var dirs []string
+	for _, f := range files {
+		dirs = append(dirs, path.Dir(f.Image))
+	}
+	return within(s, dirs...)
+}
+
+func filesKey(files []imageFile, below layer.Shape) store.Key {
+	h := store.NewHash("layer files").Field("form", "1").Field("links", jsonText(below.Links)).Field("directories", jsonText(below.Dirs))
 	for _, f := range files {
 		h = h.Field(f.Image, f.pin.SHA256+" "+f.mode().String())
 	}
 	return h.Key()
-}
-
-// around says what the base has on the way to the files: a directory keeps its
-// attributes, and a link to one stays a link.
-func (b *Base) around(files []imageFile) (layer.Options, error) {
-	opt := layer.Options{Links: map[string]string{}, Dirs: map[string]layer.Dir{}}
-	root, err := os.OpenRoot(b.Root)
-	if err != nil {
-		return opt, err
-	}
-	defer root.Close()
-	for _, f := range files {
-		left := strings.Split(strings.TrimPrefix(path.Dir(f.Image), "/"), "/")
-		if err := walkBase(root, left, &opt); err != nil {
-			return opt, fmt.Errorf("/%s in the base: %w", strings.Join(left, "/"), err)
-		}
-	}
-	return opt, nil
-}
-
-// walkBase follows a directory's names through the base as far as it has them.
-func walkBase(root *os.Root, left []string, opt *layer.Options) error {
-	at := "."
-	for steps := 0; len(left) > 0; steps++ {
-		at, left = path.Join(at, left[0]), left[1:]
-		info, err := root.Lstat(at)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
-		case err != nil:
-			return err
-		case info.IsDir():
-			mode := int64(info.Mode().Perm())
-			if info.Mode()&fs.ModeSticky != 0 {
-				mode |= 0o1000
-			}
-			opt.Dirs[at] = layer.Dir{Mode: mode}
-		case info.Mode()&fs.ModeSymlink == 0:
-			return errors.New("a file stands where a directory is needed")
-		case steps > 100:
-			return errors.New("its links lead round in a circle")
-		default:
-			to, err := root.Readlink(at)
-			if err != nil {
-				return err
-			}
-			if !path.IsAbs(to) {
-				to = path.Join("/", path.Dir(at), to)
-			}
-			to = strings.TrimPrefix(path.Clean(to), "/")
-			if to == "" {
-				return fmt.Errorf("the link %s leads to the root, where no layer can follow it", at)
-			}
-			opt.Links[at], at = to, "."
-			left = append(strings.Split(to, "/"), left...)
-		}
-	}
-	return nil
 }

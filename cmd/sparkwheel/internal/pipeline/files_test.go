@@ -4,18 +4,13 @@ import (
 	"bytes"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
-	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 
@@ -90,43 +85,5 @@ func TestLockFile(t *testing.T) {
 	f.SHA256 = ""
 	if _, _, err := lockFileNow(t, dir, f, none, Upgrade{}); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("a file that is not there gave %v", err)
-	}
-}
-
-func TestAround(t *testing.T) {
-	t.Parallel()
-	root := t.TempDir()
-	write(t, root, "usr/lib/x", "")
-	write(t, root, "plain", "")
-	for link, target := range map[string]string{"lib": "usr/lib", "usr/lib64": "/lib", "round": "round", "up": "/"} {
-		if err := os.Symlink(target, filepath.Join(root, link)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Mkdir(filepath.Join(root, "tmp"), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	for dir, mode := range map[string]os.FileMode{"tmp": 0o777 | os.ModeSticky, "usr": 0o755, "usr/lib": 0o755} {
-		if err := os.Chmod(filepath.Join(root, dir), mode); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file := func(path string) []imageFile { return []imageFile{{File: recipe.File{Image: path}}} }
-	b := &Base{Root: root}
-	got, err := b.around(append(file("/usr/lib64/new/f"), file("/tmp/f")...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := layer.Options{
-		Links: map[string]string{"usr/lib64": "lib", "lib": "usr/lib"},
-		Dirs:  map[string]layer.Dir{"usr": {Mode: 0o755}, "usr/lib": {Mode: 0o755}, "tmp": {Mode: 0o1777}},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("around (-want +got):\n%s", diff)
-	}
-	for path, says := range map[string]string{"/plain/f": "a file stands", "/round/f": "circle", "/up/f": "leads to the root"} {
-		if _, err := b.around(file(path)); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%s gave %v, want %q", path, err, says)
-		}
 	}
 }

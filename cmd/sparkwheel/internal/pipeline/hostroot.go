@@ -71,7 +71,7 @@ func (b *buildPlan) root() string {
 	if b.host != nil {
 		return "/"
 	}
-	return b.base.Root
+	return b.base.BuildRoot
 }
 
 // python is the interpreter in that root.

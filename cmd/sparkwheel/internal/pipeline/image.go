@@ -104,7 +104,7 @@ func newBuilding(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*bu
 	}
 	b := &building{env: env, recipe: r, lock: l, trees: map[string]*stage.Stage[*Tree]{}}
 	b.base = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
-		return unpackedBase(ctx, env, l.Base.Reference, l.Base.Digest, platform, run)
+		return lockedBase(ctx, env, l, platform, run)
 	})
 	if len(r.Wheels) == 0 {
 		return b, nil
@@ -202,6 +202,7 @@ func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
 
 func (b *building) result() *Result {
 	res := &Result{Record: newRecord(b.recipe, b.lock), Commits: Commits(b.recipe, b.lock)}
+	res.Record.Cleared = b.base.Value().Cleared
 	for _, src := range b.recipe.Sources {
 		if s, ok := b.trees[src.Name]; ok {
 			locked, _ := b.lock.Source(src.Name)

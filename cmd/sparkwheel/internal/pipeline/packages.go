@@ -76,11 +76,15 @@ func markBuildOnly(image, all []recipe.LockedDeb) ([]recipe.LockedDeb, error) {
 	return all, nil
 }
 
-// debPin is a deb as the index client downloads it, from a mirror of its
+// debPins are debs as the index client downloads them, from a mirror of their
 // archive where the user has one.
-func debPin(env Env, d recipe.LockedDeb) index.Pin {
-	address, _ := git.Rewritten(d.URL, env.Mirrors.Rewrites)
-	return index.Pin{Name: d.Name, File: d.Name + "_" + d.Version + "_" + d.Architecture + ".deb", URL: address, SHA256: d.SHA256, Size: d.Size}
+func debPins(env Env, debs []recipe.LockedDeb) []index.Pin {
+	var pins []index.Pin
+	for _, d := range debs {
+		address, _ := git.Rewritten(d.URL, env.Mirrors.Rewrites)
+		pins = append(pins, index.Pin{Name: d.Name, File: d.File(), URL: address, SHA256: d.SHA256, Size: d.Size})
+	}
+	return pins
 }
 
 // resolve is what apt would bring to have the packages asked for installed.

@@ -220,7 +220,7 @@ func TestWheelKey(t *testing.T) {
 		"commit":  func(b *buildPlan) { b.locked.Commit = strings.Repeat("d", 40) },
 		"time":    func(b *buildPlan) { b.locked.Time = time.Unix(1, 0) },
 		"tree":    func(b *buildPlan) { b.tree.Key = "l" },
-		"base":    func(b *buildPlan) { b.base.Digest = "sha256:c" },
+		"base":    func(b *buildPlan) { b.base.BuildDigest = "sha256:c" },
 		"uv":      func(b *buildPlan) { b.uv.SHA256 = "v" },
 		"input":   func(b *buildPlan) { b.inputs = []input{{name: "f", digest: "1"}} },
 		"sandbox": func(b *buildPlan) { b.isolation = "none" },

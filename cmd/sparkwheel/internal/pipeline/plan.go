@@ -42,13 +42,16 @@ func Plan(env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool)
 		return nil, fmt.Errorf("the lock's base: %w", err)
 	}
 	p.look("base unpacked", store.Rootfs, rootfs)
+	if err := p.packages(); err != nil {
+		return nil, err
+	}
 	var uv Tool
 	if len(r.Wheels) > 0 {
 		if uv, err = p.uv(); err != nil {
 			return nil, err
 		}
 	}
-	base := p.base(rootfs)
+	base := p.base()
 	trees := map[string]store.Key{}
 	for _, src := range r.Sources {
 		if trees[src.Name], err = p.source(r, src); err != nil {
@@ -73,6 +76,25 @@ func (p *planning) look(name, kind string, key store.Key) *Step {
 	x := p.env.Store.Explain(kind, key)
 	p.steps = append(p.steps, Step{Name: name, Key: key.String(), Hit: x.Hit, Reason: x.Reason, LastSeconds: x.Seconds})
 	return &p.steps[len(p.steps)-1]
+}
+
+// packages are the steps that add packages to the base.
+func (p *planning) packages() error {
+	for _, set := range packageSets(p.lock.Base.Digest, p.lock.Packages) {
+		if len(set.debs) == 0 {
+			continue
+		}
+		step := p.look(set.name, store.Stage, set.key)
+		if !step.Hit {
+			step.BytesToFetch = p.missing(debPins(p.env, set.debs))
+		}
+		rootfs, err := store.DigestKey(set.digest)
+		if err != nil {
+			return err
+		}
+		p.look(set.name+" unpacked", store.Rootfs, rootfs)
+	}
+	return nil
 }
 
 // uv is the key's part of this host's uv.
@@ -102,13 +124,18 @@ func (p *planning) missing(all []index.Pin) int64 {
 
 // base is the base as far as the store knows it; nil when it is not unpacked or
 // its interpreter has not been asked yet.
-func (p *planning) base(rootfs store.Key) *Base {
+func (p *planning) base() *Base {
+	sets := packageSets(p.lock.Base.Digest, p.lock.Packages)
+	rootfs, err := store.DigestKey(sets[0].digest)
+	if err != nil {
+		return nil
+	}
 	platform, err := v1.ParsePlatform(p.lock.Platform)
 	if err != nil {
 		return nil
 	}
 	b := &Base{
-		Reference: p.lock.Base.Reference, Digest: p.lock.Base.Digest, Platform: *platform,
+		Reference: p.lock.Base.Reference, Digest: sets[0].digest, BuildDigest: sets[1].digest, Platform: *platform,
 		Root: p.env.Store.Path(store.Rootfs, rootfs.String(), "files", "root"),
 	}
 	if b.runsHere(p.env) {

@@ -34,11 +34,7 @@ func (p *planning) image(base *Base) error {
 		p.steps = append(p.steps, Step{Name: "layer files", Reason: notUnpacked})
 		return nil
 	}
-	opt, err := base.around(files)
-	if err != nil {
-		return fmt.Errorf("placing the recipe's files on the base: %w", err)
-	}
-	p.look("layer files", store.Stage, filesKey(files, opt))
+	p.look("layer files", store.Stage, filesKey(files, belowFiles(base.Shape, files)))
 	return nil
 }
 

@@ -18,15 +18,22 @@ import (
 // Record is build.json: only what the inputs determine, so that it can lie in
 // the image and two builds of one lock give the same bytes.
 type Record struct {
-	Recipe       string         `json:"recipe"`
-	RecipeDigest string         `json:"recipe_digest"`
-	Platform     string         `json:"platform"`
-	Python       string         `json:"python"`
-	Base         RecordBase     `json:"base"`
-	UV           string         `json:"uv"`
-	Sources      []RecordSource `json:"sources"`
-	Wheels       []RecordWheel  `json:"wheels"`
-	Runtime      []RecordPin    `json:"runtime,omitempty"`
+	Recipe       string     `json:"recipe"`
+	RecipeDigest string     `json:"recipe_digest"`
+	Platform     string     `json:"platform"`
+	Python       string     `json:"python"`
+	Base         RecordBase `json:"base"`
+	UV           string     `json:"uv"`
+	// Packages are the debs between the base and the wheels, BuildPackages those
+	// that builds saw beside them.
+	Packages      []RecordPin `json:"packages,omitempty"`
+	BuildPackages []RecordPin `json:"build_packages,omitempty"`
+	// Cleared are files of the packages that a script let set their user or
+	// group, and that do not in the image.
+	Cleared []string       `json:"packages_cleared,omitempty"`
+	Sources []RecordSource `json:"sources"`
+	Wheels  []RecordWheel  `json:"wheels"`
+	Runtime []RecordPin    `json:"runtime,omitempty"`
 	// Allowed are the faults of the image's requirements that were accepted by
 	// name, Missing the required distributions that the image lacks.
 	Allowed []truth.Fault `json:"allowed,omitempty"`
@@ -87,7 +94,7 @@ type RecordContent struct {
 	Patches    []Patch         `json:"patches,omitempty"`
 }
 
-// RecordPin is a distribution of a build environment.
+// RecordPin is a file: a distribution of an environment, or a package.
 type RecordPin struct {
 	File   string `json:"file"`
 	SHA256 string `json:"sha256"`
@@ -112,6 +119,12 @@ func newRecord(r *recipe.Recipe, l *recipe.Lock) *Record {
 	}
 	if !isPath(l.Base.Reference) {
 		rec.Base.Reference = l.Base.Reference
+	}
+	for _, d := range l.Packages.For(false) {
+		rec.Packages = append(rec.Packages, RecordPin{d.File(), d.SHA256})
+	}
+	for _, d := range l.Packages.For(true) {
+		rec.BuildPackages = append(rec.BuildPackages, RecordPin{d.File(), d.SHA256})
 	}
 	if len(l.UV) > 0 {
 		rec.UV = l.UV[0].Version

@@ -46,6 +46,7 @@ type resolving struct {
 	upgrade Upgrade
 	machine string // of the platform, as CMake calls it
 
+	bare    *stage.Stage[*Base] // without packages
 	base    *stage.Stage[*Base]
 	debs    *stage.Stage[*recipe.LockedPackages] // nil when the recipe adds none
 	uv      *stage.Stage[Tool]
@@ -69,16 +70,8 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 		env: env, recipe: r, before: before, upgrade: upgrade, sources: map[string]*stage.Stage[resolved]{},
 		machine: map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[platform.Architecture],
 	}
-	s.base = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
-		return s.pinBase(ctx, platform, run)
-	})
+	s.addBase(g, platform)
 	needs := []stage.Need{s.base}
-	if !r.Packages.Empty() {
-		s.debs = stage.Add(g, "packages", func(ctx context.Context, run *stage.Run) (*recipe.LockedPackages, error) {
-			return s.packages(ctx, s.base.Value(), run)
-		}, s.base)
-		needs = append(needs, s.debs)
-	}
 	uvPins := stage.Add(g, "uv pins", func(ctx context.Context, _ *stage.Run) ([]recipe.LockedUV, error) {
 		return s.lockUV(ctx)
 	})
@@ -124,6 +117,27 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 		l.Indexes, err = cameFrom(ctx, env, r, l.Sets())
 		return l, err
 	}, needs...), nil
+}
+
+// addBase adds the stages of the base and of its packages.
+func (s *resolving) addBase(g *stage.Graph, platform v1.Platform) {
+	s.bare = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
+		b, err := s.pinBase(ctx, platform, run)
+		if err != nil || !s.recipe.Packages.Empty() {
+			return b, err
+		}
+		return b.complete(ctx, s.env, nil, run)
+	})
+	s.base = s.bare
+	if s.recipe.Packages.Empty() {
+		return
+	}
+	s.debs = stage.Add(g, "packages", func(ctx context.Context, run *stage.Run) (*recipe.LockedPackages, error) {
+		return s.packages(ctx, s.bare.Value(), run)
+	}, s.bare)
+	s.base = stage.Add(g, "base with packages", func(ctx context.Context, run *stage.Run) (*Base, error) {
+		return s.bare.Value().complete(ctx, s.env, s.debs.Value(), run)
+	}, s.debs)
 }
 
 // namedSet is an environment under the name of its wheel, or "runtime".
@@ -248,7 +262,7 @@ func (s *resolving) lock(p v1.Platform, uv []recipe.LockedUV, sets []*stage.Stag
 	l := &recipe.Lock{
 		Version: recipe.LockVersion, Recipe: s.recipe.Name, RecipeDigest: s.recipe.Digest,
 		Platform: p.String(), Python: base.Python.Version,
-		Base: recipe.LockedBase{Reference: s.recipe.Base, Index: base.Index, Digest: base.Digest, Interpreter: base.Python.Path},
+		Base: recipe.LockedBase{Reference: s.recipe.Base, Index: s.bare.Value().Index, Digest: s.bare.Value().Digest, Interpreter: base.Python.Path},
 		UV:   uv,
 	}
 	if s.debs != nil {
@@ -296,13 +310,24 @@ func (e Env) hostPlatform(r *recipe.Recipe) (v1.Platform, error) {
 	return p, nil
 }
 
+// lockedBase is the base that a lock pins, with its packages.
+func lockedBase(ctx context.Context, env Env, l *recipe.Lock, p v1.Platform, run *stage.Run) (*Base, error) {
+	b, err := unpackedBase(ctx, env, l.Base.Reference, l.Base.Digest, p, run)
+	if err != nil {
+		return nil, err
+	}
+	return b.complete(ctx, env, l.Packages, run)
+}
+
+// unpackedBase is a base as it is, its interpreter not asked yet: packages may
+// bring one.
 func unpackedBase(ctx context.Context, env Env, reference, pinned string, p v1.Platform, run *stage.Run) (*Base, error) {
 	env = env.noting(run)
 	b, brought, err := openBase(ctx, env, reference, pinned, p)
 	if err != nil {
 		return nil, err
 	}
-	unpacked, err := b.unpack(ctx, env, run)
+	unpacked, err := b.unpackRoot(ctx, env)
 	if err != nil {
 		return nil, err
 	}
@@ -310,6 +335,18 @@ func unpackedBase(ctx context.Context, env Env, reference, pinned string, p v1.P
 		run.Hit("unpacked before")
 	}
 	return b, nil
+}
+
+// complete is the base with packages, and what its interpreter says.
+func (b *Base) complete(ctx context.Context, env Env, l *recipe.LockedPackages, run *stage.Run) (*Base, error) {
+	env = env.noting(run)
+	c := *b
+	if err := c.install(ctx, env, l, run); err != nil {
+		return nil, err
+	}
+	var err error
+	c.Python, err = c.askPython(ctx, env, run)
+	return &c, err
 }
 
 func resolveSource(ctx context.Context, env Env, src recipe.Source, c git.Commit, dir string, run *stage.Run) (resolved, error) {

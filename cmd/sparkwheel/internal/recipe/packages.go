@@ -80,6 +80,17 @@ func (l *LockedPackages) Answers(p Packages) bool {
 	return l != nil && slices.Equal(l.Image, p.Image) && slices.Equal(l.Build, p.Build) && l.Archives == p.archives()
 }
 
+// File is the name that apt gives the file, but for the colon of a version.
+func (d LockedDeb) File() string { return d.Name + "_" + d.Version + "_" + d.Architecture + ".deb" }
+
+// All are the debs of the image and of builds; none of a nil lock.
+func (l *LockedPackages) All() []LockedDeb {
+	if l == nil {
+		return nil
+	}
+	return l.Debs
+}
+
 // For are the debs of the image, or those that builds see beside them.
 func (l *LockedPackages) For(build bool) []LockedDeb {
 	if l == nil {
