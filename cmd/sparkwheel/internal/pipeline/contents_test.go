@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/git"
 )
 
 // chosen are the contents of a project whose CMakeLists.txt has that text, for
@@ -114,5 +115,24 @@ func TestContentsThatStayOpen(t *testing.T) {
 	_, err := chosen(t, "FetchContent_Declare(a GIT_REPOSITORY https://e/a.git)", recipe.FetchContent{Repositories: map[string]recipe.ContentRepository{"b": {Ref: "v1"}}})
 	if err == nil || !strings.Contains(err.Error(), "repository.b: the CMake files fetch no such content (they fetch a)") {
 		t.Errorf("a repository that adds nothing gave %v", err)
+	}
+}
+
+// A URL that another program would take for something else is refused before
+// anybody is asked.
+func TestContentsOfHostileURLs(t *testing.T) {
+	t.Parallel()
+	s := &resolving{env: Env{Mirrors: &git.Mirrors{Dir: t.TempDir()}}, before: &recipe.Lock{}}
+	for url, want := range map[string]string{
+		"--upload-pack=touch": "begins with a dash", "ext::sh -c touch": "holds a space", "ext::touch": "remote helper", "file:///etc": "is a local file",
+		"git@example.com:a/b.git": "cannot be read", "../beside.git": "holds a .. segment",
+	} {
+		_, err := s.contentCommit(t.Context(), recipe.Wheel{Name: "w"}, recipe.LockedContent{Name: "a", URL: url, Ref: "v1"}, nil)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s gave %v, want %q", url, err, want)
+		}
+	}
+	if _, err := s.contentCommit(t.Context(), recipe.Wheel{Name: "w"}, recipe.LockedContent{Name: "a", URL: "https://example.com/a", Ref: "-x"}, nil); err == nil || !strings.Contains(err.Error(), "begins with a dash") {
+		t.Errorf("a ref with a dash gave %v", err)
 	}
 }
