@@ -203,16 +203,7 @@ func (p *planned) write(ctx context.Context, dir string, opt CheckoutOptions, fr
 			}
 		}
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(opt.Jobs)
-	for _, s := range all {
-		for i := range s.files {
-			if f := &s.files[i]; f.mode != modeSymlink {
-				g.Go(func() error { return s.writeFile(gctx, filepath.Join(dir, s.path, f.path), f, p.commit, from) })
-			}
-		}
-	}
-	if err := g.Wait(); err != nil {
+	if err := p.writeFiles(ctx, dir, all, opt.Jobs, from); err != nil {
 		return err
 	}
 	for _, s := range all {
@@ -230,6 +221,40 @@ func (p *planned) write(ctx context.Context, dir string, opt CheckoutOptions, fr
 		}
 	}
 	return p.settle(dir, all)
+}
+
+// writeFiles writes all files but symlinks, so many at once. Few goroutines
+// that last, rather than one for each file, as each grows its stack anew.
+func (p *planned) writeFiles(ctx context.Context, dir string, all []*planned, jobs int, from *stage) error {
+	type job struct {
+		of *planned
+		f  *plannedFile
+	}
+	var todo []job
+	for _, s := range all {
+		for i := range s.files {
+			if f := &s.files[i]; f.mode != modeSymlink {
+				todo = append(todo, job{s, f})
+			}
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range jobs {
+		g.Go(func() error {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(todo) {
+					return nil
+				}
+				s, f := todo[i].of, todo[i].f
+				if err := s.writeFile(ctx, filepath.Join(dir, s.path, f.path), f, p.commit, from); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return g.Wait()
 }
 
 // settle gives every directory its mode, whatever the umask, and its time.

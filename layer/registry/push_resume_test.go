@@ -22,7 +22,8 @@ import (
 // After kill -9 in the middle of a chunk the next process goes on where the
 // registry stands: it sends the remainder and at most one chunk more. A
 // registry that forgets the session (docker-registry 2.8 does when a chunk was
-// cut, whoever the client) gets the layer once more, not more than that.
+// cut, whoever the client: docs/push-and-copy.md says why) gets the layer once
+// more, not more than that. TestRealPushKills does it at random moments.
 func TestPushAfterKill(t *testing.T) {
 	t.Parallel()
 	for kind, start := range map[string]func(*testing.T) string{"strict": strict, "in-process": inProcess, "docker-registry": distribution} {

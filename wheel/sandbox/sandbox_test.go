@@ -85,6 +85,10 @@ func eachUser(t *testing.T, test func(t *testing.T)) {
 
 func copyProgram(t *testing.T, to string) {
 	t.Helper()
+	// A process that another test forks now would hold the copy open for writing,
+	// and it could not be run until that has ended.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	src, err := os.Open("/proc/self/exe")
 	if err != nil {
 		t.Fatal(err)

@@ -236,7 +236,11 @@ func (i *installation) run(ctx context.Context, work, changes string, pins []ind
 	}
 	logf(run, "installing %d packages", len(pins))
 	box := &sandbox.Sandbox{Root: i.root, Scratch: work}
-	if err := box.Run(ctx, cmd); err != nil {
+	err := box.Run(ctx, cmd)
+	if _, ran := errors.AsType[*sandbox.ExitError](err); err != nil && !ran && i.architecture != i.env.Host.Architecture {
+		return fmt.Errorf("installing packages for %s takes its programs emulated here, by the package qemu-user-static: %w", i.architecture, err)
+	}
+	if err != nil {
 		return fmt.Errorf("installing with the base's own apt: %w", err)
 	}
 	return nil
