@@ -140,13 +140,7 @@ func readNeeds(path string) (texts [][]byte, urls []string, err error) {
 		}
 		texts = append(texts, text)
 	}
-	for _, src := range l.Sources {
-		urls = append(urls, src.URL)
-		for _, sub := range src.Submodules {
-			urls = append(urls, sub.URL)
-		}
-	}
-	return texts, urls, nil
+	return texts, l.RepositoryURLs(), nil
 }
 
 func sortLargest(entries []store.Entry) {

@@ -229,7 +229,7 @@ func classify(ctx context.Context, err error) error {
 		return err
 	case ctx.Err() != nil:
 		return &codeError{codeInterrupted, fmt.Errorf("interrupted: %w", err)}
-	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*pipeline.PlatformError](err):
+	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*pipeline.PlatformError](err), isError[*pipeline.ContentError](err):
 		return &codeError{codeUsage, err}
 	case isError[*truth.Error](err):
 		return &codeError{codeFaults, err}

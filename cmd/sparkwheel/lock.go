@@ -41,7 +41,7 @@ func (a *app) lockCommand() *cobra.Command {
 	overrides.register(cmd)
 	reg.register(cmd)
 	cmd.Flags().StringVarP(&out, "output", "o", "out", "`DIR` for the lock of an embedded recipe")
-	cmd.Flags().StringSliceVar(&upgrade, "upgrade", nil, "ask anew what `NAME` means: a source, a wheel's environment, a package, packages, a file, a manifest, base, uv, runtime; without a name, everything")
+	cmd.Flags().StringSliceVar(&upgrade, "upgrade", nil, "ask anew what `NAME` means: a source, a wheel's environment, what its CMake files fetch, a package, packages, a file, a manifest, base, uv, runtime; without a name, everything")
 	cmd.Flags().Lookup("upgrade").NoOptDefVal = upgradeAll
 	return cmd
 }
@@ -72,7 +72,7 @@ func (a *app) runLock(ctx context.Context, out string, flags *overrideFlags, reg
 	if err != nil {
 		return usageErrorf("%w", err)
 	}
-	ask, err := upgrades(wanted, upgrade)
+	ask, err := upgrades(wanted, before, upgrade)
 	if err != nil {
 		return err
 	}
@@ -103,8 +103,9 @@ func (a *app) recipeAndOverride(flags *overrideFlags) (*recipe.Recipe, recipe.Ov
 // upgradeAll is the value of --upgrade without a name; no source can be called so.
 const upgradeAll = "*"
 
-// upgrades reads --upgrade, and refuses a name that the recipe does not have.
-func upgrades(r *recipe.Recipe, names []string) (pipeline.Upgrade, error) {
+// upgrades reads --upgrade, and refuses a name that neither the recipe has nor
+// the earlier lock, which names what CMake files fetch.
+func upgrades(r *recipe.Recipe, before *recipe.Lock, names []string) (pipeline.Upgrade, error) {
 	if slices.Contains(names, upgradeAll) {
 		return pipeline.Upgrade{All: true}, nil
 	}
@@ -117,6 +118,14 @@ func upgrades(r *recipe.Recipe, names []string) (pipeline.Upgrade, error) {
 	}
 	for _, w := range r.Wheels {
 		known = append(known, w.Name)
+		if before == nil {
+			continue
+		}
+		if old, ok := before.Wheel(w.Name); ok {
+			for _, c := range old.FetchContent {
+				known = append(known, strings.ToLower(c.Name))
+			}
+		}
 	}
 	for _, f := range r.Files {
 		known = append(known, f.Name)

@@ -52,6 +52,7 @@ type Spec struct {
 	Env    []string          // "K=V", after the builder's own and so above them
 	Config map[string]string // PEP 517 config settings
 	Mounts []sandbox.Mount   // further read-only inputs
+	Trees  []Tree            // further sources
 	Epoch  time.Time         // becomes SOURCE_DATE_EPOCH and the tree's file times
 	// Frontend is "uv" (or empty), or "pip", which Wheels must then hold.
 	Frontend string
@@ -78,6 +79,14 @@ type Spec struct {
 	NoRepack bool
 	// Vary is nil but in a build that checks another.
 	Vary *Variation
+}
+
+// Tree is a source beside the one that is built: a directory of the host of
+// which the build has a copy, to write into as it likes.
+type Tree struct {
+	Source string
+	Target string    // absolute, below /build
+	At     time.Time // the copy's file times
 }
 
 // Runner runs one command; *sandbox.Sandbox is one.
@@ -133,6 +142,11 @@ func (s *Spec) check() error {
 	case s.Frontend != "" && s.Frontend != "uv" && s.Frontend != "pip":
 		return fmt.Errorf("the frontend %q is neither uv nor pip", s.Frontend)
 	}
+	for _, t := range s.Trees {
+		if rel, ok := strings.CutPrefix(t.Target, "/build/"); !ok || !filepath.IsLocal(rel) || t.Target != path.Clean(t.Target) || !strings.Contains(rel, "/") {
+			return fmt.Errorf("the tree's place %q is not in a directory below /build", t.Target)
+		}
+	}
 	for name := range s.Wheels {
 		if !strings.HasSuffix(name, ".whl") || name != filepath.Base(name) {
 			return fmt.Errorf("build requirement %q: it is no wheel's file name", name)
@@ -171,6 +185,11 @@ func (b *build) prepare(ctx context.Context) error {
 	if err := writeFiles(b.host(dirSource), b.spec.Files, b.spec.Epoch); err != nil {
 		return fmt.Errorf("adding the recipe's files to the source: %w", err)
 	}
+	for _, t := range b.spec.Trees {
+		if err := b.copyTree(ctx, t); err != nil {
+			return fmt.Errorf("copying %s: %w", t.Target, err)
+		}
+	}
 	for _, s := range b.spec.Shims {
 		name, err := s.write(b.host(dirWheels))
 		if err != nil {
@@ -179,6 +198,14 @@ func (b *build) prepare(ctx context.Context) error {
 		b.shims = append(b.shims, name)
 	}
 	return nil
+}
+
+func (b *build) copyTree(ctx context.Context, t Tree) error {
+	to := b.host(t.Target)
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return copier{at: t.At, reverse: b.spec.Vary != nil && b.spec.Vary.Reverse}.tree(ctx, t.Source, to)
 }
 
 // collect checks what the backend made, and moves the wheel into dir.

@@ -218,6 +218,40 @@ func TestCopyTreeNormalises(t *testing.T) {
 	}
 }
 
+// A build may write into the trees beside its source: it has copies.
+func TestWheelsCopiesFurtherTrees(t *testing.T) {
+	t.Parallel()
+	tree := t.TempDir()
+	write(t, filepath.Join(tree, "a/run"), "r", 0o775)
+	spec := demoSpec(t)
+	spec.Trees = []Tree{{Source: tree, Target: "/build/src-deps/kernels", At: epoch}}
+	seen := ""
+	r := runner(func(cmd sandbox.Command) error {
+		at := filepath.Join(cmd.Mounts[0].Source, "src-deps/kernels/a/run")
+		info, err := os.Stat(at)
+		if err != nil {
+			return err
+		}
+		seen = info.Mode().String() + " " + info.ModTime().UTC().Format(time.DateOnly)
+		return os.WriteFile(at, []byte("written by the build"), 0o755)
+	})
+	if _, err := Wheels(t.Context(), r, spec, t.TempDir(), io.Discard); err == nil || !strings.Contains(err.Error(), "made 0 wheels") {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(tree, "a/run")); string(text) != "r" || err != nil {
+		t.Errorf("the tree holds %q, %v", text, err)
+	}
+	if want := "-rwxr-xr-x 2023-11-14"; seen != want {
+		t.Errorf("the build saw %s, want %s", seen, want)
+	}
+	for _, target := range []string{"/build", "/build/src", "/build/a/../b/c", "/etc/x", "a/b", "/build/../etc/x"} {
+		spec.Trees[0].Target = target
+		if _, err := Wheels(t.Context(), r, spec, t.TempDir(), io.Discard); err == nil || !strings.Contains(err.Error(), "is not in a directory below /build") {
+			t.Errorf("the place %s gave %v", target, err)
+		}
+	}
+}
+
 func TestShimIsInstallable(t *testing.T) {
 	t.Parallel()
 	s := Shim{Name: "Torch.x", Version: "2.11.0+cu130", Files: map[string]string{"torch/__init__.py": "a = 1\n", "torch/a,b.py": ""}}

@@ -74,7 +74,14 @@ var signatures = []signature{
 		pattern: regexp.MustCompile(`Could not resolve host: ([\w.-]+)|host='([\w.-]+)'.*(?:name resolution|not known|[Rr]esolve)|https?://([\w.-]+)[^ ]*.*(?:dns error|lookup address|name resolution|resolve)` +
 			`|Failed to connect to ([\w.-]+)|Temporary failure in name resolution|Name or service not known|Network is unreachable|failed to lookup address|Could not connect to server`),
 		cause:  "the build asked the network for $1$2$3$4; builds run without one",
-		remedy: "name what it wants in the recipe, so that it is fetched and pinned beforehand: a source or submodule, and for CMake's FetchContent the variable FETCHCONTENT_SOURCE_DIR_<NAME>",
+		remedy: "name what it wants in the recipe, so that it is fetched and pinned beforehand: a source or submodule, and fetchcontent = true in the [[wheel]] for what CMake's FetchContent wants",
+	},
+	{
+		id:      "fetchcontent",
+		words:   []string{"Build step for", "could not find git for"},
+		pattern: regexp.MustCompile(`Build step for (\S+) failed: \d+|could not find git for (?:clone|fetch) of (\S+?)(?:-populate)?$`),
+		cause:   "CMake fetches $1$2 while it configures; builds run without a network",
+		remedy:  "set fetchcontent = true in the recipe's [[wheel]] and run sparkwheel lock; where that is set, name $1$2 in [wheel.fetchcontent.repository.$1$2] with url and ref",
 	},
 	{
 		id:      "missing-module",

@@ -67,8 +67,7 @@ func (r *reader) declare(way Way, args []word) {
 	} else {
 		c.Name = args[0].text
 	}
-	c.URL, c.Archive, c.Subdir = take("GIT_REPOSITORY"), take("URL"), take("SOURCE_SUBDIR")
-	c.Hash, c.Tag = take("URL_HASH"), take("GIT_TAG")
+	c.URL, c.Archive, c.Tag = take("GIT_REPOSITORY"), take("URL"), take("GIT_TAG")
 	for _, key := range []string{"SVN_REPOSITORY", "HG_REPOSITORY", "CVS_REPOSITORY"} {
 		if c.Archive == "" {
 			c.Archive = take(key)

@@ -40,11 +40,9 @@ type Content struct {
 	// URL and Tag are GIT_REPOSITORY and GIT_TAG; a Tag is never empty.
 	URL, Tag string
 	// Archive is the first URL of content that is no git repository.
-	Archive, Hash string
+	Archive string
 	// Submodules are GIT_SUBMODULES: "*" for all, which is CMake's default.
 	Submodules []string
-	// Subdir is SOURCE_SUBDIR.
-	Subdir string
 	// Patched says that a PATCH_COMMAND is declared. CMake does not run it on a
 	// directory that is given.
 	Patched bool

@@ -85,9 +85,6 @@ func describe(r *Result) string {
 
 func line(c Content) string {
 	s := fmt.Sprintf("%s: %s %s %s%s %s %q", c.At, c.Way, c.Name, c.URL, c.Archive, c.Tag, c.Submodules)
-	if c.Subdir != "" {
-		s += " below " + c.Subdir
-	}
 	if c.Patched {
 		s += " patched"
 	}

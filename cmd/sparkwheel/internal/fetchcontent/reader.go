@@ -16,9 +16,9 @@ import (
 const (
 	maxFile   = 4 << 20
 	maxFiles  = 2000
-	maxDepth  = 50
-	maxSteps  = 100_000
-	maxVolume = 32 << 20
+	maxDepth  = 40
+	maxSteps  = 50_000
+	maxVolume = 16 << 20
 )
 
 // reader follows a project's files.

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var projects = flag.Int("projects", 8, "how many random projects to compare with cmake")
+var projects = flag.Int("projects", 4, "how many random projects to compare with cmake")
 
 // recorder is a FetchContent module that fetches nothing and writes down what
 // it was asked for.

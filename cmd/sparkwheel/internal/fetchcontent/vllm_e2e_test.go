@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 
@@ -97,6 +98,10 @@ func TestE2EFindsWhatVLLMFetches(t *testing.T) {
 	if os.Getenv("SPARKWHEEL_E2E") == "" {
 		t.Skip("needs the Python index: set SPARKWHEEL_E2E=1")
 	}
+	spark, err := recipe.Load("spark")
+	if err != nil {
+		t.Fatal(err)
+	}
 	cutlass := "FetchContent_Declare cutlass https://github.com/nvidia/cutlass.git "
 	flashmla := "FetchContent_Declare flashmla https://github.com/vllm-project/FlashMLA "
 	flashAttn := "FetchContent_Declare vllm-flash-attn https://github.com/vllm-project/flash-attention.git "
@@ -128,7 +133,7 @@ func TestE2EFindsWhatVLLMFetches(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			tree := sdist(t, version)
-			for _, variables := range []map[string]string{nil, {"VLLM_TARGET_DEVICE": "cuda", "VLLM_GPU_LANG": "CUDA"}} {
+			for _, variables := range []map[string]string{nil, spark.Wheels[0].FetchContent.Variables} {
 				result, err := Read(tree.FS(), Options{Root: "/build/src", Variables: variables})
 				if err != nil {
 					t.Fatal(err)

@@ -53,7 +53,7 @@ func bundle(ctx context.Context, env Env, dir string, r *recipe.Recipe, l *recip
 	if err != nil {
 		return err
 	}
-	for _, url := range mirrorURLs(l) {
+	for _, url := range l.RepositoryURLs() {
 		if err := placeTree(ctx, env.Mirrors.Path(url), to.Path("git", filepath.Base(env.Mirrors.Path(url)))); err != nil {
 			return err
 		}
@@ -78,18 +78,15 @@ func recipeFiles(r *recipe.Recipe) []string {
 	for _, src := range r.Sources {
 		files = append(files, src.Patches...)
 	}
-	return files
-}
-
-func mirrorURLs(l *recipe.Lock) []string {
-	seen := map[string]bool{}
-	for _, s := range l.Sources {
-		seen[s.URL] = true
-		for _, sub := range s.Submodules {
-			seen[sub.URL] = true
+	for _, w := range r.Wheels {
+		if w.FetchContent == nil {
+			continue
+		}
+		for _, name := range sortedKeys(w.FetchContent.Repositories) {
+			files = append(files, w.FetchContent.Repositories[name].Patches...)
 		}
 	}
-	return sortedKeys(seen)
+	return files
 }
 
 // placeTree copies a directory that may be there in part or in an older form.

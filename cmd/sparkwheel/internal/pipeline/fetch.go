@@ -46,6 +46,11 @@ func Fetch(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*stage.St
 			return lockedSource(ctx, env, src, *locked, recipeDir(r), run)
 		}))
 	}
+	for _, w := range r.Wheels {
+		for _, s := range addContents(g, env, r, l, w) {
+			needs = append(needs, s)
+		}
+	}
 	files := stage.Add(g, "files", func(ctx context.Context, run *stage.Run) (*Fetched, error) {
 		got, err := fetchFiles(ctx, env, r, l, base.Value(), run)
 		if err == nil {

@@ -173,6 +173,11 @@ func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
 	if err != nil {
 		return nil, err
 	}
+	needs := []stage.Need{tree, b.base, b.uv}
+	contents := addContents(g, b.env, b.recipe, b.lock, w)
+	for _, c := range contents {
+		needs = append(needs, c)
+	}
 	s := stage.Add(g, "wheel "+w.Name, func(ctx context.Context, run *stage.Run) (madeWheel, error) {
 		all, err := pins(b.base.Value(), set.LockedSet)
 		if err != nil {
@@ -182,12 +187,15 @@ func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
 			recipe: w, source: *src, locked: *locked, tree: tree.Value(), base: b.base.Value(), uv: b.uv.Value(),
 			pins: all, inputs: inputs, isolation: b.env.Sandbox,
 		}
+		for _, c := range contents {
+			plan.contents = append(plan.contents, c.Value())
+		}
 		if err := plan.settle(); err != nil {
 			return madeWheel{}, err
 		}
 		made, err := plan.build(ctx, b.env, run)
 		return madeWheel{plan, made}, err
-	}, tree, b.base, b.uv)
+	}, needs...)
 	b.wheels = append(b.wheels, namedWheel{w.Name, s})
 	return s, nil
 }

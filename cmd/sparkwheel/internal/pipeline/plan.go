@@ -184,11 +184,15 @@ func (p *planning) wheel(w recipe.Wheel, tree store.Key, base *Base, uv Tool, im
 	if err != nil {
 		return err
 	}
+	contents, err := p.contents(w)
+	if err != nil {
+		return err
+	}
 	src, _ := p.recipe.Source(w.Source)
 	locked, _ := p.lock.Source(w.Source)
 	plan := buildPlan{
 		recipe: w, source: *src, locked: *locked, tree: &Tree{Key: tree.String()}, base: base, uv: uv,
-		pins: all, inputs: inputs, isolation: p.env.Sandbox,
+		pins: all, inputs: inputs, contents: contents, isolation: p.env.Sandbox,
 	}
 	if err := plan.settle(); err != nil {
 		return err
@@ -204,6 +208,21 @@ func (p *planning) wheel(w recipe.Wheel, tree store.Key, base *Base, uv Tool, im
 		return p.layer(base, plan)
 	}
 	return nil
+}
+
+// contents looks at the trees of what the wheel's CMake files would fetch.
+func (p *planning) contents(w recipe.Wheel) ([]content, error) {
+	var all []content
+	for _, c := range lockedContents(w, p.lock) {
+		patches, err := readPatches(recipeDir(p.recipe), c.source.Patches)
+		if err != nil {
+			return nil, err
+		}
+		key := treeKey(c.source, git.Commit{Hash: c.Commit}, patches)
+		p.look(c.stage(w), store.Stage, key)
+		all = append(all, content{c.LockedContent, &Tree{Key: key.String()}})
+	}
+	return all, nil
 }
 
 func (p *planning) layer(base *Base, plan buildPlan) error {

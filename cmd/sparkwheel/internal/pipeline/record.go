@@ -73,12 +73,25 @@ type RecordWheel struct {
 	Environment []string      `json:"environment,omitempty"`
 	Shims       []recipe.Shim `json:"shims,omitempty"`
 	Requires    []RecordPin   `json:"build_requirements"`
+	// Contents are the repositories that its CMake files would have fetched.
+	Contents []RecordContent `json:"fetchcontent,omitempty"`
 	// Repairs are the changes of a METADATA that contradicted the build.
 	Repairs []requirements.Change `json:"repairs,omitempty"`
 	// Sandbox is "none" for a wheel that was built unconfined; else it is left out.
 	Sandbox string `json:"sandbox,omitempty"`
 	// Root is this host's system for a wheel that was built on it, not on the base.
 	Root *HostRoot `json:"root,omitempty"`
+}
+
+// RecordContent is a repository that a wheel's CMake files ask for.
+type RecordContent struct {
+	Name       string          `json:"name"`
+	URL        string          `json:"url"`
+	Ref        string          `json:"ref"`
+	Commit     string          `json:"commit"`
+	Tree       string          `json:"tree"`
+	Submodules []git.Submodule `json:"submodules,omitempty"`
+	Patches    []Patch         `json:"patches,omitempty"`
 }
 
 // RecordPin is a file: a distribution of an environment, or a package.
@@ -134,6 +147,12 @@ func recordWheel(b buildPlan, w *Wheel) RecordWheel {
 	out := RecordWheel{
 		Name: w.Name, File: w.File, Version: w.Version, SHA256: w.SHA256, Size: w.Size,
 		Environment: b.environment(), Shims: b.recipe.Shims, Requires: recordPins(w.Requires), Repairs: w.Repairs, Root: b.host,
+	}
+	for _, c := range b.contents {
+		out.Contents = append(out.Contents, RecordContent{
+			Name: c.locked.Name, URL: c.locked.URL, Ref: c.locked.Ref, Commit: c.locked.Commit, Tree: c.locked.Tree,
+			Submodules: c.tree.Submodules, Patches: c.tree.Patches,
+		})
 	}
 	if b.isolation == sandbox.None {
 		out.Sandbox = string(b.isolation)

@@ -44,6 +44,7 @@ type resolving struct {
 	recipe  *recipe.Recipe
 	before  *recipe.Lock
 	upgrade Upgrade
+	machine string // of the platform, as CMake calls it
 
 	bare    *stage.Stage[*Base] // without packages
 	base    *stage.Stage[*Base]
@@ -65,7 +66,10 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 	if before == nil {
 		before = &recipe.Lock{}
 	}
-	s := &resolving{env: env, recipe: r, before: before, upgrade: upgrade, sources: map[string]*stage.Stage[resolved]{}}
+	s := &resolving{
+		env: env, recipe: r, before: before, upgrade: upgrade, sources: map[string]*stage.Stage[resolved]{},
+		machine: map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[platform.Architecture],
+	}
 	s.addBase(g, platform)
 	needs := []stage.Need{s.base}
 	uvPins := stage.Add(g, "uv pins", func(ctx context.Context, _ *stage.Run) ([]recipe.LockedUV, error) {
@@ -93,10 +97,19 @@ func Resolve(g *stage.Graph, env Env, r *recipe.Recipe, before *recipe.Lock, upg
 	for _, set := range sets {
 		needs = append(needs, set)
 	}
+	contents := s.addContents(g)
+	for _, c := range contents {
+		needs = append(needs, c)
+	}
 	return stage.Add(g, "lock", func(ctx context.Context, _ *stage.Run) (*recipe.Lock, error) {
 		l := s.lock(platform, uvPins.Value(), sets)
 		for _, file := range files {
 			l.Files = append(l.Files, file.Value())
+		}
+		for _, c := range contents {
+			found := c.Value()
+			w, _ := l.Wheel(found.wheel)
+			w.FetchContent = found.contents
 		}
 		for _, m := range manifests {
 			l.Manifests = append(l.Manifests, m.Value())

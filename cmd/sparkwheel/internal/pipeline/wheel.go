@@ -44,6 +44,8 @@ type buildPlan struct {
 	uv     Tool
 	pins   []index.Pin
 	inputs []input
+	// contents are what CMake finds in place of what it would fetch.
+	contents []content
 	// isolation is the sandbox's mode: a wheel that was built unconfined is
 	// another wheel, and says so in build.json.
 	isolation sandbox.Mode
@@ -72,6 +74,9 @@ func (b buildPlan) key() store.Key {
 	for _, in := range b.inputs {
 		h = h.Field("input "+in.name, in.digest)
 	}
+	for _, c := range b.contents {
+		h = h.Field("fetchcontent "+c.name(), c.tree.Key)
+	}
 	return h.Key()
 }
 
@@ -85,8 +90,9 @@ func (b buildPlan) files() map[string]string {
 
 func (b buildPlan) environment() []string {
 	var out []string
-	for _, k := range sortedKeys(b.recipe.Environment) {
-		out = append(out, k+"="+recipe.Expand(b.recipe.Environment[k], b.values()))
+	variables := withContents(b.recipe.Environment, b.recipe.FetchContent, b.contents)
+	for _, k := range sortedKeys(variables) {
+		out = append(out, k+"="+recipe.Expand(variables[k], b.values()))
 	}
 	return out
 }
@@ -112,6 +118,9 @@ func (b buildPlan) spec(ctx context.Context, env Env, wheels map[string]string) 
 	var err error
 	if spec.Mounts, err = mounts(ctx, env, b.inputs); err != nil {
 		return builder.Spec{}, err
+	}
+	for _, c := range b.contents {
+		spec.Trees = append(spec.Trees, builder.Tree{Source: c.tree.Dir, Target: c.place(), At: c.locked.Time})
 	}
 	for _, s := range b.recipe.Shims {
 		spec.Shims = append(spec.Shims, builder.Shim(s))

@@ -161,6 +161,7 @@ func (r *Recipe) checkWheels() []error {
 				bad("%s: environment: %q is no variable's name", where, k)
 			}
 		}
+		w.FetchContent.check(func(format string, args ...any) { bad("%s: "+format, append([]any{where}, args...)...) })
 		for _, s := range w.Shims {
 			if s.Name == "" || s.Version == "" || len(s.Files) == 0 {
 				bad("%s: a shim needs name, version and files", where)

@@ -78,6 +78,7 @@ type LockedSubmodule struct {
 type LockedWheel struct {
 	Name string `toml:"name"`
 	LockedSet
+	FetchContent []LockedContent `toml:"fetchcontent,omitempty" comment:"what its CMake files fetch"`
 }
 
 // LockedSet is a Python environment: a pylock.toml (PEP 751) beside the lock.
@@ -366,6 +367,7 @@ func Diff(before, after *Lock) []string {
 			old = &LockedWheel{}
 		}
 		say("build environment of "+w.Name, old.SHA256, w.SHA256)
+		diffContents(old, &w, say)
 	}
 	diffIndexes(before.Indexes, after.Indexes, say)
 	for _, f := range after.Files {

@@ -26,7 +26,7 @@ func testLock(r *Recipe) *Lock {
 			Submodules: []LockedSubmodule{{"3rdparty/x", "https://example.com/x.git", strings.Repeat("e", 40)}},
 		}},
 		Files:  []LockedFile{{"f", "https://example.com/f", strings.Repeat("1", 64), 5}},
-		Wheels: []LockedWheel{{"a", NewSet("a", []byte("lock-version = \"1.0\"\n"))}},
+		Wheels: []LockedWheel{{Name: "a", LockedSet: NewSet("a", []byte("lock-version = \"1.0\"\n"))}},
 	}
 }
 

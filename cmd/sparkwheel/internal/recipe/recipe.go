@@ -98,10 +98,11 @@ type Wheel struct {
 	Root string
 	// CPUs fixes how many processors the build sees and how many jobs it is told
 	// to run, for a backend whose wheel depends on either; 0 means the host's.
-	CPUs        int
-	RequireArch []string
-	Repair      bool // mend a METADATA that contradicts the build instead of refusing it
-	Repack      bool // repack the wheel canonically
+	CPUs         int
+	RequireArch  []string
+	FetchContent *FetchContent // nil leaves what CMake fetches alone
+	Repair       bool          // mend a METADATA that contradicts the build instead of refusing it
+	Repack       bool          // repack the wheel canonically
 }
 
 // Shim is a distribution made of the recipe's own text, in place of a real one

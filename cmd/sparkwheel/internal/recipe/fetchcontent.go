@@ -1,0 +1,177 @@
+package recipe
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// FetchContent says how the repositories that a wheel's CMake files fetch are
+// found, and what the files do not tell.
+type FetchContent struct {
+	LeaveOut  []string          // names of content that the build does without
+	Variables map[string]string // CMake variables whose values decide, whatever the files set
+	// Arguments is the environment variable that carries CMake arguments to the
+	// build: CMAKE_ARGS, which most backends read.
+	Arguments string
+	// Repositories are by content: what is taken instead, or beside what the
+	// files say.
+	Repositories map[string]ContentRepository
+	fault        error
+}
+
+// ContentRepository overrides what the CMake files say of one content; what is
+// left open stays theirs. Content that they do not name needs URL and Ref.
+type ContentRepository struct {
+	URL        string   `toml:"url"`
+	Ref        string   `toml:"ref"`
+	Submodules []string `toml:"submodules"` // nil leaves it open
+	Patches    []string `toml:"patches"`    // nil leaves it open; from the recipe's directory
+	// Environment is the variable by which the project is told the directory,
+	// instead of by FETCHCONTENT_SOURCE_DIR_<NAME>.
+	Environment string `toml:"environment"`
+}
+
+// LockedContent is a repository that a wheel's CMake files fetch, at a commit.
+type LockedContent struct {
+	Name   string    `toml:"name"`
+	From   string    `toml:"from" comment:"the line that asks for it"`
+	URL    string    `toml:"url"`
+	Ref    string    `toml:"ref"`
+	Commit string    `toml:"commit"`
+	Time   time.Time `toml:"time"`
+	Tree   string    `toml:"tree"`
+	// Argument is the CMake variable that tells the build where it stands, or
+	// Environment the environment's.
+	Argument    string            `toml:"argument,omitempty"`
+	Environment string            `toml:"environment,omitempty"`
+	Checkout    []string          `toml:"checkout,omitempty" comment:"submodules that are written"`
+	Submodules  []LockedSubmodule `toml:"submodule,omitempty"`
+}
+
+// fetchContent reads the key fetchcontent: true, or a table.
+func fetchContent(raw any) *FetchContent {
+	if on, ok := raw.(bool); ok && !on || raw == nil {
+		return nil
+	}
+	var shape struct {
+		LeaveOut   []string                     `toml:"leave-out"`
+		Variables  map[string]string            `toml:"variables"`
+		Arguments  string                       `toml:"arguments"`
+		Repository map[string]ContentRepository `toml:"repository"`
+	}
+	f := &FetchContent{Arguments: "CMAKE_ARGS", Repositories: map[string]ContentRepository{}}
+	if raw == true {
+		return f
+	}
+	table, ok := raw.(map[string]any)
+	if !ok {
+		f.fault = fmt.Errorf("it is neither true nor a table")
+		return f
+	}
+	text, err := toml.Marshal(table)
+	if err == nil {
+		err = decode("fetchcontent", text, &shape)
+	}
+	f.fault, f.LeaveOut, f.Variables = err, lowered(shape.LeaveOut), shape.Variables
+	if shape.Arguments != "" {
+		f.Arguments = shape.Arguments
+	}
+	for name, r := range shape.Repository {
+		f.Repositories[strings.ToLower(name)] = r
+	}
+	return f
+}
+
+// lowered are names as CMake compares those of contents.
+func lowered(names []string) []string {
+	var out []string
+	for _, n := range names {
+		out = append(out, strings.ToLower(n))
+	}
+	return out
+}
+
+var contentRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]*$`)
+
+// ContentName tells whether content of that name can have a directory and a
+// CMake variable of its own.
+func ContentName(name string) bool { return contentRE.MatchString(name) }
+
+func (f *FetchContent) check(bad func(format string, args ...any)) {
+	if f == nil {
+		return
+	}
+	if f.fault != nil {
+		bad("fetchcontent: %w", f.fault)
+	}
+	if !envRE.MatchString(f.Arguments) {
+		bad("fetchcontent: arguments %q is no variable's name", f.Arguments)
+	}
+	for _, name := range sortedKeys(f.Repositories) {
+		r := f.Repositories[name]
+		if !ContentName(name) {
+			bad("fetchcontent: repository %q: that is no content's name", name)
+		}
+		if slices.Contains(f.LeaveOut, name) {
+			bad("fetchcontent: %q is left out and given a repository", name)
+		}
+		if r.Environment != "" && !envRE.MatchString(r.Environment) {
+			bad("fetchcontent: repository %q: environment %q is no variable's name", name, r.Environment)
+		}
+		for _, p := range r.Patches {
+			if !localPath(p) {
+				bad("fetchcontent: repository %q: patches: %q is not below the recipe's directory", name, p)
+			}
+		}
+	}
+}
+
+// Content returns the locked content of that name, which may be of any case.
+func (w *LockedWheel) Content(name string) (*LockedContent, bool) {
+	i := slices.IndexFunc(w.FetchContent, func(c LockedContent) bool { return strings.EqualFold(c.Name, name) })
+	if i < 0 {
+		return nil, false
+	}
+	return &w.FetchContent[i], true
+}
+
+// RepositoryURLs are the URLs of all repositories that the lock needs, sorted,
+// each once.
+func (l *Lock) RepositoryURLs() []string {
+	seen := map[string]bool{}
+	add := func(url string, submodules []LockedSubmodule) {
+		seen[url] = true
+		for _, s := range submodules {
+			seen[s.URL] = true
+		}
+	}
+	for _, s := range l.Sources {
+		add(s.URL, s.Submodules)
+	}
+	for _, w := range l.Wheels {
+		for _, c := range w.FetchContent {
+			add(c.URL, c.Submodules)
+		}
+	}
+	return sortedKeys(seen)
+}
+
+func diffContents(before, after *LockedWheel, say func(name, a, b string)) {
+	for _, c := range after.FetchContent {
+		old, ok := before.Content(c.Name)
+		if !ok {
+			old = &LockedContent{}
+		}
+		say(after.Name+" fetches "+c.Name, strings.TrimSpace(old.Ref+" "+old.Commit), c.Ref+" "+c.Commit)
+	}
+	for _, c := range before.FetchContent {
+		if _, ok := after.Content(c.Name); !ok {
+			say(before.Name+" fetches "+c.Name, c.Ref+" "+c.Commit, "")
+		}
+	}
+}
