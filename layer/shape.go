@@ -19,10 +19,13 @@ type shapeReader struct {
 	dirs  map[string]Dir
 	links map[string]string // to anything, as they are written
 	layer []tar.Header      // of the layer at hand, what may matter
+	// parents of the layer at hand's entries: a tar need not hold a directory to
+	// have something in it.
+	parents map[string]bool
 }
 
 func newShapeReader() *shapeReader {
-	return &shapeReader{dirs: map[string]Dir{}, links: map[string]string{}}
+	return &shapeReader{dirs: map[string]Dir{}, links: map[string]string{}, parents: map[string]bool{}}
 }
 
 // see takes an entry of the layer at hand. Whiteouts hide what is below their
@@ -31,6 +34,7 @@ func (r *shapeReader) see(h *tar.Header) error {
 	if strings.HasPrefix(path.Base(h.Name), whiteoutPrefix) {
 		return r.whiteout(h.Name)
 	}
+	r.parents[path.Dir(path.Clean(h.Name))] = true
 	if h.Typeflag == tar.TypeDir || h.Typeflag == tar.TypeSymlink || r.knows(h.Name) {
 		r.layer = append(r.layer, tar.Header{Name: h.Name, Typeflag: h.Typeflag, Linkname: h.Linkname, Mode: h.Mode, Uid: h.Uid, Gid: h.Gid})
 	}
@@ -45,6 +49,29 @@ func (r *shapeReader) end() error {
 		}
 	}
 	r.layer = nil
+	for parent := range r.parents {
+		if err := r.implied(parent); err != nil {
+			return err
+		}
+	}
+	clear(r.parents)
+	return nil
+}
+
+// implied takes a directory that entries stand in, and those above it.
+func (r *shapeReader) implied(entry string) error {
+	name, err := cleanName(entry)
+	if err != nil {
+		return err
+	}
+	if name, err = relocate(name, r.links); err != nil {
+		return err
+	}
+	for ; name != "."; name = path.Dir(name) {
+		if _, ok := r.dirs[name]; !ok {
+			r.dirs[name] = Dir{Mode: 0o755}
+		}
+	}
 	return nil
 }
 

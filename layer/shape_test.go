@@ -54,3 +54,24 @@ func TestUnpackTellsTheShape(t *testing.T) {
 		t.Errorf("entries on that image (-want +got):\n%s", diff)
 	}
 }
+
+// Some tools write no entries for the directories that their files stand in.
+func TestUnpackTellsTheShapeOfImpliedDirectories(t *testing.T) {
+	t.Parallel()
+	img := imageOf(t,
+		tarOf(t, symlink("lib", "usr/lib"), file("usr/lib/x86_64/libc.so"), symlink("bin", "usr/bin"), symlink("python", "usr/lib/x86_64/libc.so")),
+		tarOf(t, file("bin/sh")))
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	got, err := layer.Unpack(t.Context(), img, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := layer.Shape{Links: map[string]string{"lib": "usr/lib", "bin": "usr/bin"}, Dirs: map[string]layer.Dir{}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("shape (-want +got):\n%s", diff)
+	}
+}
