@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
@@ -113,27 +115,33 @@ func openMembers(env Env, members []member, use func([]*wheel.Reader) error) (er
 	if err != nil {
 		return err
 	}
-	var readers []*wheel.Reader
+	readers := make([]*wheel.Reader, len(members))
 	defer func() {
 		for _, r := range readers {
-			err = errors.Join(err, r.Close())
+			if r != nil {
+				err = errors.Join(err, r.Close())
+			}
 		}
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
-	for _, m := range members {
-		named := filepath.Join(dir, m.file)
-		real, err := filepath.Abs(m.path)
-		if err != nil {
+	var g errgroup.Group
+	g.SetLimit(max(env.Jobs, 1))
+	for i, m := range members {
+		g.Go(func() (err error) {
+			named := filepath.Join(dir, m.file)
+			real, err := filepath.Abs(m.path)
+			if err != nil {
+				return err
+			}
+			if err := os.Symlink(real, named); err != nil {
+				return err
+			}
+			readers[i], err = openMember(named, m.sha256)
 			return err
-		}
-		if err := os.Symlink(real, named); err != nil {
-			return err
-		}
-		r, err := openMember(named, m.sha256)
-		if err != nil {
-			return err
-		}
-		readers = append(readers, r)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
 	}
 	return use(readers)
 }
