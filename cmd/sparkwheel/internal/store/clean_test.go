@@ -105,8 +105,9 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// Not parallel: a process that another test starts holds every lock of this one
+// from its fork to its exec.
 func TestCleanNeedsTheStoreAlone(t *testing.T) {
-	t.Parallel()
 	s, ids := stocked(t)
 	other := open(t, s.Dir)
 	for range 2 {
