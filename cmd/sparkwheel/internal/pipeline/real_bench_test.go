@@ -81,9 +81,8 @@ func realCorpus(b *testing.B) *corpus {
 	return newCorpus(b, paths, s)
 }
 
-// BenchmarkRealMade holds the made corpus against the usual paths, three rounds.
-func BenchmarkRealMade(b *testing.B) {
-	real(b)
+// BenchmarkMade holds the made corpus against the usual paths, three rounds.
+func BenchmarkMade(b *testing.B) {
 	bin, c := findTools(b), newCorpus(b, makeCorpus(b, scratch(b)), install.Debian("3.12"))
 	c.compare(b, 3, func(t *table) {
 		appended, pip := c.usual(b, t, bin), c.pip(b)
@@ -133,10 +132,9 @@ func BenchmarkRealLinear(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkRealOneChanged builds the made corpus, then again with one wheel of
+// BenchmarkOneChanged builds the made corpus, then again with one wheel of
 // forty changed: the image differs in that wheel's layer alone.
-func BenchmarkRealOneChanged(b *testing.B) {
-	real(b)
+func BenchmarkOneChanged(b *testing.B) {
 	dir := scratch(b)
 	paths := makeCorpus(b, dir)
 	t, before := new(table), newCorpus(b, paths, install.Debian("3.12"))
