@@ -16,8 +16,6 @@ import (
 	"testing"
 	"text/tabwriter"
 	"time"
-
-	"github.com/sparkwheel/sparkwheel/git/gittest"
 )
 
 // rounds is how often everything is measured; the table has the medians.
@@ -60,10 +58,7 @@ type duel struct {
 func BenchmarkSideBySide(b *testing.B) {
 	w := newWorld(b)
 	r := bigRepo(b, w)
-	h, err := gittest.Handler(w.root)
-	if err != nil {
-		b.Skip(err)
-	}
+	h := w.handler()
 	m := &meter{h: h}
 	s := httptest.NewServer(m)
 	b.Cleanup(s.Close)

@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/sparkwheel/sparkwheel/git"
-	"github.com/sparkwheel/sparkwheel/git/gittest"
 )
 
 // Whatever a server allows, every ref form is resolved, checked out and
@@ -163,10 +162,7 @@ func TestFetchTriesOnceMore(t *testing.T) {
 	r := w.repo("up")
 	r.write("f", strings.Repeat("some text\n", 100)+r.url)
 	c := git.Commit{Hash: r.commit("one")}
-	h, err := gittest.Handler(w.root)
-	if err != nil {
-		t.Skip(err)
-	}
+	h := w.handler()
 	for name, spoil := range map[string]func([]byte) []byte{
 		"truncated": func(b []byte) []byte { return b[:len(b)*2/3] },
 		"flipped": func(b []byte) []byte {

@@ -16,7 +16,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/sparkwheel/sparkwheel/git"
-	"github.com/sparkwheel/sparkwheel/git/gittest"
 )
 
 func TestFetchEndsWhenServerStandsStill(t *testing.T) {
@@ -24,10 +23,7 @@ func TestFetchEndsWhenServerStandsStill(t *testing.T) {
 	w := newWorld(t)
 	r := w.repo("up")
 	c := git.Commit{Hash: r.commit("one")}
-	h, err := gittest.Handler(w.root)
-	if err != nil {
-		t.Skip(err)
-	}
+	h := w.handler()
 	done := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 		if req.Method == http.MethodPost {
@@ -41,7 +37,7 @@ func TestFetchEndsWhenServerStandsStill(t *testing.T) {
 	t.Cleanup(s.Close)
 	t.Cleanup(func() { close(done) })
 	m := &git.Mirrors{Dir: t.TempDir(), Idle: 50 * time.Millisecond}
-	err = m.Fetch(t.Context(), s.URL+"/up", c, "", t.Output())
+	err := m.Fetch(t.Context(), s.URL+"/up", c, "", t.Output())
 	if err == nil || !strings.Contains(err.Error(), "the server sent nothing for 50ms") {
 		t.Error(err)
 	}
@@ -88,10 +84,7 @@ func TestCredentials(t *testing.T) {
 	w := newWorld(t)
 	r := w.repo("up")
 	c := git.Commit{Hash: r.commit("one")}
-	h, err := gittest.Handler(w.root)
-	if err != nil {
-		t.Skip(err)
-	}
+	h := w.handler()
 	for _, test := range []struct{ user, password, header string }{
 		{"me", "s3cret", "Basic bWU6czNjcmV0"},
 		{"", "t0ken", "Bearer t0ken"},
@@ -126,7 +119,7 @@ func TestCredentials(t *testing.T) {
 	if err := m.Fetch(t.Context(), url+"/none", c, "", &said); err == nil || strings.Contains(err.Error()+said.String(), "s3cret") {
 		t.Errorf("%v, %s", err, &said)
 	}
-	err = filepath.WalkDir(m.Dir, func(name string, d os.DirEntry, err error) error {
+	err := filepath.WalkDir(m.Dir, func(name string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -147,10 +140,7 @@ func TestRedirectDropsCredentials(t *testing.T) {
 	w := newWorld(t)
 	r := w.repo("up")
 	c := git.Commit{Hash: r.commit("one")}
-	h, err := gittest.Handler(w.root)
-	if err != nil {
-		t.Skip(err)
-	}
+	h := w.handler()
 	other := &guarded{h: h}
 	to := httptest.NewServer(other)
 	t.Cleanup(to.Close)

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/sparkwheel/sparkwheel/git"
-	"github.com/sparkwheel/sparkwheel/git/gittest"
 )
 
 // The test binary is also a process that checks a commit out, or describes it:
@@ -136,10 +135,7 @@ func TestKilledProcessLeavesNothing(t *testing.T) {
 	r := w.repo("up")
 	r.write("f", noise(600_000))
 	commit := r.commit("one")
-	h, err := gittest.Handler(w.root)
-	if err != nil {
-		t.Skip(err)
-	}
+	h := w.handler()
 	s, reached, hold := slowly(t, h, 400_000)
 	store, out := filepath.Join(t.TempDir(), "store"), t.TempDir()
 	cmd, _ := startChild(t, store, s.URL+"/up", commit, filepath.Join(out, "tree"))
@@ -189,10 +185,7 @@ func TestReaderDoesNotWaitForFetch(t *testing.T) {
 	first := git.Commit{Hash: r.commit("one")}
 	r.write("f", noise(300_000))
 	second := git.Commit{Hash: r.commit("two")}
-	h, err := gittest.Handler(w.root)
-	if err != nil {
-		t.Skip(err)
-	}
+	h := w.handler()
 	s, reached, hold := slowly(t, h, 100_000)
 	m := &git.Mirrors{Dir: filepath.Join(t.TempDir(), "store")}
 	if err := m.Fetch(t.Context(), s.URL+"/up", first, "", t.Output()); err != nil {

@@ -26,13 +26,20 @@ type world struct {
 	requests []string // "POST /up/git-upload-pack"
 }
 
+// handler serves the repositories; the test ends here where git is missing.
+func (w *world) handler() http.Handler {
+	w.t.Helper()
+	h, err := gittest.Handler(w.root)
+	if err != nil {
+		w.t.Skip(err)
+	}
+	return h
+}
+
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, root: t.TempDir()}
-	h, err := gittest.Handler(w.root)
-	if err != nil {
-		t.Skip(err)
-	}
+	h := w.handler()
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
 		w.requests = append(w.requests, r.Method+" "+r.URL.Path)
