@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,29 +28,7 @@ func TestRealRuntimeImage(t *testing.T) {
 		c.Env = append(c.Env, "SOURCE_DATE_EPOCH=1780272000")
 		c.mustRun()
 	}
-	w.write("recipe.toml", `
-[target]
-platform = "linux/arm64"
-python = "3.13"
-[base]
-image = "docker.io/library/python:3.13-slim-trixie"
-[tools]
-uv = "0.13.9"
-[runtime]
-requires = ["vllm==0.24.0", "torch==2.11.0"]
-overrides = ["torch==2.11.0"]
-[image]
-workdir = "/workspace"
-[image.groups]
-torch = ["torch", "triton"]
-nvidia = ["nvidia-*"]
-[[image.over]]
-winner = "nvidia-cutlass-dsl-libs-cu13"
-loser = "nvidia-cutlass-dsl-libs-base"
-[[image.over]]
-winner = "flashinfer-python"
-loser = "torch-c-dlpack-ext"
-`)
+	w.write("recipe.toml", fmt.Sprintf(realRuntimeRecipe, "3.13"))
 	lock := filepath.Join(w.dir, "real.lock")
 	w.sparkwheel("", "root", "lock", "--base", "tar:"+base, "--lock", lock).mustRun()
 	wheels, err := filepath.Glob(filepath.Join(os.Getenv("SPARKWHEEL_WHEELS"), "sha256", "*"))

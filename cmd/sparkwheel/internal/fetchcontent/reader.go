@@ -170,12 +170,3 @@ func readFile(tree fs.FS, name string) (_ []byte, err error) {
 	}
 	return text, err
 }
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}

@@ -2,6 +2,8 @@ package fetchcontent
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -110,7 +112,7 @@ const unknownArgument = "unknown-argument-of-a-macro"
 func macroReplacer(params []string, args []word) *strings.Replacer {
 	var pairs []string
 	bound := binding(params, args)
-	for _, name := range sortedKeys(bound) {
+	for _, name := range slices.Sorted(maps.Keys(bound)) {
 		text := bound[name].text
 		if bound[name].doubt != nil {
 			text = "${" + unknownArgument + "}"

@@ -174,7 +174,7 @@ func recordLayer(ctx context.Context, env Env, below layer.Shape, res *Result) (
 
 func smallLayer(ctx context.Context, env Env, name string, below layer.Shape, files fstest.MapFS) (*layer.Blob, error) {
 	h := store.NewHash("layer "+name).Field("form", "1").Field("below", jsonText(below))
-	for _, path := range sortedKeys(files) {
+	for _, path := range slices.Sorted(maps.Keys(files)) {
 		sum := sha256.Sum256(files[path].Data)
 		h = h.Field(path, hex.EncodeToString(sum[:]))
 	}
@@ -195,7 +195,7 @@ func imageConfig(r *recipe.Recipe, l *recipe.Lock) layer.Config {
 	}
 	environment := map[string]string{"PIP_CONSTRAINT": "/" + constraintsPath, "UV_CONSTRAINT": "/" + constraintsPath}
 	maps.Copy(environment, r.Image.Environment)
-	for _, k := range sortedKeys(environment) {
+	for _, k := range slices.Sorted(maps.Keys(environment)) {
 		c.Env = append(c.Env, k+"="+environment[k])
 	}
 	for k, v := range r.Image.Labels {

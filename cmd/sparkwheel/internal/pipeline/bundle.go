@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
@@ -82,7 +84,7 @@ func recipeFiles(r *recipe.Recipe) []string {
 		if w.FetchContent == nil {
 			continue
 		}
-		for _, name := range sortedKeys(w.FetchContent.Repositories) {
+		for _, name := range slices.Sorted(maps.Keys(w.FetchContent.Repositories)) {
 			files = append(files, w.FetchContent.Repositories[name].Patches...)
 		}
 	}

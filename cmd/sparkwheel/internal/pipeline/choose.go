@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -33,7 +34,7 @@ func chooseContents(w recipe.Wheel, found *fetchcontent.Result, note func(string
 		return nil, &ContentError{errors.Join(c.faults...)}
 	}
 	var all []wanted
-	for _, name := range sortedKeys(c.byName) {
+	for _, name := range slices.Sorted(maps.Keys(c.byName)) {
 		all = append(all, c.byName[name])
 	}
 	return all, nil
@@ -147,13 +148,13 @@ func or(a, b string) string {
 
 // extra adds what the recipe names and no file does.
 func (c *chooser) extra() {
-	for _, name := range sortedKeys(c.wheel.FetchContent.Repositories) {
+	for _, name := range slices.Sorted(maps.Keys(c.wheel.FetchContent.Repositories)) {
 		own := c.wheel.FetchContent.Repositories[name]
 		if c.met[name] {
 			continue
 		}
 		if own.URL == "" || own.Ref == "" {
-			c.fault(fetchcontent.Place{}, "repository.%s: the CMake files fetch no such content (they fetch %s); to add it, give url and ref", name, strings.Join(sortedKeys(c.met), ", "))
+			c.fault(fetchcontent.Place{}, "repository.%s: the CMake files fetch no such content (they fetch %s); to add it, give url and ref", name, strings.Join(slices.Sorted(maps.Keys(c.met)), ", "))
 			continue
 		}
 		w := wanted{patches: own.Patches, locked: recipe.LockedContent{Name: name, From: "the recipe", URL: own.URL, Ref: own.Ref, Checkout: []string{"*"}, Environment: own.Environment}}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -110,7 +112,7 @@ func compile(ctx context.Context, env Env, rec *recipe.Recipe, base *Base, uv To
 		Network: true,
 		Output:  r,
 	}
-	for _, name := range sortedKeys(q.trees) {
+	for _, name := range slices.Sorted(maps.Keys(q.trees)) {
 		cmd.Mounts = append(cmd.Mounts, sandbox.Mount{Source: q.trees[name], Target: "/build/trees/" + name})
 	}
 	if err := (&sandbox.Sandbox{Root: root, Mode: env.Sandbox}).Run(ctx, cmd); err != nil {

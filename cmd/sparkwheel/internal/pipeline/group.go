@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -185,7 +187,7 @@ func groupOf(r *recipe.Recipe, name string) string {
 }
 
 func namedGroup(r *recipe.Recipe, name string) string {
-	for _, g := range sortedKeys(r.Image.Groups) {
+	for _, g := range slices.Sorted(maps.Keys(r.Image.Groups)) {
 		for _, pattern := range r.Image.Groups[g] {
 			if ok, _ := path.Match(pattern, name); ok {
 				return g

@@ -160,7 +160,7 @@ func cameFrom(ctx context.Context, env Env, r *recipe.Recipe, sets []*recipe.Loc
 			}
 		}
 		maps.DeleteFunc(found, func(_ string, has bool) bool { return !has })
-		out = append(out, recipe.LockedIndex{Name: x.Name, URL: x.URL, Distributions: sortedKeys(found)})
+		out = append(out, recipe.LockedIndex{Name: x.Name, URL: x.URL, Distributions: slices.Sorted(maps.Keys(found))})
 	}
 	return out, nil
 }

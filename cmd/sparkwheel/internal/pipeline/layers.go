@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -151,7 +153,7 @@ func requestedPlatform(env Env, asked string, names []wheel.Filename) (v1.Platfo
 	case 0:
 		return env.Host, nil
 	case 1:
-		return v1.Platform{OS: "linux", Architecture: sortedKeys(found)[0]}, nil
+		return v1.Platform{OS: "linux", Architecture: slices.Sorted(maps.Keys(found))[0]}, nil
 	}
 	return v1.Platform{}, fmt.Errorf("%s is for arm64 and %s for amd64: an image is for one platform; leave one out", found["arm64"], found["amd64"])
 }

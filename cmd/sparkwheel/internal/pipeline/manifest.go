@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -107,7 +108,7 @@ func (s *resolving) directories(m recipe.Manifest, run *stage.Run) ([]recipe.Loc
 	}
 	var all []recipe.LockedDirectory
 	var faults []error
-	for _, key := range sortedKeys(m.Directories) {
+	for _, key := range slices.Sorted(maps.Keys(m.Directories)) {
 		dir, err := recipe.Fill(key, constant)
 		sum, sumErr := recipe.Fill(m.Directories[key], constant)
 		d := recipe.LockedDirectory{Path: dir, SHA256: sum}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"time"
@@ -162,7 +163,7 @@ func (s *resolving) addSets(g *stage.Graph) []*stage.Stage[namedSet] {
 		return sets
 	}
 	needs := []stage.Need{s.base, s.uv}
-	for _, name := range sortedKeys(s.recipe.Runtime.Files) {
+	for _, name := range slices.Sorted(maps.Keys(s.recipe.Runtime.Files)) {
 		needs = append(needs, s.sources[name])
 	}
 	return append(sets, stage.Add(g, "runtime", func(ctx context.Context, run *stage.Run) (namedSet, error) {
@@ -173,7 +174,7 @@ func (s *resolving) addSets(g *stage.Graph) []*stage.Stage[namedSet] {
 func (s *resolving) runtimeQuestion() question {
 	rt := s.recipe.Runtime
 	q := question{name: runtimeName, requirements: rt.Requires, overrides: rt.Overrides, excludes: rt.Excludes, trees: map[string]string{}}
-	for _, name := range sortedKeys(rt.Files) {
+	for _, name := range slices.Sorted(maps.Keys(rt.Files)) {
 		q.trees[name] = s.sources[name].Value().tree.Dir
 		for _, f := range rt.Files[name] {
 			q.requirements = append(q.requirements, "-r /build/trees/"+name+"/"+f)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,7 +92,7 @@ func (b buildPlan) files() map[string]string {
 func (b buildPlan) environment() []string {
 	var out []string
 	variables := withContents(b.recipe.Environment, b.recipe.FetchContent, b.contents)
-	for _, k := range sortedKeys(variables) {
+	for _, k := range slices.Sorted(maps.Keys(variables)) {
 		out = append(out, k+"="+recipe.Expand(variables[k], b.values()))
 	}
 	return out

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -112,7 +113,7 @@ func (f *FetchContent) check(bad func(format string, args ...any)) {
 	if !envRE.MatchString(f.Arguments) {
 		bad("fetchcontent: arguments %q is no variable's name", f.Arguments)
 	}
-	for _, name := range sortedKeys(f.Repositories) {
+	for _, name := range slices.Sorted(maps.Keys(f.Repositories)) {
 		r := f.Repositories[name]
 		if !ContentName(name) {
 			bad("fetchcontent: repository %q: that is no content's name", name)
@@ -158,7 +159,7 @@ func (l *Lock) RepositoryURLs() []string {
 			add(c.URL, c.Submodules)
 		}
 	}
-	return sortedKeys(seen)
+	return slices.Sorted(maps.Keys(seen))
 }
 
 func diffContents(before, after *LockedWheel, say func(name, a, b string)) {

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"path"
 	"regexp"
@@ -96,7 +97,7 @@ func (r *Recipe) checkInputs() []error {
 	}
 	for _, w := range r.Wheels {
 		taken := map[string]string{}
-		for _, name := range sortedKeys(w.Inputs) {
+		for _, name := range slices.Sorted(maps.Keys(w.Inputs)) {
 			where, at := fmt.Sprintf("wheel %q: inputs: %s", w.Name, name), w.Inputs[name]
 			if !known[name] {
 				faults = append(faults, fmt.Errorf("%s: the recipe brings nothing of that name; it brings %s", where, orNone(strings.Join(r.inputNames(), ", "))))

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -268,7 +268,7 @@ func (l *Lock) Set(name string) *LockedSet {
 
 // Covers reports, as a *MismatchError, an override that the lock does not hold.
 func (l *Lock) Covers(path string, r *Recipe, o Override) error {
-	for _, name := range sortedKeys(o.Refs) {
+	for _, name := range slices.Sorted(maps.Keys(o.Refs)) {
 		s, ok := l.Source(name)
 		if !ok || s.Ref != o.Refs[name] {
 			held := "nothing"
@@ -332,73 +332,4 @@ func WriteFile(path string, data []byte) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
-}
-
-// Diff shows what an update changed, a line each: name, old -> new.
-func Diff(before, after *Lock) []string {
-	var lines []string
-	say := func(name, a, b string) {
-		if a != b {
-			lines = append(lines, fmt.Sprintf("%s: %s -> %s", name, orNone(a), orNone(b)))
-		}
-	}
-	say("base", before.Base.Digest, after.Base.Digest)
-	say("base index", before.Base.Index, after.Base.Index)
-	say("python", before.Python, after.Python)
-	diffPackages(before.Packages, after.Packages, say)
-	for _, s := range after.Sources {
-		old, ok := before.Source(s.Name)
-		if !ok {
-			old = &LockedSource{}
-		}
-		say(s.Name, strings.TrimSpace(old.Ref+" "+old.Commit), s.Ref+" "+s.Commit)
-	}
-	for _, f := range after.UV {
-		i := slices.IndexFunc(before.UV, func(o LockedUV) bool { return o.Platform == f.Platform })
-		old := LockedUV{}
-		if i >= 0 {
-			old = before.UV[i]
-		}
-		say("uv "+f.Platform, old.File, f.File)
-	}
-	for _, w := range after.Wheels {
-		old, ok := before.Wheel(w.Name)
-		if !ok {
-			old = &LockedWheel{}
-		}
-		say("build environment of "+w.Name, old.SHA256, w.SHA256)
-		diffContents(old, &w, say)
-	}
-	diffIndexes(before.Indexes, after.Indexes, say)
-	for _, f := range after.Files {
-		old, ok := before.File(f.Name)
-		if !ok {
-			old = &LockedFile{}
-		}
-		say("file "+f.Name, old.SHA256, f.SHA256)
-	}
-	for _, m := range after.Manifests {
-		old, ok := before.Manifest(m.Name)
-		if !ok {
-			old = &LockedManifest{}
-		}
-		say("manifest "+m.Name, old.SHA256, m.SHA256)
-	}
-	return lines
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -207,7 +208,7 @@ func (r *Recipe) checkManifests() []error {
 		if m.File != "" && !localPath(m.File) {
 			bad("%s: file %q leaves the tree", where, m.File)
 		}
-		for _, dir := range sortedKeys(m.Directories) {
+		for _, dir := range slices.Sorted(maps.Keys(m.Directories)) {
 			if m.File == "" && constantRE.MatchString(dir+m.Directories[dir]) {
 				bad("%s: directories: %q names a constant, and no file is named to read it from", where, dir)
 			}

@@ -1,6 +1,9 @@
 package recipe
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/requirements/rewrite"
 )
@@ -12,7 +15,7 @@ func (r Rewrite) Rules() rewrite.Rules {
 	for _, name := range r.Drop {
 		rules.Rules = append(rules.Rules, requirements.Rule{Drop: name})
 	}
-	for _, name := range sortedKeys(r.Pin) {
+	for _, name := range slices.Sorted(maps.Keys(r.Pin)) {
 		rules.Rules = append(rules.Rules, requirements.Rule{Pin: requirements.Normalize(name), To: r.Pin[name]})
 	}
 	return rules
