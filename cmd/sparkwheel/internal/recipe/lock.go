@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -279,11 +280,24 @@ func (l *Lock) Covers(path string, r *Recipe, o Override) error {
 				r.lockCommand(path) + " --ref " + name + "=" + o.Refs[name]}
 		}
 	}
-	if o.Base != "" && o.Base != l.Base.Reference {
+	if o.Base != "" && !sameBase(o.Base, l.Base.Reference) {
 		return &MismatchError{path, fmt.Sprintf("it holds base %s, not %s", l.Base.Reference, o.Base),
 			r.lockCommand(path) + " --base " + o.Base}
 	}
 	return nil
+}
+
+// sameBase tells whether two references name one base: a file can be named from
+// the working directory or from the root.
+func sameBase(a, b string) bool {
+	kindA, a, isPath := strings.Cut(a, ":")
+	kindB, b, _ := strings.Cut(b, ":")
+	if kindA != kindB || !isPath || !slices.Contains([]string{"tar", "oci", "docker-archive"}, kindA) {
+		return kindA == kindB && a == b
+	}
+	a, errA := filepath.Abs(a)
+	b, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && a == b
 }
 
 // Save writes the lock and its pylocks beside it, each atomically, the lock

@@ -105,6 +105,18 @@ func TestCovers(t *testing.T) {
 	if err := l.Covers(path, r, Override{Refs: map[string]string{"a": "main"}, Base: "tar:/b.tar"}); err != nil {
 		t.Errorf("what the lock holds gave %v", err)
 	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(here, "/b.tar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Covers(path, r, Override{Base: "tar:" + relative}); err != nil {
+		t.Error(err)
+	}
+	wantMismatch(t, l.Covers(path, r, Override{Base: "oci:/b.tar"}), "--base oci:/b.tar`")
 	wantMismatch(t, l.Covers(path, r, Override{Refs: map[string]string{"a": "v2"}}), "--ref a=v2`")
 	wantMismatch(t, l.Covers(path, r, Override{Base: "tar:/c.tar"}), "--base tar:/c.tar`")
 }
