@@ -40,6 +40,11 @@ func (b *building) assemble(ctx context.Context, res *Result, run *stage.Run) er
 	if err != nil {
 		return err
 	}
+	text, err := res.Record.JSON()
+	if err != nil {
+		return err
+	}
+	notes := Notes{Record: text, Constraints: res.Constraints, Commits: res.Commits}
 	files, err := filesLayer(ctx, b.env, base, b.files)
 	if err != nil {
 		return err
@@ -47,7 +52,7 @@ func (b *building) assemble(ctx context.Context, res *Result, run *stage.Run) er
 	if files != nil {
 		layers = append(layers, Layer{Blob: files})
 	}
-	record, err := recordLayer(ctx, b.env, base.Shape, res)
+	record, err := recordLayer(ctx, b.env, base.Shape, notes)
 	if err != nil {
 		return err
 	}
@@ -89,7 +94,7 @@ func (b *building) inspect(res *Result) (found []truth.Distribution, err error) 
 func inspect(env Env, s install.Scheme, members []member) (found []truth.Distribution, err error) {
 	err = openMembers(env, members, func(all []*wheel.Reader) error {
 		for _, r := range all {
-			found = append(found, described(r.Metadata, filepath.Base(r.Path())))
+			found = append(found, truth.Of(r.Metadata, filepath.Base(r.Path())))
 		}
 		_, err := install.Tree(s, all...)
 		return err
@@ -156,17 +161,20 @@ func size(members []member) (n int64) {
 // uv read it, so that a later installation cannot replace what was built.
 const constraintsPath = "workspace/constraints.txt"
 
+// Notes are the texts by which an image says what it is made of.
+type Notes struct {
+	Record      []byte            // build.json
+	Constraints string            // see constraintsPath
+	Commits     map[string]string // marker file -> text
+}
+
 // recordLayer is the small layer that says what the image is made of.
-func recordLayer(ctx context.Context, env Env, below layer.Shape, res *Result) (*layer.Blob, error) {
-	record, err := res.Record.JSON()
-	if err != nil {
-		return nil, err
-	}
+func recordLayer(ctx context.Context, env Env, below layer.Shape, n Notes) (*layer.Blob, error) {
 	files := fstest.MapFS{
-		"workspace/build.json": {Data: record, Mode: 0o644},
-		constraintsPath:        {Data: []byte(res.Constraints), Mode: 0o644},
+		"workspace/build.json": {Data: n.Record, Mode: 0o644},
+		constraintsPath:        {Data: []byte(n.Constraints), Mode: 0o644},
 	}
-	for name, text := range res.Commits {
+	for name, text := range n.Commits {
 		files["workspace/wheels/"+name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	}
 	return smallLayer(ctx, env, "record", within(below, "workspace"), files)

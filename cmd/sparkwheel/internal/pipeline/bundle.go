@@ -61,7 +61,7 @@ func bundle(ctx context.Context, env Env, dir string, r *recipe.Recipe, l *recip
 		}
 	}
 	for _, file := range recipeFiles(r) {
-		if err := placeFile(filepath.Join(recipeDir(r), file), filepath.Join(to.Dir, file)); err != nil {
+		if err := placeFile(filepath.Join(r.Dir(), file), filepath.Join(to.Dir, file)); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -76,7 +77,7 @@ func (c *chooser) take(f fetchcontent.Content) {
 		return
 	}
 	w := wanted{patches: own.Patches, locked: recipe.LockedContent{
-		Name: f.Name, From: f.At.String(), URL: or(own.URL, f.URL), Ref: or(own.Ref, f.Tag), Checkout: f.Submodules, Environment: own.Environment,
+		Name: f.Name, From: f.At.String(), URL: cmp.Or(own.URL, f.URL), Ref: cmp.Or(own.Ref, f.Tag), Checkout: f.Submodules, Environment: own.Environment,
 	}}
 	if own.Submodules != nil {
 		w.locked.Checkout = own.Submodules
@@ -137,13 +138,6 @@ func lacking(f fetchcontent.Content) string {
 		}
 	}
 	return "a condition"
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // extra adds what the recipe names and no file does.

@@ -83,17 +83,16 @@ func readContents(r *recipe.Recipe, w recipe.Wheel, src resolved, machine string
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
 	source, _ := r.Source(w.Source)
-	plan := buildPlan{recipe: w, source: *source, locked: src.locked}
 	opt := fetchcontent.Options{
 		Root: buildSource, Dir: w.Subdirectory, Environment: map[string]string{},
 		Variables: map[string]string{"CMAKE_SYSTEM_PROCESSOR": machine},
 	}
 	maps.Copy(opt.Variables, w.FetchContent.Variables)
 	for k, v := range w.Environment {
-		opt.Environment[k] = recipe.Expand(v, plan.values())
+		opt.Environment[k] = recipe.Expand(v, valuesOf(src.locked))
 	}
 	over := fstest.MapFS{}
-	for name, text := range plan.files() {
+	for name, text := range ownFiles(*source, src.locked) {
 		over[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	}
 	return fetchcontent.Read(overlaid{over, root.FS()}, opt)
@@ -119,7 +118,7 @@ func (s *resolving) content(ctx context.Context, w recipe.Wheel, one wanted, run
 	if err != nil {
 		return l, err
 	}
-	t, err := prepare(ctx, s.env, contentSource(l, one.patches), recipeDir(s.recipe), c, run)
+	t, err := prepare(ctx, s.env, contentSource(l, one.patches), s.recipe.Dir(), c, run)
 	if err != nil {
 		return l, err
 	}
@@ -196,7 +195,7 @@ func addContents(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, w re
 	var stages []*stage.Stage[content]
 	for _, c := range lockedContents(w, l) {
 		stages = append(stages, stage.Add(g, c.stage(w), func(ctx context.Context, run *stage.Run) (content, error) {
-			t, err := c.prepare(ctx, env, recipeDir(r), run)
+			t, err := c.prepare(ctx, env, r.Dir(), run)
 			return content{c.LockedContent, t}, err
 		}))
 	}

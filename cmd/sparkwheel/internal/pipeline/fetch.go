@@ -43,7 +43,7 @@ func Fetch(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*stage.St
 			return nil, &NotLockedError{"source " + src.Name}
 		}
 		needs = append(needs, stage.Add(g, "source "+src.Name, func(ctx context.Context, run *stage.Run) (*Tree, error) {
-			return lockedSource(ctx, env, src, *locked, recipeDir(r), run)
+			return lockedSource(ctx, env, src, *locked, r.Dir(), run)
 		}))
 	}
 	for _, w := range r.Wheels {

@@ -146,7 +146,7 @@ func (b *building) tree(g *stage.Graph, name string) (*stage.Stage[*Tree], error
 		return nil, &NotLockedError{"source " + name}
 	}
 	b.trees[name] = stage.Add(g, "source "+name, func(ctx context.Context, run *stage.Run) (*Tree, error) {
-		return lockedSource(ctx, b.env, *src, *locked, recipeDir(b.recipe), run)
+		return lockedSource(ctx, b.env, *src, *locked, b.recipe.Dir(), run)
 	})
 	return b.trees[name], nil
 }

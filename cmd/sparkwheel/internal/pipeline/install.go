@@ -71,9 +71,9 @@ func PackagedDigests(l *recipe.Lock) []string {
 	return digests
 }
 
-// install adds the locked packages to an unpacked base: the image's become a
+// installDebs adds the locked packages to b, an unpacked base, in place: the image's become a
 // layer, and builds see those for builds alone beside them.
-func (b *Base) install(ctx context.Context, env Env, l *recipe.LockedPackages, run *stage.Run) (err error) {
+func installDebs(ctx context.Context, env Env, b *Base, l *recipe.LockedPackages, run *stage.Run) (err error) {
 	sets := packageSets(b.Digest, l)
 	image := installation{env: env, set: sets[0], image: b.Image, architecture: b.Platform.Architecture, root: b.Root}
 	if b.Packages, b.Root, err = image.do(ctx, run); err != nil {

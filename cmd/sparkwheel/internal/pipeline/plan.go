@@ -158,7 +158,7 @@ func (p *planning) source(r *recipe.Recipe, src recipe.Source) (store.Key, error
 	if !ok {
 		return store.Key{}, &NotLockedError{"source " + src.Name}
 	}
-	patches, err := readPatches(recipeDir(r), src.Patches)
+	patches, err := readPatches(r.Dir(), src.Patches)
 	if err != nil {
 		return store.Key{}, err
 	}
@@ -214,7 +214,7 @@ func (p *planning) wheel(w recipe.Wheel, tree store.Key, base *Base, uv Tool, im
 func (p *planning) contents(w recipe.Wheel) ([]content, error) {
 	var all []content
 	for _, c := range lockedContents(w, p.lock) {
-		patches, err := readPatches(recipeDir(p.recipe), c.source.Patches)
+		patches, err := readPatches(p.recipe.Dir(), c.source.Patches)
 		if err != nil {
 			return nil, err
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -15,14 +14,6 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/git"
 )
-
-// recipeDir is where a recipe's own files, such as patches, are looked for.
-func recipeDir(r *recipe.Recipe) string {
-	if r.Path == "" {
-		return "."
-	}
-	return filepath.Dir(r.Path)
-}
 
 // resolved is a source with its tree.
 type resolved struct {
@@ -127,7 +118,7 @@ func (s *resolving) addBase(g *stage.Graph, platform v1.Platform) {
 		if err != nil || !s.recipe.Packages.Empty() {
 			return b, err
 		}
-		return b.complete(ctx, s.env, nil, run)
+		return complete(ctx, s.env, b, nil, run)
 	})
 	s.base = s.bare
 	if s.recipe.Packages.Empty() {
@@ -137,7 +128,7 @@ func (s *resolving) addBase(g *stage.Graph, platform v1.Platform) {
 		return s.packages(ctx, s.bare.Value(), run)
 	}, s.bare)
 	s.base = stage.Add(g, "base with packages", func(ctx context.Context, run *stage.Run) (*Base, error) {
-		return s.bare.Value().complete(ctx, s.env, s.debs.Value(), run)
+		return complete(ctx, s.env, s.bare.Value(), s.debs.Value(), run)
 	}, s.debs)
 }
 
@@ -227,14 +218,14 @@ func (s *resolving) source(ctx context.Context, src recipe.Source, run *stage.Ru
 	old, ok := s.before.Source(src.Name)
 	if ok && old.URL == src.Git.URL && old.Ref == src.Git.Ref && !s.upgrade.has(src.Name) {
 		run.Note("%s stays at %s; --upgrade=%s asks what %s means now", src.Name, old.Commit, src.Name, old.Ref)
-		return resolveSource(ctx, s.env, src, git.Commit{Hash: old.Commit, Time: old.Time, Tree: old.Tree}, recipeDir(s.recipe), run)
+		return resolveSource(ctx, s.env, src, git.Commit{Hash: old.Commit, Time: old.Time, Tree: old.Tree}, s.recipe.Dir(), run)
 	}
 	c, err := s.env.Mirrors.Resolve(ctx, src.Git)
 	if err != nil {
 		return resolved{}, err
 	}
 	logf(run, "%s is commit %s of %s", src.Git.Ref, c.Hash, c.Time.UTC().Format(time.RFC3339))
-	return resolveSource(ctx, s.env, src, c, recipeDir(s.recipe), run)
+	return resolveSource(ctx, s.env, src, c, s.recipe.Dir(), run)
 }
 
 func (s *resolving) set(ctx context.Context, q question, run *stage.Run) (namedSet, error) {
@@ -317,7 +308,7 @@ func lockedBase(ctx context.Context, env Env, l *recipe.Lock, p v1.Platform, run
 	if err != nil {
 		return nil, err
 	}
-	return b.complete(ctx, env, l.Packages, run)
+	return complete(ctx, env, b, l.Packages, run)
 }
 
 // unpackedBase is a base as it is, its interpreter not asked yet: packages may
@@ -339,10 +330,10 @@ func unpackedBase(ctx context.Context, env Env, reference, pinned string, p v1.P
 }
 
 // complete is the base with packages, and what its interpreter says.
-func (b *Base) complete(ctx context.Context, env Env, l *recipe.LockedPackages, run *stage.Run) (*Base, error) {
+func complete(ctx context.Context, env Env, b *Base, l *recipe.LockedPackages, run *stage.Run) (*Base, error) {
 	env = env.noting(run)
 	c := *b
-	if err := c.install(ctx, env, l, run); err != nil {
+	if err := installDebs(ctx, env, &c, l, run); err != nil {
 		return nil, err
 	}
 	var err error

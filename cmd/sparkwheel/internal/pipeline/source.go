@@ -157,6 +157,20 @@ func (p *Prepared) rewrite(root *os.Root, rw recipe.Rewrite) error {
 	return result.Write(root)
 }
 
+// valuesOf are what a recipe's texts may name of a locked source.
+func valuesOf(l recipe.LockedSource) recipe.Values {
+	return recipe.Values{Version: l.Version, Commit: l.Commit, Short: l.Commit[:8]}
+}
+
+// ownFiles are the files that the recipe writes into a source's tree, by path.
+func ownFiles(src recipe.Source, l recipe.LockedSource) map[string]string {
+	out := map[string]string{}
+	for name, text := range src.Files {
+		out[name] = recipe.Expand(text, valuesOf(l))
+	}
+	return out
+}
+
 func describeChange(c requirements.Change) string {
 	if c.After == "" {
 		return fmt.Sprintf("dropped %q (%s)", strings.TrimSpace(c.Before), c.Rule)

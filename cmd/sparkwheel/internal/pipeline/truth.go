@@ -121,14 +121,7 @@ func readDistribution(path string) (truth.Distribution, error) {
 		return truth.Distribution{}, err
 	}
 	defer w.Close()
-	return described(w.Metadata, filepath.Base(path)), nil
-}
-
-func described(m wheel.Metadata, origin string) truth.Distribution {
-	return truth.Distribution{
-		Name: m.Name, Version: m.Version, Requires: m.RequiresDist, RequiresPython: m.RequiresPython,
-		Extras: m.ProvidesExtra, Origin: origin,
-	}
+	return truth.Of(w.Metadata, filepath.Base(path)), nil
 }
 
 // Strictness says how strictly an image's metadata is judged.
@@ -245,5 +238,5 @@ func readInstalled(root *os.Root, path string) (truth.Distribution, bool) {
 	}
 	defer f.Close()
 	m, errs := wheel.ParseMetadata(f)
-	return described(m, "of the base"), len(errs) == 0
+	return truth.Of(m, "of the base"), len(errs) == 0
 }

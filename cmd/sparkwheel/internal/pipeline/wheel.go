@@ -53,16 +53,12 @@ type buildPlan struct {
 	host      *HostRoot // nil when the base is the build's root
 }
 
-func (b buildPlan) values() recipe.Values {
-	return recipe.Values{Version: b.locked.Version, Commit: b.locked.Commit, Short: b.locked.Commit[:8]}
-}
-
 // key covers every input of the build by content; where inputs lie on this
 // host, and how many processors it lends, are not among them.
 func (b buildPlan) key() store.Key {
 	w := b.recipe
 	h := store.NewHash("wheel "+w.Name).Field("form", "2").Field("sandbox", sandbox.Version).Field("isolation", string(b.isolation))
-	h = h.Field("tree", b.tree.Key).Field("files", jsonText(b.files())).Field("base", b.base.BuildDigest)
+	h = h.Field("tree", b.tree.Key).Field("files", jsonText(ownFiles(b.source, b.locked))).Field("base", b.base.BuildDigest)
 	h = h.Field("uv", b.uv.SHA256).Field("python", b.python())
 	h = h.Field("wheel", jsonText(w)).Field("environment", jsonText(b.environment()))
 	h = h.Field("epoch", b.locked.Time.UTC().Format("2006-01-02T15:04:05Z"))
@@ -81,25 +77,17 @@ func (b buildPlan) key() store.Key {
 	return h.Key()
 }
 
-func (b buildPlan) files() map[string]string {
-	out := map[string]string{}
-	for name, text := range b.source.Files {
-		out[name] = recipe.Expand(text, b.values())
-	}
-	return out
-}
-
 func (b buildPlan) environment() []string {
 	var out []string
 	variables := withContents(b.recipe.Environment, b.recipe.FetchContent, b.contents)
 	for _, k := range slices.Sorted(maps.Keys(variables)) {
-		out = append(out, k+"="+recipe.Expand(variables[k], b.values()))
+		out = append(out, k+"="+recipe.Expand(variables[k], valuesOf(b.locked)))
 	}
 	return out
 }
 
 func (b buildPlan) spec(ctx context.Context, env Env, wheels map[string]string) (builder.Spec, error) {
-	files := b.files()
+	files := ownFiles(b.source, b.locked)
 	if path := b.recipe.TrackedFiles; path != "" {
 		list, err := trackedFiles(filepath.Join(b.tree.Dir, b.recipe.Subdirectory))
 		if err != nil {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -26,7 +27,7 @@ func sayYanked(ctx context.Context, env Env, pins []index.Pin, run *stage.Run) {
 			}
 			at := slices.IndexFunc(files, func(f index.File) bool { return f.SHA256 == pin.SHA256 })
 			if at >= 0 && files[at].Yanked {
-				reasons[i] = orReason(files[at].YankedReason)
+				reasons[i] = cmp.Or(files[at].YankedReason, "no reason is given")
 			}
 			return nil
 		})
@@ -37,11 +38,4 @@ func sayYanked(ctx context.Context, env Env, pins []index.Pin, run *stage.Run) {
 			run.Note("%s is pinned though it was withdrawn upstream: %s", pins[i].File, reason)
 		}
 	}
-}
-
-func orReason(s string) string {
-	if s == "" {
-		return "no reason is given"
-	}
-	return s
 }
