@@ -16,6 +16,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/packages"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
@@ -32,7 +36,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // takes a network or a sandbox, so that a build makes its image anywhere.
 type project struct {
 	t      *testing.T
-	env    Env
+	env    host.Env
 	recipe *recipe.Recipe
 	lock   *recipe.Lock
 	bodies map[string][]byte // files of the runtime set and of the recipe, by name
@@ -51,7 +55,7 @@ func newProject(t *testing.T) *project {
 	}
 	t.Cleanup(func() { s.Close() })
 	p := &project{t: t, bodies: map[string][]byte{"tool": []byte("#!/bin/sh\n"), "model.json": []byte("{}\n")}}
-	p.env = Env{
+	p.env = host.Env{
 		Store: s, Index: &index.Client{Offline: true}, Mirrors: &git.Mirrors{Dir: filepath.Join(dir, "git"), Offline: true},
 		Offline: true, Jobs: 2, Host: v1.Platform{OS: "linux", Architecture: "arm64"},
 	}
@@ -166,7 +170,7 @@ func (p *project) keep(kind string, key store.Key, files map[string]string) {
 // prepare gives the store what a network and a sandbox would make.
 func (p *project) prepare() {
 	p.t.Helper()
-	p.keep(store.Stage, answerKey(p.lock.Base.Digest), map[string]string{"answer.json": `{"Version": "3.12", "Full": "3.12.3", "GLIBC": "2.39", "Machine": "aarch64",
+	p.keep(store.Stage, base.AnswerKey(p.lock.Base.Digest), map[string]string{"answer.json": `{"Version": "3.12", "Full": "3.12.3", "GLIBC": "2.39", "Machine": "aarch64",
 		"Paths": {"purelib": "/usr/local/lib/python3.12/dist-packages", "platlib": "/usr/local/lib/python3.12/dist-packages", "scripts": "/usr/local/bin", "data": "/usr/local", "include": "/usr/local/include/python3.12"}}`})
 	g := new(stage.Graph)
 	stage.Add(g, "base", p.base)
@@ -184,7 +188,7 @@ func (p *project) prepare() {
 func (p *project) image() *Result {
 	p.t.Helper()
 	g := new(stage.Graph)
-	s, err := Build(g, p.env, p.recipe, p.lock, nil, true, Strictness{})
+	s, err := Build(g, p.env, p.recipe, p.lock, nil, true, image.Strictness{})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -240,6 +244,6 @@ func TestSameLockSameDigest(t *testing.T) {
 	}
 }
 
-func (p *project) base(ctx context.Context, run *stage.Run) (*Base, error) {
-	return lockedBase(ctx, p.env, p.lock, p.env.Host, run)
+func (p *project) base(ctx context.Context, run *stage.Run) (*base.Base, error) {
+	return packages.Locked(ctx, p.env, p.lock, p.env.Host, run)
 }
