@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/cmake"
+	"github.com/sparkwheel/sparkwheel/requirements/cmake"
 )
 
 // knownCommands change no variable that could matter here.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/cmake"
+	"github.com/sparkwheel/sparkwheel/requirements/cmake"
 )
 
 // keywords begin the options of FetchContent_Declare and ExternalProject_Add.
