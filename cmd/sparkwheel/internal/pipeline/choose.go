@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fetchcontent"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/requirements/fetchcontent"
 )
 
 // wanted is content as the CMake files and the recipe together ask for it.

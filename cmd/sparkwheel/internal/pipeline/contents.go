@@ -13,10 +13,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fetchcontent"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/requirements/fetchcontent"
 )
 
 // buildContents is where a build finds what its CMake files would fetch: each
