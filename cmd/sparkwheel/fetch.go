@@ -23,7 +23,7 @@ func (a *app) fetchCommand() *cobra.Command {
 		Short: "Bring and verify all that the lock names, into the store or a bundle",
 		Long: "Bring and verify all that the lock names into the store; what is there is not brought again.\n" +
 			"With --bundle, DIR becomes a store that another host builds from without a network:\n" +
-			"sparkwheel build --offline --store DIR --lock DIR/sparkwheel.lock",
+			"  sparkwheel build --offline --store DIR --lock DIR/sparkwheel.lock",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.runFetch(cmd.Context(), out, bundle, &flags, &reg)

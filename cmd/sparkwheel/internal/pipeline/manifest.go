@@ -9,10 +9,10 @@ import (
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pyconst"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/requirements/pyconst"
 )
 
 // addManifests adds a stage for each manifest of the recipe.

@@ -161,8 +161,7 @@ func Load(name string) (*Recipe, error) {
 	}
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no recipe %s: neither a file nor one of %s; make one with `sparkwheel init %s`",
-			name, strings.Join(Names(), ", "), name)
+		return nil, fmt.Errorf("no recipe %s: neither a file nor one of %s", name, strings.Join(Names(), ", "))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading recipe: %w", err)

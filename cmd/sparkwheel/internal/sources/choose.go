@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fetchcontent"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/requirements/fetchcontent"
 )
 
 // Wanted is content as the CMake files and the recipe together ask for it.

@@ -10,11 +10,11 @@ import (
 	"strings"
 	"testing/fstest"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fetchcontent"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/requirements/fetchcontent"
 )
 
 // buildContents is where a build finds what its CMake files would fetch: each

@@ -11,9 +11,9 @@ import (
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pyconst"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/requirements/pyconst"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/cmake"
+	"github.com/sparkwheel/sparkwheel/requirements/cmake"
 )
 
 // truth is the value of a condition: yes, no, or not decided by what is known.

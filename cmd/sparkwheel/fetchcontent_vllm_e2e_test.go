@@ -1,4 +1,4 @@
-package fetchcontent
+package main
 
 import (
 	"archive/tar"
@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/requirements/fetchcontent"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 
@@ -134,14 +135,14 @@ func TestE2EFindsWhatVLLMFetches(t *testing.T) {
 			t.Parallel()
 			tree := sdist(t, version)
 			for _, variables := range []map[string]string{nil, spark.Wheels[0].FetchContent.Variables} {
-				result, err := Read(tree.FS(), Options{Root: "/build/src", Variables: variables})
+				result, err := fetchcontent.Read(tree.FS(), fetchcontent.Options{Root: "/build/src", Variables: variables})
 				if err != nil {
 					t.Fatal(err)
 				}
 				var got []string
 				for _, c := range result.Contents {
 					got = append(got, strings.Join([]string{string(c.Way), c.Name, c.URL, c.Tag, c.Variable}, " "))
-					if len(c.Open)+len(c.Rivals) > 0 || !c.FromEnvironment || variables != nil && c.Way == Declared && len(c.When) > 0 {
+					if len(c.Open)+len(c.Rivals) > 0 || !c.FromEnvironment || variables != nil && c.Way == fetchcontent.Declared && len(c.When) > 0 {
 						t.Errorf("told %v, not settled: %+v", variables, c)
 					}
 				}

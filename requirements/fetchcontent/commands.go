@@ -6,22 +6,25 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/cmake"
+	"github.com/sparkwheel/sparkwheel/requirements/cmake"
 )
 
 // knownCommands change no variable that could matter here.
-var knownCommands = map[string]bool{}
-
-func init() {
-	for _, name := range strings.Fields(`add_compile_definitions add_compile_options add_custom_command add_custom_target
+var knownCommands = fields(`add_compile_definitions add_compile_options add_custom_command add_custom_target
 		add_definitions add_dependencies add_executable add_library add_link_options add_test cmake_minimum_required
 		cmake_policy enable_language enable_testing export include_directories include_guard install link_directories
 		link_libraries mark_as_advanced message set_property set_source_files_properties set_target_properties
 		set_directory_properties target_compile_definitions target_compile_features target_compile_options
 		target_include_directories target_link_directories target_link_libraries target_link_options
-		target_precompile_headers target_sources fetchcontent_makeavailable`) {
-		knownCommands[name] = true
+		target_precompile_headers target_sources fetchcontent_makeavailable`)
+
+// fields is the set of a text's words.
+func fields(text string) map[string]bool {
+	set := map[string]bool{}
+	for _, word := range strings.Fields(text) {
+		set[word] = true
 	}
+	return set
 }
 
 // command runs one command that is no block.
@@ -48,8 +51,8 @@ func (r *reader) call(name string, args []word) (flow, error) {
 		if c, ok := r.calls[name]; ok {
 			return r.invoke(name, c, args)
 		}
-		if f, ok := builtins[name]; ok {
-			return f(r, args)
+		if f := r.followed(name); f != nil {
+			return f(args)
 		}
 		if !knownCommands[name] {
 			r.forget(args)
@@ -58,24 +61,49 @@ func (r *reader) call(name string, args []word) (flow, error) {
 	return onward, nil
 }
 
-// builtins are the commands whose effect is followed.
-var builtins map[string]func(*reader, []word) (flow, error)
+// followed is a command whose effect is followed, nil for any other.
+func (r *reader) followed(name string) func([]word) (flow, error) {
+	switch name {
+	case "return":
+		return r.leave
+	case "break":
+		return ends(broken)
+	case "continue":
+		return ends(skipped)
+	case "message":
+		return r.message
+	case "include":
+		return r.include
+	case "add_subdirectory":
+		return r.subdirectory
+	case "cmake_language":
+		return r.language
+	case "set":
+		return sets(r.set)
+	case "unset":
+		return sets(r.unset)
+	case "option":
+		return sets(r.option)
+	case "project":
+		return sets(r.project)
+	case "list":
+		return sets(r.list)
+	case "string":
+		return sets(r.string)
+	case "get_filename_component":
+		return sets(r.filename)
+	}
+	return nil
+}
 
-func init() {
-	variables := func(f func(*reader, []word)) func(*reader, []word) (flow, error) {
-		return func(r *reader, args []word) (flow, error) { f(r, args); return onward, nil }
-	}
-	ends := func(f flow) func(*reader, []word) (flow, error) {
-		return func(*reader, []word) (flow, error) { return f, nil }
-	}
-	builtins = map[string]func(*reader, []word) (flow, error){
-		"set": variables((*reader).set), "unset": variables((*reader).unset), "option": variables((*reader).option),
-		"project": variables((*reader).project), "list": variables((*reader).list), "string": variables((*reader).string),
-		"get_filename_component": variables((*reader).filename),
-		"return":                 (*reader).leave, "break": ends(broken), "continue": ends(skipped),
-		"message": (*reader).message, "include": (*reader).include, "add_subdirectory": (*reader).subdirectory,
-		"cmake_language": (*reader).language,
-	}
+// sets is a command that changes variables and no more.
+func sets(f func([]word)) func([]word) (flow, error) {
+	return func(args []word) (flow, error) { f(args); return onward, nil }
+}
+
+// ends is a command that ends what it stands in.
+func ends(f flow) func([]word) (flow, error) {
+	return func([]word) (flow, error) { return f, nil }
 }
 
 // forget makes unknown every variable that a command names whose effect is not

@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/cmake"
+	"github.com/sparkwheel/sparkwheel/requirements/cmake"
 )
 
 // language is cmake_language(CALL name args) and (EVAL CODE text).
