@@ -2,17 +2,13 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
-	"github.com/sparkwheel/sparkwheel/requirements/pyconst"
 )
 
 // addManifests adds a stage for each manifest of the recipe.
@@ -37,7 +33,11 @@ func (s *resolving) addManifests(g *stage.Graph) []*stage.Stage[recipe.LockedMan
 // manifest pins every file that the directories' lists name. What the lists are
 // is known beforehand, so that an earlier lock of the same lists holds.
 func (s *resolving) manifest(ctx context.Context, m recipe.Manifest, run *stage.Run) (recipe.LockedManifest, error) {
-	directories, err := s.directories(m, run)
+	dir := ""
+	if m.Source != "" {
+		dir = s.sources[m.Source].Value().Tree.Dir
+	}
+	directories, err := sources.Directories(m, dir, run.Note)
 	if err != nil {
 		return recipe.LockedManifest{}, err
 	}
@@ -58,42 +58,4 @@ func (s *resolving) manifest(ctx context.Context, m recipe.Manifest, run *stage.
 		all = append(all, entries...)
 	}
 	return recipe.NewManifest(m.Name, m.URL, directories, all)
-}
-
-// directories are the manifest's, with the constants of the source filled in.
-func (s *resolving) directories(m recipe.Manifest, run *stage.Run) ([]recipe.LockedDirectory, error) {
-	constant := func(name string) (string, error) {
-		return "", fmt.Errorf("{%s}: no file is named to read it from", name)
-	}
-	var module *pyconst.Module
-	if m.File != "" {
-		var err error
-		if module, err = sources.ReadModule(s.sources[m.Source].Value().Tree.Dir, m.File); err != nil {
-			return nil, err
-		}
-		constant = module.String
-	}
-	var all []recipe.LockedDirectory
-	var faults []error
-	for _, key := range slices.Sorted(maps.Keys(m.Directories)) {
-		dir, err := recipe.Fill(key, constant)
-		sum, sumErr := recipe.Fill(m.Directories[key], constant)
-		d := recipe.LockedDirectory{Path: dir, SHA256: sum}
-		if err := errors.Join(err, sumErr); err != nil {
-			faults = append(faults, err)
-			continue
-		}
-		faults = append(faults, d.Check())
-		all = append(all, d)
-	}
-	if err := errors.Join(faults...); err != nil {
-		return nil, err
-	}
-	slices.SortFunc(all, func(a, b recipe.LockedDirectory) int { return strings.Compare(a.Path, b.Path) })
-	if module != nil {
-		if left := sources.NotTaken(module, m); len(left) > 0 {
-			run.Note("manifest %s: %s also has %s, which the recipe does not take", m.Name, m.File, host.Some(left))
-		}
-	}
-	return all, nil
 }

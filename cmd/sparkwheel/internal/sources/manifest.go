@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
@@ -46,7 +48,46 @@ func ReadList(ctx context.Context, env host.Env, m recipe.Manifest, dir recipe.L
 	return entries, nil
 }
 
-func ReadModule(dir, file string) (*pyconst.Module, error) {
+// Directories are the manifest's, with the constants of its source's tree,
+// which is at tree, filled in.
+func Directories(m recipe.Manifest, tree string, note func(string, ...any)) ([]recipe.LockedDirectory, error) {
+	constant := func(name string) (string, error) {
+		return "", fmt.Errorf("{%s}: no file is named to read it from", name)
+	}
+	var module *pyconst.Module
+	if m.File != "" {
+		var err error
+		if module, err = readModule(tree, m.File); err != nil {
+			return nil, err
+		}
+		constant = module.String
+	}
+	var all []recipe.LockedDirectory
+	var faults []error
+	for _, key := range slices.Sorted(maps.Keys(m.Directories)) {
+		dir, err := recipe.Fill(key, constant)
+		sum, sumErr := recipe.Fill(m.Directories[key], constant)
+		d := recipe.LockedDirectory{Path: dir, SHA256: sum}
+		if err := errors.Join(err, sumErr); err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		faults = append(faults, d.Check())
+		all = append(all, d)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(all, func(a, b recipe.LockedDirectory) int { return strings.Compare(a.Path, b.Path) })
+	if module != nil {
+		if left := notTaken(module, m); len(left) > 0 {
+			note("manifest %s: %s also has %s, which the recipe does not take", m.Name, m.File, host.Some(left))
+		}
+	}
+	return all, nil
+}
+
+func readModule(dir, file string) (*pyconst.Module, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
@@ -67,9 +108,9 @@ func ReadModule(dir, file string) (*pyconst.Module, error) {
 	return pyconst.Parse(file, text)
 }
 
-// NotTaken are the constants beside those that the recipe names as directories:
+// notTaken are the constants beside those that the recipe names as directories:
 // a new one of upstream's should not be missed.
-func NotTaken(module *pyconst.Module, m recipe.Manifest) []string {
+func notTaken(module *pyconst.Module, m recipe.Manifest) []string {
 	taken, beside := map[string]bool{}, map[string]bool{}
 	for key := range m.Directories {
 		// Nothing is filled in: Fill only says which names there are.
