@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/requirements/marker"
 	"github.com/sparkwheel/sparkwheel/requirements/version"
@@ -40,7 +41,7 @@ func lies(file string, used []truth.Used) ([]wheel.Fault, error) {
 	}
 	var faults []wheel.Fault
 	for _, f := range truth.Built(d, used, targetOf(w.Filename)) {
-		faults = append(faults, wheel.Fault{Code: f.Code, Path: w.DistInfo() + "/METADATA", Message: f.Requirement + ": " + f.Message + "; " + f.Remedy})
+		faults = append(faults, wheel.Fault{Code: f.Code, Path: w.DistInfo() + "/METADATA", Message: f.Requirement + ": " + f.Message + "; " + remedy.Fault(f)})
 	}
 	return faults, nil
 }
