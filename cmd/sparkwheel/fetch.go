@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
@@ -70,7 +71,7 @@ func (a *app) runFetch(ctx context.Context, out, bundle string, flags *overrideF
 	return a.result(doc, line)
 }
 
-func (a *app) fetch(ctx context.Context, env pipeline.Env, r *recipe.Recipe, l *recipe.Lock) (*pipeline.Fetched, error) {
+func (a *app) fetch(ctx context.Context, env host.Env, r *recipe.Recipe, l *recipe.Lock) (*pipeline.Fetched, error) {
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
 	s, err := pipeline.Fetch(g, env, r, l)
 	if err != nil {

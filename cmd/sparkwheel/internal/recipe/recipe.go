@@ -45,6 +45,14 @@ type Recipe struct {
 	Image     Image
 }
 
+// Dir is where the recipe's own files, such as patches, are looked for.
+func (r *Recipe) Dir() string {
+	if r.Path == "" {
+		return "."
+	}
+	return filepath.Dir(r.Path)
+}
+
 // Target is what the wheels and the image are for.
 type Target struct {
 	Platform string // "linux/arm64", or "host"

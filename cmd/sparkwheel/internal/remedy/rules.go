@@ -58,7 +58,7 @@ var rules = []rule{
 		}
 		return ""
 	}),
-	on(&registry.TrustError{}, func(e *registry.TrustError) string {
+	on(&registry.TrustError{Err: http.ErrSchemeMismatch}, func(e *registry.TrustError) string {
 		if e.PlainHTTP {
 			return "if that is meant, give --plain-http"
 		}
