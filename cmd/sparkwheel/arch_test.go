@@ -36,21 +36,22 @@ var arrows = map[string][]string{
 // each may import: a package that is not in here is lent to cmd/sparkwheel alone.
 var inside = map[string][]string{
 	"netrc":        nil,
-	"recipe":       nil,
+	"imagename":    nil,
+	"recipe":       {"imagename"},
 	"stage":        nil,
 	"store":        nil,
 	"remedy":       nil,
 	"doctor":       {"remedy", "store"},
 	"progress":     {"stage", "store"},
 	"host":         {"recipe", "stage", "store"},
-	"base":         {"host", "recipe", "stage", "store"},
+	"base":         {"host", "recipe", "imagename", "stage", "store"},
 	"packages":     {"base", "host", "recipe", "stage", "store"},
 	"sources":      {"base", "host", "recipe", "stage", "store"},
 	"environments": {"base", "sources", "host", "recipe", "remedy", "stage", "store"},
 	"wheels":       {"base", "sources", "environments", "host", "recipe", "stage", "store"},
 	"image":        {"base", "sources", "host", "recipe", "stage", "store"},
 	"record":       {"base", "sources", "wheels", "host", "recipe"},
-	"pipeline":     {"record", "wheels", "image", "packages", "environments", "sources", "base", "host", "recipe", "stage", "store"},
+	"pipeline":     {"record", "wheels", "image", "packages", "environments", "sources", "base", "host", "recipe", "imagename", "stage", "store"},
 }
 
 // only says which packages alone may import something: a path's beginning, and
