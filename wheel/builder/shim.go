@@ -35,7 +35,7 @@ func (s Shim) write(dir string) (_ string, err error) {
 	stem := strings.ReplaceAll(normalize(s.Name), "-", "_") + "-" + s.Version
 	info := stem + ".dist-info/"
 	files := map[string]string{
-		info + "METADATA": fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\nSummary: sparkwheel build shim\n", s.Name, s.Version),
+		info + "METADATA": fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\nSummary: a shim of sparkwheel's\n", s.Name, s.Version),
 		info + "WHEEL":    "Wheel-Version: 1.0\nGenerator: sparkwheel\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
 	}
 	for p, text := range s.Files {
