@@ -36,13 +36,14 @@ var arrows = map[string][]string{
 // each may import: a package that is not in here is lent to cmd/sparkwheel alone.
 var inside = map[string][]string{
 	"netrc":        nil,
-	"recipe":       nil,
+	"imagename":    nil,
+	"recipe":       {"imagename"},
 	"stage":        nil,
 	"store":        nil,
 	"doctor":       {"store"},
 	"progress":     {"stage", "store"},
 	"host":         {"recipe", "stage", "store"},
-	"base":         {"host", "recipe", "stage", "store"},
+	"base":         {"host", "recipe", "imagename", "stage", "store"},
 	"packages":     {"base", "host", "recipe", "stage", "store"},
 	"sources":      {"base", "host", "recipe", "stage", "store"},
 	"environments": {"base", "sources", "host", "recipe", "stage", "store"},
@@ -50,7 +51,7 @@ var inside = map[string][]string{
 	"image":        {"base", "fit", "sources", "host", "recipe", "stage", "store"},
 	"fit":          nil,
 	"record":       {"base", "sources", "wheels", "host", "recipe"},
-	"pipeline":     {"record", "fit", "wheels", "image", "packages", "environments", "sources", "base", "host", "recipe", "stage", "store"},
+	"pipeline":     {"record", "fit", "wheels", "image", "packages", "environments", "sources", "base", "host", "recipe", "imagename", "stage", "store"},
 }
 
 // only says which packages alone may import something: a path's beginning, and

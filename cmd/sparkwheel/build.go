@@ -73,7 +73,7 @@ func (a *app) runBuild(ctx context.Context, f *buildFlags, targets []string) err
 	if f.push != "" && !image {
 		return usageErrorf("--push needs the image, and only %s was asked for", strings.Join(targets, ", "))
 	}
-	f.reg.loginAt(f.push, f.base)
+	f.reg.loginAt(registryImage(f.push), f.base)
 	env, err := a.openEnv(&f.reg)
 	if err != nil {
 		return err

@@ -12,7 +12,9 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
@@ -198,7 +200,7 @@ func (a *app) lockPath(r *recipe.Recipe, out string) string {
 type overrideFlags struct {
 	refs             []string
 	vllm, flashinfer string
-	base             string
+	base             imagename.Name
 }
 
 func (f *overrideFlags) override() (recipe.Override, error) {
@@ -230,7 +232,8 @@ func classify(ctx context.Context, err error) error {
 		return err
 	case ctx.Err() != nil:
 		return &codeError{codeInterrupted, fmt.Errorf("interrupted: %w", err)}
-	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*host.PlatformError](err), isError[*sources.ContentError](err):
+	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*host.PlatformError](err), isError[*sources.ContentError](err),
+		isError[*base.UnsupportedError](err):
 		return &codeError{codeUsage, err}
 	case isError[*truth.Error](err):
 		return &codeError{codeFaults, err}

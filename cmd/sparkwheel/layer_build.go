@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer"
@@ -23,7 +25,7 @@ import (
 // wheelFlags say which wheels go onto which base.
 type wheelFlags struct {
 	wheels   []string
-	base     string
+	base     imagename.Name
 	platform string
 	python   string
 	strict   image.Strictness
@@ -32,7 +34,7 @@ type wheelFlags struct {
 
 func (f *wheelFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.wheels, "wheel", nil, "wheel `FILE` to install (repeatable)")
-	cmd.Flags().StringVar(&f.base, "base", "", "`BASE` image: a reference, oci:DIR, docker-archive:FILE or tar:FILE (default the recipe's)")
+	cmd.Flags().TextVar(&f.base, "base", imagename.Name{}, "`BASE` image: "+imagename.Forms+" (default the recipe's)")
 	cmd.Flags().StringVar(&f.platform, "platform", "", "`OS/ARCH` of the image (default by the wheels' tags, else the host's)")
 	f.reg.register(cmd)
 	registerStrictness(cmd, &f.strict)
@@ -82,25 +84,26 @@ func (a *app) runLayerBuild(ctx context.Context, f *wheelFlags, out string) erro
 
 // imageWriter reads where an image is to be written.
 func imageWriter(out string) (func(context.Context, v1.Image) error, error) {
-	scheme, rest, _ := strings.Cut(out, ":")
-	if rest == "" {
-		return nil, usageErrorf("-o %q is none of oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE", out)
+	n, err := imagename.Parse(out)
+	if err != nil {
+		return nil, usageErrorf("-o: %w", err)
 	}
-	switch scheme {
-	case "oci":
+	switch n.Transport {
+	case imagename.OCI:
 		return func(ctx context.Context, img v1.Image) error {
-			dir, tag := host.SplitTag(rest)
-			_, err := layout.Write(ctx, dir, tag, img)
+			_, err := layout.Write(ctx, n.Path, n.Tag, img)
 			return err
 		}, nil
-	case "oci-archive":
-		return func(ctx context.Context, img v1.Image) error { return archive.WriteOCI(ctx, rest, "latest", img) }, nil
-	case "docker-archive":
+	case imagename.OCIArchive:
 		return func(ctx context.Context, img v1.Image) error {
-			return archive.WriteDocker(ctx, rest, "sparkwheel:latest", img)
+			return archive.WriteOCI(ctx, n.Path, cmp.Or(n.Tag, "latest"), img)
+		}, nil
+	case imagename.DockerArchive:
+		return func(ctx context.Context, img v1.Image) error {
+			return archive.WriteDocker(ctx, n.Path, "sparkwheel:latest", img)
 		}, nil
 	}
-	return nil, usageErrorf("-o %q is none of oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE", out)
+	return nil, usageErrorf("-o %s is none of oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE", n)
 }
 
 // wheelImage puts the wheels of the flags onto their base, a layer each.
@@ -108,7 +111,7 @@ func (a *app) wheelImage(ctx context.Context, env host.Env, f *wheelFlags) (*pip
 	if len(f.wheels) == 0 {
 		return nil, usageErrorf("no wheel: give --wheel FILE")
 	}
-	if f.base == "" {
+	if f.base.IsZero() {
 		r, err := a.loadRecipe()
 		if err != nil {
 			return nil, err

@@ -63,19 +63,23 @@ func (a *app) describeImages(ctx context.Context, f *imageFlags, images ...strin
 		}
 		platform = *parsed
 	}
-	f.reg.loginAt(images...)
+	names, err := imageNames(images)
+	if err != nil {
+		return nil, err
+	}
+	f.reg.loginAt(names...)
 	env, err := a.openEnv(&f.reg)
 	if err != nil {
 		return nil, err
 	}
 	defer env.Store.Close()
 	var docs []imageDocument
-	for _, image := range images {
+	for _, image := range names {
 		img, err := base.OpenImage(ctx, env, image, "", platform)
 		if err != nil {
 			return nil, fmt.Errorf("opening %s: %w", image, err)
 		}
-		doc, err := describeImage(image, img, nil)
+		doc, err := describeImage(image.String(), img, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -248,6 +248,7 @@ func commandExists(line string, typed bool) error {
 var (
 	valueRE  = regexp.MustCompile(`%(\[\d\])?[sqdv]|[A-Z]{2,}|…|\.\.\.`)
 	numberRE = regexp.MustCompile(`^(-.*=)?(N|%d)$`)
+	imageRE  = regexp.MustCompile(`^(-.*=|[a-z-]+:)?(REF|BASE|IMAGE)$`)
 	redirRE  = regexp.MustCompile(`^[<>2]*[<>]`)
 )
 
@@ -259,6 +260,7 @@ func alternatives(line string) [][]string {
 			break
 		}
 		word = numberRE.ReplaceAllString(word, "${1}1")
+		word = imageRE.ReplaceAllString(word, "${1}image")
 		var next [][]string
 		for _, args := range all {
 			for _, choice := range strings.Split(word, "|") {

@@ -16,6 +16,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
@@ -26,7 +27,7 @@ import (
 // LayersRequest asks for wheels on a base, without a recipe's build.
 type LayersRequest struct {
 	Wheels   []string // paths
-	Base     string
+	Base     imagename.Name
 	Platform string // "" decides by the wheels' tags, else by the host
 	Python   string // for a base whose interpreter is absent or of another platform
 	Strict   image.Strictness
@@ -177,7 +178,7 @@ func layersBase(ctx context.Context, env host.Env, req LayersRequest, p v1.Platf
 		return nil, fmt.Errorf("base %s is for %s and the image for %s; give another --base or --platform", req.Base, config.Architecture, p.Architecture)
 	}
 	b := &base.Base{Reference: req.Base, Digest: digest.String(), Platform: p, Image: img}
-	if path, version := base.ConfiguredPython(config.Config.Env, req.Python); version != "" && !host.IsPath(req.Base) {
+	if path, version := base.ConfiguredPython(config.Config.Env, req.Python); version != "" && req.Base.Remote() {
 		b.Python = base.FilePython(path, version, "", "")
 		return b, nil
 	}

@@ -179,7 +179,7 @@ func (s *resolving) runtimeQuestion() environments.Question {
 const runtimeName = "runtime"
 
 func (s *resolving) pinnedBase() string {
-	if s.upgrade.has("base") || s.before.Base.Reference != s.recipe.Base {
+	if s.upgrade.has("base") || !s.before.Base.Reference.Equal(s.recipe.Base) {
 		return ""
 	}
 	return s.before.Base.Digest

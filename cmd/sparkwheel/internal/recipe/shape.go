@@ -9,6 +9,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/git"
 )
 
@@ -21,7 +22,7 @@ type shape struct {
 		GPUArch  string `toml:"gpu-arch"`
 	} `toml:"target"`
 	Base struct {
-		Image string `toml:"image"`
+		Image imagename.Name `toml:"image"`
 	} `toml:"base"`
 	Tools struct {
 		UV           string `toml:"uv"`

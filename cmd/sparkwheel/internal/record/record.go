@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
@@ -124,8 +123,8 @@ func New(r *recipe.Recipe, l *recipe.Lock) *Record {
 		Recipe: r.Name, RecipeDigest: r.Digest, Platform: l.Platform, Python: l.Python,
 		Base: Base{Digest: l.Base.Digest}, Sources: []Source{}, Wheels: []Wheel{},
 	}
-	if !host.IsPath(l.Base.Reference) {
-		rec.Base.Reference = l.Base.Reference
+	if l.Base.Reference.Remote() {
+		rec.Base.Reference = l.Base.Reference.String()
 	}
 	for _, d := range l.Packages.For(false) {
 		rec.Packages = append(rec.Packages, Pin{d.File(), d.SHA256})
