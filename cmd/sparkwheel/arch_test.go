@@ -49,9 +49,10 @@ var inside = map[string][]string{
 	"sources":      {"base", "host", "recipe", "stage", "store"},
 	"environments": {"base", "sources", "host", "recipe", "remedy", "stage", "store"},
 	"wheels":       {"base", "sources", "environments", "host", "recipe", "stage", "store"},
-	"image":        {"base", "sources", "host", "recipe", "stage", "store"},
+	"image":        {"base", "fit", "sources", "host", "recipe", "stage", "store"},
+	"fit":          nil,
 	"record":       {"base", "sources", "wheels", "host", "recipe"},
-	"pipeline":     {"record", "wheels", "image", "packages", "environments", "sources", "base", "host", "recipe", "imagename", "stage", "store"},
+	"pipeline":     {"record", "fit", "wheels", "image", "packages", "environments", "sources", "base", "host", "recipe", "imagename", "stage", "store"},
 }
 
 // only says which packages alone may import something: a path's beginning, and

@@ -219,5 +219,5 @@ func writeReport(dir string, doc buildDocument, store string) error {
 	if err != nil {
 		return err
 	}
-	return recipe.WriteFile(filepath.Join(dir, "build-report.json"), append(text, '\n'))
+	return host.WriteFile(filepath.Join(dir, "build-report.json"), append(text, '\n'))
 }

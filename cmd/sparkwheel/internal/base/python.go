@@ -164,7 +164,7 @@ func findPython(root string) (string, error) {
 // it. ErrNoPython comes with the layout of a Debian system for the version
 // asked for; asked wins over what the files say.
 func ReadPython(root, architecture, asked string) (Python, error) {
-	machine := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[architecture]
+	machine := host.Machine(architecture)
 	path, err := findPython(root)
 	if errors.Is(err, ErrNoPython) {
 		if asked == "" {

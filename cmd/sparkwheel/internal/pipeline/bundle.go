@@ -126,5 +126,5 @@ func writeSums(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	return recipe.WriteFile(filepath.Join(dir, BundleSums), []byte(sums.String()))
+	return host.WriteFile(filepath.Join(dir, BundleSums), []byte(sums.String()))
 }

@@ -141,11 +141,10 @@ func requestedPlatform(env host.Env, asked string, names []wheel.Filename) (v1.P
 	found := map[string]string{}
 	for _, n := range names {
 		for _, t := range n.Tags {
-			switch {
-			case strings.HasSuffix(t.Platform, "_aarch64"):
-				found["arm64"] = n.String()
-			case strings.HasSuffix(t.Platform, "_x86_64"):
-				found["amd64"] = n.String()
+			for _, arch := range host.Architectures {
+				if strings.HasSuffix(t.Platform, "_"+host.Machine(arch)) {
+					found[arch] = n.String()
+				}
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/renameio/v2"
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
@@ -306,32 +307,18 @@ func (l *Lock) Save(path string) error {
 		return fmt.Errorf("saving lock: %w", err)
 	}
 	for _, b := range l.beside() {
-		if err := WriteFile(filepath.Join(dir, b.file), *b.text); err != nil {
+		if err := writeFile(filepath.Join(dir, b.file), *b.text); err != nil {
 			return fmt.Errorf("saving lock: %w", err)
 		}
 	}
-	if err := WriteFile(path, text.Bytes()); err != nil {
+	if err := writeFile(path, text.Bytes()); err != nil {
 		return fmt.Errorf("saving lock: %w", err)
 	}
 	return nil
 }
 
-// WriteFile puts data at path in one step: readers find the old file or the
+// writeFile puts data at path in one step: readers find the old file or the
 // new one, and a failure leaves the old one.
-func WriteFile(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+func writeFile(path string, data []byte) error {
+	return renameio.WriteFile(path, data, 0o644, renameio.WithTempDir(filepath.Dir(path)), renameio.IgnoreUmask())
 }
