@@ -29,9 +29,9 @@ type spoken struct {
 	typed bool
 }
 
-// TestSpokenCommandsExist looks up every command line of ours that a message, a
+// TestArchitectureSpokenCommands looks up every command line of ours that a message, a
 // comment or a page names: the command, its flags, the number of arguments.
-func TestSpokenCommandsExist(t *testing.T) {
+func TestArchitectureSpokenCommands(t *testing.T) {
 	t.Parallel()
 	lines, faults, err := spokenBelow("../..")
 	if err != nil {
@@ -332,7 +332,7 @@ func argsExist(args []string, typed bool) error {
 }
 
 // TestSpokenFindsFaults gives the test above what it must not let through.
-func TestSpokenFindsFaults(t *testing.T) {
+func TestArchitectureSpokenFindsFaults(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, text, want string }{
 		{"a.md", "run `sparkwheel lock -r FILE`, then `build --push IMAGE` or `plan [TARGET...]`", ""},

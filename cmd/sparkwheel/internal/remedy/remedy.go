@@ -38,6 +38,15 @@ type advised struct {
 
 func (e *advised) Unwrap() error { return e.error }
 
+// Known are the errors in the table, as "*index.GoneError" and "git.ErrOffline".
+func Known() []string {
+	var names []string
+	for _, r := range rules {
+		names = append(names, r.of)
+	}
+	return names
+}
+
 // advice is a remedy, and the words of a message that it belongs behind.
 type advice struct{ after, text string }
 
