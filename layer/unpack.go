@@ -110,7 +110,7 @@ func (u *unpacker) layer(ctx context.Context, l v1.Layer, diffID v1.Hash) error 
 }
 
 func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
-	name, err := cleanName(h.Name)
+	name, err := EntryName(h.Name)
 	if err != nil || name == "." {
 		return err
 	}
@@ -143,8 +143,10 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 	return err
 }
 
-// cleanName is the entry's path below root, "." for root itself.
-func cleanName(name string) (string, error) {
+// EntryName is where a tar's entry stands in the image: a clean slash path
+// without a leading slash, "." for the root itself. A name that leads out of the
+// image, or holds a zero byte, is an error.
+func EntryName(name string) (string, error) {
 	if slices.Contains(strings.Split(name, "/"), "..") {
 		return "", errors.New("the name leads out of the image")
 	}
@@ -216,7 +218,7 @@ func (u *unpacker) file(place string, h *tar.Header, r io.Reader) error {
 type onlyWriter struct{ io.Writer }
 
 func (u *unpacker) hardLink(place string, h *tar.Header) error {
-	name, err := cleanName(h.Linkname)
+	name, err := EntryName(h.Linkname)
 	if err != nil {
 		return fmt.Errorf("linking to %q: %w", h.Linkname, err)
 	}
