@@ -32,6 +32,29 @@ var arrows = map[string][]string{
 	"cmd":          {"git", "requirements", "wheel", "layer"},
 }
 
+// inside are the packages below cmd/sparkwheel/internal, and which of the others
+// each may import: a package that is not in here is lent to cmd/sparkwheel alone.
+var inside = map[string][]string{
+	"netrc":        nil,
+	"imagename":    nil,
+	"recipe":       {"imagename"},
+	"stage":        nil,
+	"store":        nil,
+	"remedy":       nil,
+	"doctor":       {"remedy", "store"},
+	"progress":     {"stage", "store"},
+	"host":         {"recipe", "stage", "store"},
+	"base":         {"host", "recipe", "imagename", "stage", "store"},
+	"packages":     {"base", "host", "recipe", "stage", "store"},
+	"sources":      {"base", "host", "recipe", "stage", "store"},
+	"environments": {"base", "sources", "host", "recipe", "remedy", "stage", "store"},
+	"wheels":       {"base", "sources", "environments", "host", "recipe", "stage", "store"},
+	"image":        {"base", "fit", "sources", "host", "recipe", "stage", "store"},
+	"fit":          nil,
+	"record":       {"base", "sources", "wheels", "host", "recipe"},
+	"pipeline":     {"record", "fit", "wheels", "image", "packages", "environments", "sources", "base", "host", "recipe", "imagename", "stage", "store"},
+}
+
 // only says which packages alone may import something: a path's beginning, and
 // rooms or packages below them.
 var only = map[string][]string{
@@ -75,7 +98,7 @@ func TestArchitecture(t *testing.T) {
 	if len(pkgs) < 15 {
 		t.Fatalf("only %d packages were looked at", len(pkgs))
 	}
-	for _, v := range violations(fset, pkgs) {
+	for _, v := range violations(fset, pkgs, ourWords(t)) {
 		t.Error(v)
 	}
 }
@@ -113,13 +136,14 @@ func modulePackages(fset *token.FileSet) ([]pkg, error) {
 }
 
 // violations lists what breaks the house's rules, each with its place.
-func violations(fset *token.FileSet, pkgs []pkg) []string {
+func violations(fset *token.FileSet, pkgs []pkg, ours words) []string {
 	var found []string
 	for _, p := range pkgs {
 		found = append(found, importViolations(fset, p)...)
 		if p.room() != "cmd" {
 			found = append(found, nameViolations(fset, p)...)
 			found = append(found, variableViolations(fset, p)...)
+			found = append(found, wordViolations(fset, p, ours)...)
 		}
 	}
 	return found
@@ -148,12 +172,25 @@ func whyNot(p pkg, path string) string {
 			return fmt.Sprintf("there is no arrow from %s to %s", p.room(), to)
 		}
 	}
+	from, to := insider(p.path), insider(strings.TrimPrefix(path, module+"/"))
+	if from != "" && to != "" && from != to && !slices.Contains(inside[from], to) {
+		return fmt.Sprintf("there is no arrow from %s to %s", from, to)
+	}
 	for _, prefix := range slices.Sorted(maps.Keys(only)) {
 		if within(path, prefix) && !slices.ContainsFunc(only[prefix], func(may string) bool { return within(p.path, may) }) {
 			return fmt.Sprintf("only %s may", strings.Join(only[prefix], ", "))
 		}
 	}
 	return ""
+}
+
+// insider is the package of inside that a path is in, "" when it is elsewhere.
+func insider(path string) string {
+	below, ok := strings.CutPrefix(path, "cmd/sparkwheel/internal/")
+	if !ok {
+		return ""
+	}
+	return strings.SplitN(below, "/", 2)[0]
 }
 
 // within is whether a path is another or stands below it.
@@ -237,6 +274,7 @@ func root(e ast.Expr) *ast.Ident {
 // TestArchitectureFindsViolations gives the rules what they must not let through.
 func TestArchitectureFindsViolations(t *testing.T) {
 	t.Parallel()
+	ours := ourWords(t)
 	for _, test := range []struct {
 		path, source string
 		want         []string // parts of what is said, one a violation
@@ -250,6 +288,12 @@ func TestArchitectureFindsViolations(t *testing.T) {
 		{"cmd/sparkwheel", `import _ "github.com/go-git/go-git/v5"`, []string{"only git may"}},
 		{"wheel/index", `import _ "github.com/google/go-containerregistry/pkg/name"`, []string{"only layer, cmd may"}},
 		{"cmd/sparkwheel/internal/store", `import _ "os/exec"`, []string{"only wheel/sandbox"}},
+		{"cmd/sparkwheel/internal/record", `import _ "github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"`, nil},
+		{"cmd/sparkwheel/internal/wheels", `import _ "github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/record"`, []string{"no arrow from wheels to record"}},
+		{"cmd/sparkwheel/internal/base", `import _ "github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/packages"`, []string{"no arrow from base to packages"}},
+		{"cmd/sparkwheel/internal/store/x", `import _ "github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"`, []string{"no arrow from store to host"}},
+		{"cmd/sparkwheel/internal/new", `import _ "github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"`, []string{"no arrow from new to pipeline"}},
+		{"cmd/sparkwheel", `import _ "github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"`, nil},
 		{"wheel/sandboxes", `import _ "os/exec"`, []string{"only wheel/sandbox"}},
 		{"wheel/sandbox", `import _ "os/exec"`, nil},
 		{"layer", `import _ "log/slog"`, []string{"only cmd may"}},
@@ -262,6 +306,15 @@ func TestArchitectureFindsViolations(t *testing.T) {
 		{"wheel", `import "fmt"; var x int; func f() { x++; fmt.Sprint(); y := x; y = 2; _ = y }`, []string{"changes the package variable x"}},
 		{"wheel", `var m = map[int]int{}; func f() { m[1] = 2 }`, []string{"changes the package variable m"}},
 		{"wheel", `var s struct{ a [1]*int }; func f() { *s.a[0] = 2 }`, []string{"changes the package variable s"}},
+		{"git", `const x = "run \x60sparkwheel lock\x60"`, []string{"names sparkwheel lock"}},
+		{"layer", `const x = "give --ca-cert FILE"`, []string{"names --ca-cert"}},
+		{"layer", `const x = "build with -j N"`, []string{"names -j"}},
+		{"wheel", `const x = "a [[wheel]] table"`, []string{"names [[wheel]]"}},
+		{"wheel", `const x = "set must-match = false"`, []string{"names must-match"}},
+		{"wheel", `const x = "name it in the recipe"`, []string{"names recipe"}},
+		{"wheel", `var x = []string{"--offline", "--no-index", "must-match"}`, nil},
+		{"wheel", `const x = "give the container --privileged; this sparkwheel reads 1"`, nil},
+		{"cmd/sparkwheel", `const x = "give --ca-cert FILE"`, nil},
 		{"wheel", `var x int; func f(x int) { x = 1; for x := range 3 { x = 2 } }`, nil},
 	} {
 		fset := token.NewFileSet()
@@ -269,7 +322,7 @@ func TestArchitectureFindsViolations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := violations(fset, []pkg{{test.path, []*ast.File{file}}})
+		got := violations(fset, []pkg{{test.path, []*ast.File{file}}}, ours)
 		match := func(got, want string) bool { return strings.Contains(got, want) }
 		if !slices.EqualFunc(got, test.want, match) {
 			t.Errorf("%s with %s (-want +got):\n%s", test.path, test.source, cmp.Diff(test.want, got))

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/layer"
 )
 
@@ -39,7 +40,7 @@ func writeImage(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		blobs = append(blobs, blob)
 	}
-	img, err := layer.Append(base, layer.Config{}, blobs...)
+	img, err := layer.Append(base, layer.Config{LayerAnnotations: host.LayerAnnotations()}, blobs...)
 	ts.Check(err)
 	ts.Check(write(context.Background(), img))
 }

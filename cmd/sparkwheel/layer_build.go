@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -10,6 +11,9 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer"
@@ -21,16 +25,16 @@ import (
 // wheelFlags say which wheels go onto which base.
 type wheelFlags struct {
 	wheels   []string
-	base     string
+	base     imagename.Name
 	platform string
 	python   string
-	strict   pipeline.Strictness
+	strict   image.Strictness
 	reg      registryFlags
 }
 
 func (f *wheelFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.wheels, "wheel", nil, "wheel `FILE` to install (repeatable)")
-	cmd.Flags().StringVar(&f.base, "base", "", "`BASE` image: a reference, oci:DIR, docker-archive:FILE or tar:FILE (default the recipe's)")
+	cmd.Flags().TextVar(&f.base, "base", imagename.Name{}, "`BASE` image: "+imagename.Forms+" (default the recipe's)")
 	cmd.Flags().StringVar(&f.platform, "platform", "", "`OS/ARCH` of the image (default by the wheels' tags, else the host's)")
 	f.reg.register(cmd)
 	registerStrictness(cmd, &f.strict)
@@ -80,33 +84,34 @@ func (a *app) runLayerBuild(ctx context.Context, f *wheelFlags, out string) erro
 
 // imageWriter reads where an image is to be written.
 func imageWriter(out string) (func(context.Context, v1.Image) error, error) {
-	scheme, rest, _ := strings.Cut(out, ":")
-	if rest == "" {
-		return nil, usageErrorf("-o %q is none of oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE", out)
+	n, err := imagename.Parse(out)
+	if err != nil {
+		return nil, usageErrorf("-o: %w", err)
 	}
-	switch scheme {
-	case "oci":
+	switch n.Transport {
+	case imagename.OCI:
 		return func(ctx context.Context, img v1.Image) error {
-			dir, tag := pipeline.SplitTag(rest)
-			_, err := layout.Write(ctx, dir, tag, img)
+			_, err := layout.Write(ctx, n.Path, n.Tag, img)
 			return err
 		}, nil
-	case "oci-archive":
-		return func(ctx context.Context, img v1.Image) error { return archive.WriteOCI(ctx, rest, "latest", img) }, nil
-	case "docker-archive":
+	case imagename.OCIArchive:
 		return func(ctx context.Context, img v1.Image) error {
-			return archive.WriteDocker(ctx, rest, "sparkwheel:latest", img)
+			return archive.WriteOCI(ctx, n.Path, cmp.Or(n.Tag, "latest"), img)
+		}, nil
+	case imagename.DockerArchive:
+		return func(ctx context.Context, img v1.Image) error {
+			return archive.WriteDocker(ctx, n.Path, "sparkwheel:latest", img)
 		}, nil
 	}
-	return nil, usageErrorf("-o %q is none of oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE", out)
+	return nil, usageErrorf("-o %s is none of oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE", n)
 }
 
 // wheelImage puts the wheels of the flags onto their base, a layer each.
-func (a *app) wheelImage(ctx context.Context, env pipeline.Env, f *wheelFlags) (*pipeline.Result, error) {
+func (a *app) wheelImage(ctx context.Context, env host.Env, f *wheelFlags) (*pipeline.Result, error) {
 	if len(f.wheels) == 0 {
 		return nil, usageErrorf("no wheel: give --wheel FILE")
 	}
-	if f.base == "" {
+	if f.base.IsZero() {
 		r, err := a.loadRecipe()
 		if err != nil {
 			return nil, err
@@ -153,7 +158,7 @@ func layersOf(image string, made *pipeline.Result) (imageDocument, error) {
 	return doc, err
 }
 
-func describeImage(image string, img v1.Image, made []pipeline.Layer) (imageDocument, error) {
+func describeImage(image string, img v1.Image, made []image.Layer) (imageDocument, error) {
 	doc := imageDocument{Image: image, Layers: []layerDocument{}}
 	digest, err := img.Digest()
 	if err != nil {
@@ -172,7 +177,7 @@ func describeImage(image string, img v1.Image, made []pipeline.Layer) (imageDocu
 		return doc, fmt.Errorf("image %s has %d layers and %d diff IDs", image, len(manifest.Layers), len(config.RootFS.DiffIDs))
 	}
 	first := len(manifest.Layers) - len(made)
-	comments := layer.Comments(manifest, config)
+	comments := layer.Comments(manifest, config, host.LayerAnnotations().Comment)
 	for i, d := range manifest.Layers {
 		l := layerDocument{
 			Digest: d.Digest.String(), DiffID: config.RootFS.DiffIDs[i].String(), Size: d.Size,
@@ -185,7 +190,7 @@ func describeImage(image string, img v1.Image, made []pipeline.Layer) (imageDocu
 				l.Wheels = append(l.Wheels, file)
 			}
 		}
-		if n, err := strconv.Atoi(d.Annotations[layer.FilesAnnotation]); err == nil {
+		if n, err := strconv.Atoi(d.Annotations[host.LayerAnnotations().Files]); err == nil {
 			l.Files = n
 		}
 		doc.Layers = append(doc.Layers, l)

@@ -10,7 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 )
 
 // imageFlags say which image of a reference is meant and how it is reached.
@@ -63,19 +63,23 @@ func (a *app) describeImages(ctx context.Context, f *imageFlags, images ...strin
 		}
 		platform = *parsed
 	}
-	f.reg.loginAt(images...)
+	names, err := imageNames(images)
+	if err != nil {
+		return nil, err
+	}
+	f.reg.loginAt(names...)
 	env, err := a.openEnv(&f.reg)
 	if err != nil {
 		return nil, err
 	}
 	defer env.Store.Close()
 	var docs []imageDocument
-	for _, image := range images {
-		img, err := pipeline.OpenImage(ctx, env, image, platform)
+	for _, image := range names {
+		img, err := base.OpenImage(ctx, env, image, "", platform)
 		if err != nil {
 			return nil, fmt.Errorf("opening %s: %w", image, err)
 		}
-		doc, err := describeImage(image, img, nil)
+		doc, err := describeImage(image.String(), img, nil)
 		if err != nil {
 			return nil, err
 		}

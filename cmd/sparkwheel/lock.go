@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
@@ -20,7 +22,7 @@ func (f *overrideFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.refs, "ref", nil, "build source `NAME=REF` instead of the recipe's ref (repeatable)")
 	cmd.Flags().StringVar(&f.vllm, "vllm-ref", "", "the same as --ref vllm=`REF`")
 	cmd.Flags().StringVar(&f.flashinfer, "flashinfer-ref", "", "the same as --ref flashinfer=`REF`")
-	cmd.Flags().StringVar(&f.base, "base", "", "base image: a reference, oci:DIR, docker-archive:FILE or tar:FILE")
+	cmd.Flags().TextVar(&f.base, "base", imagename.Name{}, "`BASE` image instead of the recipe's: "+imagename.Forms)
 }
 
 func (a *app) lockCommand() *cobra.Command {
@@ -143,7 +145,7 @@ func upgrades(r *recipe.Recipe, before *recipe.Lock, names []string) (pipeline.U
 
 // makeLock asks what every name in the recipe means now, keeping of before
 // what upgrade does not name.
-func (a *app) makeLock(ctx context.Context, env pipeline.Env, r *recipe.Recipe, before *recipe.Lock, upgrade pipeline.Upgrade) (*recipe.Lock, error) {
+func (a *app) makeLock(ctx context.Context, env host.Env, r *recipe.Recipe, before *recipe.Lock, upgrade pipeline.Upgrade) (*recipe.Lock, error) {
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
 	s, err := pipeline.Resolve(g, env, r, before, upgrade)
 	if err != nil {
@@ -163,4 +165,4 @@ func (a *app) runGraph(ctx context.Context, g *stage.Graph) error {
 }
 
 // logs is where this run's stage logs are kept.
-func (a *app) logs(env pipeline.Env) string { return env.Store.RunLogs(time.Now()) }
+func (a *app) logs(env host.Env) string { return env.Store.RunLogs(time.Now()) }

@@ -16,7 +16,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 )
 
@@ -63,10 +65,14 @@ func (a *app) runServe(ctx context.Context, f *serveFlags, images []string) erro
 	if (f.cert == "") != (f.key == "") {
 		return usageErrorf("--tls-cert and --tls-key go together")
 	}
-	if len(images) == 0 {
-		images = []string{"oci:out/image"}
+	names, err := imageNames(images)
+	if err != nil {
+		return err
 	}
-	f.reg.loginAt(images...)
+	if len(names) == 0 {
+		names = []imagename.Name{builtImage}
+	}
+	f.reg.loginAt(names...)
 	env, err := a.openEnv(&f.reg)
 	if err != nil {
 		return err
@@ -74,7 +80,7 @@ func (a *app) runServe(ctx context.Context, f *serveFlags, images []string) erro
 	defer env.Store.Close()
 	server := registry.NewServer()
 	var doc served
-	for _, image := range images {
+	for _, image := range names {
 		added, err := f.add(ctx, env, server, image)
 		if err != nil {
 			return classify(ctx, err)
@@ -99,20 +105,18 @@ func (a *app) runServe(ctx context.Context, f *serveFlags, images []string) erro
 }
 
 // add gives the server one image and tells its names.
-func (f *serveFlags) add(ctx context.Context, env pipeline.Env, server *registry.Server, image string) ([]servedImage, error) {
-	if rest, ok := strings.CutPrefix(image, "oci:"); ok {
-		if dir, _ := pipeline.SplitTag(rest); dir == rest {
-			return f.addLayout(server, dir)
-		}
+func (f *serveFlags) add(ctx context.Context, env host.Env, server *registry.Server, image imagename.Name) ([]servedImage, error) {
+	if image.Transport == imagename.OCI && image.Tag == "" {
+		return f.addLayout(server, image.Path)
 	}
-	img, err := pipeline.OpenImage(ctx, env, image, env.Host)
+	img, err := base.OpenImage(ctx, env, image, "", env.Host)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", image, err)
 	}
 	repo, tag := f.name, "latest"
 	if repo == "" {
 		repo = "image"
-		if ref, err := name.NewTag(image); err == nil && !isLocalImage(image) {
+		if ref, err := name.NewTag(image.Reference); err == nil {
 			repo, tag = ref.RepositoryStr(), ref.TagStr()
 		}
 	}

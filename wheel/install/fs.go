@@ -210,3 +210,13 @@ func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
 	d.at += len(rest)
 	return rest, nil
 }
+
+// WheelOf is which of Tree's wheels, by its place among them, brought a file or
+// was the first to have a directory; ok is false for what no Tree gave.
+func WheelOf(i fs.FileInfo) (index int, ok bool) {
+	n, ok := i.(info)
+	if !ok {
+		return 0, false
+	}
+	return int(n.n.wheel), true
+}

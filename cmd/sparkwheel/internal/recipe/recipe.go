@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/git"
 )
 
@@ -27,7 +28,7 @@ type Recipe struct {
 	Path   string // the file it was read from, "" for an embedded one
 	Digest string // sha256:<hex> of the recipe's text
 	Target Target
-	Base   string // BASE: a registry reference, oci:DIR, docker-archive:FILE or tar:FILE
+	Base   imagename.Name
 	UV     string // version of uv, from the Python index
 	// ExcludeNewer (YYYY-MM-DD or RFC 3339) keeps what was uploaded later out of
 	// every resolution: a cool-down date.
@@ -43,6 +44,14 @@ type Recipe struct {
 	Indexes   []Index
 	Runtime   Runtime
 	Image     Image
+}
+
+// Dir is where the recipe's own files, such as patches, are looked for.
+func (r *Recipe) Dir() string {
+	if r.Path == "" {
+		return "."
+	}
+	return filepath.Dir(r.Path)
 }
 
 // Target is what the wheels and the image are for.
@@ -153,8 +162,7 @@ func Load(name string) (*Recipe, error) {
 	}
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no recipe %s: neither a file nor one of %s; make one with `sparkwheel init %s`",
-			name, strings.Join(Names(), ", "), name)
+		return nil, fmt.Errorf("no recipe %s: neither a file nor one of %s", name, strings.Join(Names(), ", "))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading recipe: %w", err)
@@ -205,7 +213,7 @@ func (r *Recipe) Source(name string) (*Source, bool) {
 // Override is what one run asks instead of what the recipe says.
 type Override struct {
 	Refs map[string]string // source name -> ref
-	Base string
+	Base imagename.Name    // the zero one keeps the recipe's
 }
 
 // With returns the recipe as the override wants it. Naming a source that the
@@ -220,7 +228,7 @@ func (r *Recipe) With(o Override) (*Recipe, error) {
 		}
 		s.Git.Ref = ref
 	}
-	if o.Base != "" {
+	if !o.Base.IsZero() {
 		c.Base = o.Base
 	}
 	return &c, nil
