@@ -34,6 +34,7 @@ var plain = map[string]string{
 	"*wheel.FilenameError":       "says the form",
 	"*wheel.TagError":            "says which tag is missing",
 	"*install.ConflictError":     "lists each path",
+	"*inspect.FileError":         "of a binary that only its maker can mend",
 	"*index.NoFileError":         "lists the files that there are",
 	"*index.TooLargeError":       "says the limit",
 	"*index.AnswerError":         "says what is wrong with the answer",
