@@ -18,6 +18,8 @@ import (
 var plain = map[string]string{
 	"*git.RefError":              "lists the nearest refs",
 	"*git.AmbiguousError":        "lists the refs to ask for",
+	"*git.StatusError":           "the server's own words; the transport has waited already",
+	"*git.UnreachableError":      "wraps the network's own words",
 	"git.ErrNoTag":               "how a version is made without a tag is the caller's choice",
 	"gittest.ErrNoGit":           "of tests",
 	"*pack.DamagedError":         "its caller fetches again",
@@ -51,12 +53,12 @@ var plain = map[string]string{
 	"inflate.ErrTrailing":        "of damaged content",
 	"layer.ErrNoBlob":            "its caller writes the layer",
 	"*layer.TypeError":           "says which media types are read",
-	"*registry.IdleError":        "retried",
+	"*registry.BlobError":        "the push names what is in the blob",
+	"*registry.ResentError":      "wraps the registry's own reason",
 	"*registry.DigestError":      "of damaged content",
 	"*registry.SizeError":        "of damaged content",
 	"*registry.PlatformError":    "lists the platforms that there are",
 	"*registry.LocationError":    "a registry at fault",
-	"*registry.WaitError":        "says how long the registry wants",
 	"*registry.GiveUpError":      "wraps the last error",
 	"*registry.CredentialsError": "names the host; the helper's words say the rest",
 }

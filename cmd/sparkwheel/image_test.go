@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/layer"
 )
 
@@ -40,7 +39,7 @@ func writeImage(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		blobs = append(blobs, blob)
 	}
-	img, err := layer.Append(base, layer.Config{LayerAnnotations: host.LayerAnnotations()}, blobs...)
+	img, err := layer.Append(base, layer.Config{}, blobs...)
 	ts.Check(err)
 	ts.Check(write(context.Background(), img))
 }
