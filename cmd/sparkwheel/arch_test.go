@@ -40,7 +40,7 @@ var inside = map[string][]string{
 	"recipe":       {"imagename"},
 	"stage":        nil,
 	"store":        nil,
-	"remedy":       nil,
+	"remedy":       {"fit"},
 	"doctor":       {"remedy", "store"},
 	"progress":     {"stage", "store"},
 	"host":         {"recipe", "stage", "store"},

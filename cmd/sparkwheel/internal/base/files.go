@@ -50,12 +50,15 @@ func (b *Base) ReadFiles(ctx context.Context, env host.Env, run *stage.Run) erro
 	}
 	var done atomic.Int64
 	for i, l := range layers {
-		g.Go(func() (err error) {
-			if lists[i], err = layerList(limited, env, l); err != nil {
+		g.Go(func() error {
+			list, hit, err := layerList(limited, env, l)
+			if err != nil {
 				return fmt.Errorf("layer %d: %w", i, err)
 			}
-			size, _ := l.Size()
-			run.Progress(done.Add(size), total)
+			lists[i] = list
+			if size, _ := l.Size(); !hit {
+				run.Progress(done.Add(size), total)
+			}
 			return nil
 		})
 	}
@@ -92,18 +95,18 @@ func sizes(layers []v1.Layer) (total int64, err error) {
 }
 
 // layerList is the path of a layer's list in the store.
-func layerList(ctx context.Context, env host.Env, l v1.Layer) (string, error) {
+func layerList(ctx context.Context, env host.Env, l v1.Layer) (list string, hit bool, err error) {
 	const file = "files"
 	digest, err := l.Digest()
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	diffID, err := l.DiffID()
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	key := store.NewHash("layer list").Field("form", listForm).Field("digest", digest.String()).Field("diff ID", diffID.String()).Key()
-	dir, _, err := env.Store.Do(ctx, store.Stage, key, func(dir string) (err error) {
+	dir, hit, err := env.Store.Do(ctx, store.Stage, key, func(dir string) (err error) {
 		out, err := os.Create(filepath.Join(dir, file))
 		if err != nil {
 			return err
@@ -114,7 +117,7 @@ func layerList(ctx context.Context, env host.Env, l v1.Layer) (string, error) {
 		}
 		return out.Close()
 	})
-	return filepath.Join(dir, file), err
+	return filepath.Join(dir, file), hit, err
 }
 
 // writeList lists a layer whose tar must be the one that the image's

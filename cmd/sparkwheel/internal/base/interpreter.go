@@ -21,7 +21,7 @@ import (
 type PythonVersionError struct{ Asked, Path, Found string }
 
 func (e *PythonVersionError) Error() string {
-	return fmt.Sprintf("Python %s was asked for, and %s of the base is Python %s", e.Asked, e.Path, e.Found)
+	return fmt.Sprintf("Python %s was asked for, and %s of the base is Python %s; leave out --python, or take a base that has it", e.Asked, e.Path, e.Found)
 }
 
 // defaultPath is PATH where an image does not set it.
