@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/spf13/cobra"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
@@ -39,22 +41,29 @@ type app struct {
 	progress string
 	verbose  bool
 	wire     http.RoundTripper // see network
+
+	screen io.Writer // Stderr as it is, for displays that move
+	pipe   io.Writer // Stdout as it is, see exactly
+	mu     sync.Mutex
+	shown  *watched // the display that is open
 }
 
 // run is main without the process: it returns the exit code of the design
-// (0 done, 1 failed, 2 wrong call or recipe, 3 faults found, 4 not covered by
-// the lock, 130 interrupted).
+// (see exit.go).
 func run(ctx context.Context, args []string, env environment) int {
-	a := &app{environment: env}
+	a := &app{environment: env, screen: env.Stderr, pipe: env.Stdout}
+	a.Stdout, a.Stderr = quote(env.Stdout), quote(env.Stderr)
+	env = a.environment
 	root := a.rootCommand()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := a.announcing(ctx, root.ExecuteContext)
 	if err == nil {
 		return codeDone
 	}
+	err = classify(ctx, err)
 	code := exitCode(err)
-	if ctx.Err() != nil && !errors.As(err, new(*codeError)) {
-		code = codeInterrupted
+	if a.unwritable(err) {
+		code = codeDisk
 	}
 	if msg := remedy.Text(err); msg != "" {
 		fmt.Fprintf(env.Stderr, "sparkwheel: %s\n", msg)
@@ -116,12 +125,17 @@ func (a *app) rootCommand() *cobra.Command {
 	for _, c := range root.Commands() {
 		usageArgs(c)
 	}
+	root.Args = namedCommand
 	return root
 }
 
-// usageArgs makes a wrong number of arguments exit with codeUsage, at any depth.
+// usageArgs makes a wrong number of arguments exit with codeUsage, at any depth,
+// and so the name of a command that there is not.
 func usageArgs(c *cobra.Command) {
-	if check := c.Args; check != nil {
+	if c.HasSubCommands() {
+		c.Args = namedCommand
+	}
+	if check := c.Args; check != nil && !c.HasSubCommands() {
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {
 				return usageErrorf("%w; see `%s --help`", err, cmd.CommandPath())
@@ -132,6 +146,21 @@ func usageArgs(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		usageArgs(sub)
 	}
+}
+
+// namedCommand refuses what is no command of cmd and names the nearest.
+func namedCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	nearest, best := "", 0
+	for _, c := range cmd.Commands() {
+		if d := levenshtein.ComputeDistance(args[0], c.Name()); c.IsAvailableCommand() && (nearest == "" || d < best) {
+			nearest, best = c.Name(), d
+		}
+	}
+	return usageErrorf("%q is not a command of `%s`; the nearest is `%s %s`, and `%s --help` lists all",
+		args[0], cmd.CommandPath(), cmd.CommandPath(), nearest, cmd.CommandPath())
 }
 
 func (a *app) checkGlobals() error {

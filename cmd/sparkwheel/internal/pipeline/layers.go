@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -128,14 +129,51 @@ func verifiedMember(ctx context.Context, env host.Env, path string, run *stage.R
 	return m, nil
 }
 
+// CallError says why what was asked for cannot be: it is the call that is wrong.
+type CallError struct{ Message string }
+
+func (e *CallError) Error() string { return e.Message }
+
+func callErrorf(format string, args ...any) error { return &CallError{fmt.Sprintf(format, args...)} }
+
+// parseNames reads the names of wheels that are files, each given once.
 func parseNames(paths []string) ([]wheel.Filename, error) {
 	var names []wheel.Filename
 	var faults []error
+	seen := map[string]string{}
 	for _, path := range paths {
-		n, err := wheel.ParseFilename(filepath.Base(path))
+		file := filepath.Base(path)
+		if first, ok := seen[file]; ok && first == path {
+			faults = append(faults, callErrorf("%s is given twice; give it once", path))
+			continue
+		} else if ok {
+			faults = append(faults, callErrorf("%s and %s are two files of one wheel; give one of them", first, path))
+			continue
+		}
+		seen[file] = path
+		if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			faults = append(faults, callErrorf("%s: there is no such wheel", path))
+			continue
+		} else if err == nil && !info.Mode().IsRegular() {
+			faults = append(faults, callErrorf("%s is %s, not a wheel", path, kindOf(info)))
+			continue
+		}
+		n, err := wheel.ParseFilename(file)
 		names, faults = append(names, n), append(faults, err)
 	}
 	return names, errors.Join(faults...)
+}
+
+func kindOf(info fs.FileInfo) string {
+	switch {
+	case info.IsDir():
+		return "a directory"
+	case info.Mode()&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case info.Mode()&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
 }
 
 // requestedPlatform is the one asked for, else the one that all wheels with
@@ -160,7 +198,7 @@ func requestedPlatform(env host.Env, asked string, names []wheel.Filename) (v1.P
 	case 1:
 		return v1.Platform{OS: "linux", Architecture: slices.Sorted(maps.Keys(found))[0]}, nil
 	}
-	return v1.Platform{}, fmt.Errorf("%s is for arm64 and %s for amd64: an image is for one platform; leave one out", found["arm64"], found["amd64"])
+	return v1.Platform{}, callErrorf("%s is for arm64 and %s for amd64: an image is for one platform; leave one out", found["arm64"], found["amd64"])
 }
 
 // layersBase opens the base, reads what it holds, and finds out where its Python
@@ -180,7 +218,7 @@ func layersBase(ctx context.Context, env host.Env, req LayersRequest, p v1.Platf
 		return nil, fmt.Errorf("reading the base's configuration: %w", err)
 	}
 	if config.Architecture != "" && config.Architecture != p.Architecture {
-		return nil, fmt.Errorf("base %s is for %s and the image for %s; give another --base or --platform", req.Base, config.Architecture, p.Architecture)
+		return nil, callErrorf("base %s is for %s and the image for %s; give another --base or --platform", req.Base, config.Architecture, p.Architecture)
 	}
 	b := &base.Base{Reference: req.Base, Digest: digest.String(), Platform: p, Image: img}
 	if err := b.ReadFiles(ctx, env, run); err != nil {
