@@ -27,6 +27,7 @@ func TestScript(t *testing.T) {
 			"registry":  registryServer,
 			"exits":     exits,
 			"mkwheel":   makeWheel,
+			"elf":       makeELF,
 			"image":     writeImage,
 			"layers":    listLayers,
 		},
