@@ -114,7 +114,7 @@ func (b buildPlan) spec(ctx context.Context, env Env, wheels map[string]string) 
 		Distribution: b.recipe.Distribution, Frontend: b.recipe.Frontend,
 		Jobs: env.Jobs, MemoryPerJob: b.recipe.MemoryPerJob, CPUs: b.recipe.CPUs,
 		Launcher: env.Launcher, CCache: env.Store.Path("ccache"),
-		RequireArch: b.recipe.RequireArch, NoRepack: !b.recipe.Repack,
+		NoRepack: !b.recipe.Repack,
 	}
 	var err error
 	if spec.Mounts, err = mounts(ctx, env, b.inputs); err != nil {
