@@ -73,6 +73,9 @@ type Spec struct {
 	// CCache is the host directory of the compiler cache, which needs Launcher
 	// and a ccache in the root; empty for none.
 	CCache string
+	// Gate judges the GPU code of what is going to be linked as soon as the build is
+	// configured; nil judges nothing. It needs Launcher.
+	Gate *launcher.Gate
 	// NoRepack leaves the wheel as the backend packed it.
 	NoRepack bool
 	// Vary is nil but in a build that checks another.
@@ -135,8 +138,8 @@ func (s *Spec) check() error {
 		return fmt.Errorf("the subdirectory %q leaves the tree", s.Subdir)
 	case s.Epoch.Unix() <= 0:
 		return errors.New("no date is given for SOURCE_DATE_EPOCH")
-	case s.Launcher == "" && s.CCache != "":
-		return errors.New("a compiler cache needs a launcher")
+	case s.Launcher == "" && (s.CCache != "" || s.Gate != nil):
+		return errors.New("a compiler cache or a gate needs a launcher")
 	case s.Frontend != "" && s.Frontend != "uv" && s.Frontend != "pip":
 		return fmt.Errorf("the frontend %q is neither uv nor pip", s.Frontend)
 	}

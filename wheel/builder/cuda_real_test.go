@@ -80,7 +80,7 @@ func cudaSpec(t *testing.T, s *shop) Spec {
 	}
 	home := dirVenv + "/lib/python" + s.python + "/site-packages/nvidia/cu13"
 	return Spec{Source: cudaSource(t), Distribution: "kernels", Python: "/usr/bin/python3", UV: s.uv(t), Epoch: epoch, Jobs: 8, Launcher: program,
-		Env: []string{"CUDA_HOME=" + home, "ARCH=121a"},
+		Env:    []string{"CUDA_HOME=" + home, "ARCH=121a"},
 		Wheels: s.wheels(t, "nvidia-cuda-nvcc==13.2.86", "nvidia-cuda-crt==13.2.86", "nvidia-nvvm==13.2.86", "nvidia-cuda-runtime==13.2.86", "nvidia-cuda-cccl==13.2.86")}
 }
 

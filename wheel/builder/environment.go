@@ -71,7 +71,7 @@ func (b *build) configureLauncher() error {
 	if b.spec.Launcher == "" {
 		return nil
 	}
-	config := launcher.Config{Commands: fileCommands, Source: dirSource}
+	config := launcher.Config{Commands: fileCommands, Source: dirSource, Gate: b.spec.Gate}
 	if b.spec.CCache != "" {
 		config.Cache = "ccache"
 		// A base_dir would make ccache hand compilers relative paths: __FILE__, and so

@@ -75,6 +75,10 @@ func (b *build) mounts() []sandbox.Mount {
 // commands runs those of before, and then the build.
 func (b *build) commands(ctx context.Context, before [][]string) error {
 	var scan explain.Scanner
+	done, err := b.listen()
+	if err != nil {
+		return err
+	}
 	cmd := sandbox.Command{
 		Before: before, Args: b.launched(b.buildArgs()), Echo: true, Env: b.spec.environment(), Dir: path.Join(dirSource, b.spec.Subdir),
 		Mounts: b.mounts(), Output: io.MultiWriter(&scan, b.log), Memory: b.spec.Memory, CPUs: b.spec.CPUs, Nice: niceness,
@@ -82,7 +86,7 @@ func (b *build) commands(ctx context.Context, before [][]string) error {
 	if b.spec.Vary != nil {
 		cmd.Umask = b.spec.Vary.Umask
 	}
-	err := b.run.Run(ctx, cmd)
+	err = errors.Join(b.run.Run(ctx, cmd), done())
 	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok {
 		exit.Args = b.unlaunched(exit.Args)
 		return &FailedError{Doing: b.doing(exit.Args), Exit: exit, Findings: scan.Findings()}

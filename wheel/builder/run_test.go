@@ -80,6 +80,16 @@ func TestWheelsSendsCompilersThroughTheLauncher(t *testing.T) {
 	var config launcher.Config
 	r := runner(func(cmd sandbox.Command) error {
 		if slices.Contains(cmd.Args, "build") {
+			news, err := os.OpenFile(filepath.Join(cmd.Mounts[0].Source, "launch", launcher.NewsFile), os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			if _, err := news.WriteString("a table\n"); err != nil {
+				return err
+			}
+			if err := news.Close(); err != nil {
+				return err
+			}
 			text, err := os.ReadFile(filepath.Join(cmd.Mounts[0].Source, "launch", launcher.ConfigFile))
 			if err != nil {
 				return err
@@ -100,8 +110,12 @@ func TestWheelsSendsCompilersThroughTheLauncher(t *testing.T) {
 	spec.Launcher, spec.CCache = "/opt/sparkwheel", "/store/ccache"
 	spec.Env = append(spec.Env, "CUDA_HOME=/usr/local/cuda", "NVCC_APPEND_FLAGS=-lineinfo", "CMAKE_ARGS=-DX=1 -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache")
 	dir := t.TempDir()
-	if _, err := Wheels(t.Context(), r, spec, dir, io.Discard); err != nil {
+	var log bytes.Buffer
+	if _, err := Wheels(t.Context(), r, spec, dir, &log); err != nil {
 		t.Fatal(err)
+	}
+	if log.String() != "a table\n" {
+		t.Errorf("the log has %q of the launcher's news", log.String())
 	}
 	want := launcher.Config{Commands: "/build/commands", Source: "/build/src", Cache: "ccache",
 		CacheEnv: []string{"CCACHE_DIR=/build/ccache", "CCACHE_COMPILERCHECK=content", "CCACHE_TEMPDIR=/tmp/ccache", "CCACHE_MAXSIZE=50G"}}

@@ -33,9 +33,9 @@ var signatures = []signature{
 	},
 	{
 		id:      "wrong-arch",
-		words:   []string{"require-arch asks for"},
-		pattern: regexp.MustCompile(`(\S+) is compiled for (.+), and the recipe's require-arch asks for (\S+)`),
-		cause:   "the build compiles $1 for $2 and not for $3",
+		words:   []string{"gets code of verdict"},
+		pattern: regexp.MustCompile(`(\S+) gets code of verdict (\S+) for GPU (\S+), where (\S+) is required: (.+)$`),
+		cause:   "$1 would hold GPU code that is not good enough for GPU $3: $2, where $4 is required ($5)",
 		remedy:  "set TORCH_CUDA_ARCH_LIST or FLASHINFER_CUDA_ARCH_LIST in the recipe's environment; vLLM's CMake folds 12.1a to 12.0 unless patched (vllm-project/vllm issue 36835)",
 	},
 	{
@@ -166,7 +166,7 @@ var signatures = []signature{
 		words:   []string{"no kernel image is available"},
 		pattern: regexp.MustCompile(`no kernel image is available`),
 		cause:   "a wheel has no code for this GPU",
-		remedy:  "sparkwheel wheel inspect FILE shows what it has; build it from source with require-arch = [\"sm_121a\"]",
+		remedy:  "sparkwheel wheel inspect FILE shows what it has; build it from source with gpu.require = \"family\" in the recipe",
 	},
 	{
 		id:      "driver-too-old",
@@ -222,7 +222,7 @@ var signatures = []signature{
 		words:   []string{"Error Internal"},
 		pattern: regexp.MustCompile(`(?i)cutlass.*Error Internal`),
 		cause:   "CUTLASS kernels were compiled for another architecture than this GPU's",
-		remedy:  "compile for sm_121a and hold the build to it by require-arch = [\"sm_121a\"]",
+		remedy:  "compile for sm_121a and hold the build to it by gpu.require = \"family\" in the recipe",
 	},
 	{
 		id:      "nccl-mismatch",

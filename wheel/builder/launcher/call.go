@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/sparkwheel/sparkwheel/wheel/builder/forecast"
 )
 
 // call is a compiler's command line, as far as a launcher has to know it.
@@ -50,9 +52,6 @@ func parse(args []string, dir string) *call {
 		case strings.HasPrefix(a, "-frandom-seed"), strings.HasPrefix(a, "--frandom-seed"):
 			c.seeded = true
 		}
-		if c.cuda {
-			c.arch = append(c.arch, architectures(a, value)...)
-		}
 		device.see(a)
 		if slices.Contains(valued, a) && !(a == "-G" && c.cuda) {
 			i++
@@ -62,11 +61,11 @@ func parse(args []string, dir string) *call {
 			c.source = a
 		}
 	}
-	if arch := device.architecture(); arch != "" && !c.cuda {
+	if c.cuda {
+		c.arch = forecast.Architectures(args)
+	} else if arch := device.architecture(); arch != "" {
 		c.arch = []string{arch}
 	}
-	slices.Sort(c.arch)
-	c.arch = slices.Compact(c.arch)
 	return c
 }
 
@@ -106,34 +105,6 @@ func (d *deviceMacros) architecture() string {
 		return ""
 	}
 	return "compute_" + d.number + d.suffix
-}
-
-// architectures reads the GPU architectures that one option of nvcc names.
-func architectures(option, next string) []string {
-	name, value, joined := strings.Cut(option, "=")
-	if !joined {
-		value = next
-	}
-	switch name {
-	case "-arch", "--gpu-architecture", "-code", "--gpu-code":
-		return named(value)
-	case "-gencode", "--generate-code":
-		// arch=compute_121a,code=[compute_121a,sm_121a]: what code names is made.
-		if _, code, ok := strings.Cut(value, "code="); ok {
-			return named(code)
-		}
-	}
-	return nil
-}
-
-func named(list string) []string {
-	var archs []string
-	for _, a := range strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(`[],"' `, r) }) {
-		if strings.HasPrefix(a, "sm_") || strings.HasPrefix(a, "compute_") || strings.HasPrefix(a, "lto_") {
-			archs = append(archs, a)
-		}
-	}
-	return archs
 }
 
 // reproducible returns the command line that makes the same object wherever,

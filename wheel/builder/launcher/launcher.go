@@ -37,6 +37,7 @@ type Config struct {
 	// ccache, with CacheEnv in its environment. One that is not there is done without.
 	Cache    string   `json:"cache,omitempty"`
 	CacheEnv []string `json:"cache-env,omitempty"`
+	Gate     *Gate    `json:"gate,omitempty"` // nil judges nothing
 }
 
 // AppendFlags is what NVCC_APPEND_FLAGS has to begin with in a build: an nvcc
@@ -151,6 +152,9 @@ func (l *launcher) compile(args []string) error {
 		if err := keep(c, args, l.config.Commands); err != nil {
 			return err
 		}
+	}
+	if err := l.check(c); err != nil {
+		return err
 	}
 	return replace(args, append(withoutAppendFlags(l.env), nested))
 }

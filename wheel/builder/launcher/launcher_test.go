@@ -39,14 +39,14 @@ func TestReproducible(t *testing.T) {
 		"all said already": {
 			args:     "nvcc -arch=sm_121a -dc -objtemp -frandom-seed=1 a.cu -o a.o",
 			want:     "nvcc -Xcompiler=-ffile-prefix-map=/build/src=. -arch=sm_121a -dc -objtemp -frandom-seed=1 a.cu -o a.o",
-			arch:     "sm_121a",
+			arch:     "compute_121a sm_121a",
 			compiles: true,
 		},
-		"g++":       {args: "g++ -MD -MF a.d -include b.c -o a.o -c a.cpp", want: "g++ -frandom-seed=SEED -ffile-prefix-map=/build/src=. -MD -MF a.d -include b.c -o a.o -c a.cpp", compiles: true},
+		"g++": {args: "g++ -MD -MF a.d -include b.c -o a.o -c a.cpp", want: "g++ -frandom-seed=SEED -ffile-prefix-map=/build/src=. -MD -MF a.d -include b.c -o a.o -c a.cpp", compiles: true},
 		"a source to a library in one step": {
 			args:     "nvcc -shared -arch=sm_121a a.cu -o a.so",
 			want:     "nvcc -frandom-seed=SEED -Xcompiler=-ffile-prefix-map=/build/src=. -shared -arch=sm_121a a.cu -o a.so",
-			arch:     "sm_121a",
+			arch:     "compute_121a sm_121a",
 			compiles: true,
 		},
 		"dependencies alone": {args: "g++ -MM a.cpp"},
@@ -54,7 +54,7 @@ func TestReproducible(t *testing.T) {
 			args: "gcc -D__CUDA_ARCH__=1210 -D__CUDA_ARCH_FEAT_SM121_ALL -E -x c++ -D__CUDACC__ a.cu -o /tmp/a.ii", arch: "compute_121a"},
 		"what it asks of a family": {
 			args: "gcc -D__CUDA_ARCH__=1200 -D__CUDA_ARCH_FAMILY_SPECIFIC__=1200 -E -x c++ -D__CUDACC__ a.cu -o /tmp/a.ii", arch: "compute_120f"},
-		"a link":    {args: "nvcc -shared -arch sm_121a a.o -o a.so", arch: "sm_121a"},
+		"a link":    {args: "nvcc -shared -arch sm_121a a.o -o a.so", arch: "compute_121a sm_121a"},
 		"a version": {args: "nvcc --version"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -190,7 +190,7 @@ func TestRun(t *testing.T) {
 	if out, err := p.run(t, nil, "no-such-compiler"); err == nil || !strings.Contains(out, "no executable file no-such-compiler") {
 		t.Errorf("launched %q, %v", out, err)
 	}
-	if diff := cmp.Diff([]string{"a.cu sm_121a cuda", "b.cpp "}, p.kept(t)); diff != "" {
+	if diff := cmp.Diff([]string{"a.cu compute_121a,sm_121a cuda", "b.cpp "}, p.kept(t)); diff != "" {
 		t.Errorf("commands kept (-want +got):\n%s", diff)
 	}
 }
@@ -213,7 +213,7 @@ func TestNoHabitGetsPastIt(t *testing.T) {
 		"with an empty environment":     {"n=$(command -v nvcc); env -i PATH=$PATH $n" + compile, []string{"a.cu sm_121a cuda"}, "nvcc -objtemp"},
 		"launcher and link together":    {"LAUNCHER $(command -v nvcc)" + compile, []string{"a.cu sm_121a cuda"}, "nvcc -objtemp"},
 		"a versioned host compiler":     {"x86_64-linux-gnu-gcc-13 -c a.c -o a.o", []string{"a.c "}, "x86_64-linux-gnu-gcc-13 -frandom-seed"},
-		"a compiler inside a compiler":  {"outer -c a.cu -o a.o; wrap -c a.cu -arch=sm_90a -o a.o", []string{"a.cu sm_90a cuda"}, "g++ -E"},
+		"a compiler inside a compiler":  {"outer -c a.cu -o a.o; wrap -c a.cu -arch=sm_90a -o a.o", []string{"a.cu compute_90a,sm_90a cuda"}, "g++ -E"},
 		"an absolute path":              {"TOOLS/nvcc-absolute", []string{"a.cu compute_121a cuda"}, "gcc -D__CUDA_ARCH__=1210"},
 		"a trial of CMake's":            {"mkdir -p CMakeFiles/CMakeScratch/Try && cd CMakeFiles/CMakeScratch/Try && nvcc" + compile, []string{"a.cu sm_121a cuda trial"}, "nvcc -objtemp"},
 	} {
@@ -261,5 +261,75 @@ func TestEnterSetsTheEnvironment(t *testing.T) {
 		if got := strings.ReplaceAll(string(out), p.tools, "TOOLS"); err != nil || got != tc.want {
 			t.Errorf("%s with %q says %q, %v; want %q", tc.script, tc.env, got, err, tc.want)
 		}
+	}
+}
+
+const ninjaFile = `rule cuda
+  command = nvcc $arch -c $in -o $out
+rule link
+  command = g++ -shared $in -o $out
+build a.o: cuda a.cu
+  arch = -gencode=arch=compute_121a,code=sm_121a
+build old.o: cuda old.cu
+  arch = -gencode=arch=compute_80,code=compute_80
+build good.so: link a.o
+build old.so: link old.o
+`
+
+// TestTheFirstCompilationJudgesAllThatIsConfigured: what ends after an hour
+// could have ended in a minute.
+func TestTheFirstCompilationJudgesAllThatIsConfigured(t *testing.T) {
+	t.Parallel()
+	gate := func(g Gate) Config { return Config{Gate: &g} }
+	const compile = "nvcc -gencode=arch=compute_121a,code=sm_121a -c a.cu -o a.o"
+	for name, tc := range map[string]struct {
+		config Config
+		script string
+		fails  bool
+		says   []string
+	}{
+		"refused": {gate(Gate{GPU: "12.1", Require: "family"}), compile, true,
+			[]string{"old.so   1        0       0       1", "below family", "old.so gets code of verdict ptx for GPU 12.1, where family is required: 1 of 1 objects, the first old.o for compute_80"}},
+		"refused once, refused always": {gate(Gate{GPU: "12.1", Require: "family"}), compile + "; " + compile, true, []string{"sparkwheel-launch: old.so gets code"}},
+		"PTX that the driver refuses":  {gate(Gate{GPU: "12.1", Driver: "13.0", Require: "ptx"}), compile, true, []string{"verdict ptx-too-new"}},
+		"PTX that the driver takes":    {gate(Gate{GPU: "12.1", Driver: "13.2", Require: "ptx"}), compile, false, []string{"old.so   1        0       0       1", "nvcc -objtemp"}},
+		"excepted":                     {gate(Gate{GPU: "12.1", Require: "native", Except: []string{"pkg/old.so"}}), compile, false, []string{"below native, excepted", "nvcc -objtemp"}},
+		"listed alone":                 {gate(Gate{GPU: "9.0"}), compile, false, []string{"good.so  1        0       0       0    0            1"}},
+		"told once":                    {gate(Gate{GPU: "12.1"}), compile + " >/dev/null 2>&1; " + compile, false, []string{"nvcc -objtemp"}},
+		"one step":                     {gate(Gate{GPU: "12.1", Require: "family"}), "cd /; nvcc -arch=sm_90a -shared k.cu -o k.so", true, []string{"k.so gets code of verdict none"}},
+		"no build file":                {gate(Gate{GPU: "12.1", Require: "native"}), "cd /; nvcc -c k.cu -o k.o", false, []string{"nvcc -objtemp"}},
+		"a trial":                      {gate(Gate{GPU: "12.1", Require: "native"}), "mkdir -p CMakeFiles/T; cp build.ninja CMakeFiles/T; cd CMakeFiles/T; " + compile, false, []string{"nvcc -objtemp"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t, tc.config)
+			p.tool(t, filepath.Join(p.tools, "bin/nvcc"), "echo nvcc \"$@\"\n")
+			for file, text := range map[string]string{"build.ninja": ninjaFile, "include/cuda_runtime_api.h": "#define CUDART_VERSION  13020\n"} {
+				file = filepath.Join(p.tools, file)
+				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cmd := exec.CommandContext(t.Context(), filepath.Join(p.dir, Name), "--", "sh", "-c", tc.script)
+			cmd.Env, cmd.Dir = []string{"PATH=" + filepath.Join(p.tools, "bin") + ":/usr/bin:/bin"}, p.tools
+			out, err := cmd.CombinedOutput()
+			if (err != nil) != tc.fails {
+				t.Errorf("%v\n%s", err, out)
+			}
+			for _, want := range tc.says {
+				if !strings.Contains(string(out), want) {
+					t.Errorf("it does not say %q:\n%s", want, out)
+				}
+			}
+			if name == "told once" && strings.Contains(string(out), "GPU code that will load") {
+				t.Errorf("the table is told twice:\n%s", out)
+			}
+			if tc.fails && strings.Contains(string(out), "nvcc -objtemp") {
+				t.Errorf("a compiler ran all the same:\n%s", out)
+			}
+		})
 	}
 }
