@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/google/renameio/v2"
 	"github.com/sparkwheel/sparkwheel/git/pack"
 )
 
@@ -42,28 +43,10 @@ func openRepository(dir string) (*repository, error) {
 	return &repository{dir: dir}, nil
 }
 
-// writeFile replaces path in one step.
-func writeFile(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+// writeFile replaces path in one step: a reader, or a process that comes after
+// a power cut, finds the old file or the new one whole.
+func writeFile(path string, data []byte) error {
+	return renameio.WriteFile(path, data, 0o644, renameio.WithTempDir(filepath.Dir(path)), renameio.IgnoreUmask())
 }
 
 const wholePrefix = " refs/whole/"

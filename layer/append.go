@@ -47,6 +47,9 @@ func appendTo(base v1.Image, cfg Config, blobs []*Blob) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := CheckTypes(baseManifest); err != nil {
+		return nil, err
+	}
 	baseConfig, err := base.ConfigFile()
 	if err != nil {
 		return nil, err
@@ -169,8 +172,8 @@ func ociLayer(t types.MediaType) types.MediaType {
 	switch t {
 	case types.DockerLayer:
 		return types.OCILayer
-	case types.DockerForeignLayer:
-		return types.OCIRestrictedLayer
+	case dockerLayerZstd:
+		return types.OCILayerZStd
 	case types.DockerUncompressedLayer:
 		return types.OCIUncompressedLayer
 	default:

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/sparkwheel/sparkwheel/wheel/internal/ini"
 )
 
 // maxEntryPoints bounds entry_points.txt.
@@ -33,22 +35,22 @@ func ParseEntryPoints(r io.Reader) ([]EntryPoint, []error) {
 	if len(text) > maxEntryPoints {
 		return nil, []error{fmt.Errorf("entry_points.txt is larger than %d bytes", maxEntryPoints)}
 	}
-	f, errs := parseINI(string(text))
+	options, errs := ini.Parse(string(text), "=")
 	var points []EntryPoint
-	for _, o := range f {
-		if o.section != "console_scripts" && o.section != "gui_scripts" {
+	for _, o := range options {
+		if o.Section != "console_scripts" && o.Section != "gui_scripts" {
 			continue
 		}
-		e := EntryPoint{Name: o.key, GUI: o.section == "gui_scripts"}
-		if e.Module, e.Function, err = parseReference(o.value); err != nil {
-			errs = append(errs, fmt.Errorf("script %q is %q, %w", o.key, o.value, err))
+		e := EntryPoint{Name: o.Key, GUI: o.Section == "gui_scripts"}
+		if e.Module, e.Function, err = parseReference(o.Value); err != nil {
+			errs = append(errs, fmt.Errorf("script %q is %q, %w", o.Key, o.Value, err))
 			continue
 		}
 		points = append(points, e)
 	}
 	slices.SortStableFunc(points, func(a, b EntryPoint) int { return strings.Compare(a.Name, b.Name) })
 	for i := 1; i < len(points); i++ {
-		if points[i].Name == points[i-1].Name {
+		if points[i].Name == points[i-1].Name && points[i].GUI != points[i-1].GUI {
 			errs = append(errs, fmt.Errorf("script %q is both a console and a GUI script", points[i].Name))
 		}
 	}

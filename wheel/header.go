@@ -1,55 +1,41 @@
 package wheel
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sparkwheel/sparkwheel/wheel/internal/header"
 )
 
 // field is one header of METADATA or WHEEL.
 type field struct{ key, value string }
 
-// parseHeaders reads the headers of an e-mail message, the format of METADATA
-// and WHEEL, up to the first empty line. Folded lines are joined by a newline
-// and their indentation dropped. Key is the name of the file, for errors.
+// parseHeaders reads the headers of METADATA or WHEEL. Folded lines are joined
+// by a newline and their indentation dropped. Name is the file's, for errors.
 func parseHeaders(name string, r io.Reader, limit int64) ([]field, error) {
-	// METADATA's body is a README of any size: never read past the headers.
-	s := bufio.NewScanner(io.LimitReader(r, limit+1))
-	s.Buffer(make([]byte, 4096), 1<<20)
 	var fields []field
-	var read int64
-	for line := 1; s.Scan(); line++ {
-		text := strings.TrimSuffix(s.Text(), "\r")
-		if read += int64(len(text)) + 1; read > limit {
-			return nil, fmt.Errorf("%s has more than %d bytes of headers", name, limit)
+	for h, err := range header.All(r, limit) {
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", name, err)
 		}
-		if line == 1 {
-			text = strings.TrimPrefix(text, "\ufeff")
+		if h.Line == 1 {
+			h.Text = strings.TrimPrefix(h.Text, "\ufeff")
 		}
-		if text == "" {
-			break
+		if !utf8.ValidString(h.Text) {
+			return nil, fmt.Errorf("line %d of %s is not UTF-8", h.Line, name)
 		}
-		if !utf8.ValidString(text) {
-			return nil, fmt.Errorf("line %d of %s is not UTF-8", line, name)
+		key, ok := h.Key()
+		if !ok {
+			return nil, fmt.Errorf("line %d of %s is not a header: %q", h.Line, name, strings.TrimRight(h.Text, "\r\n"))
 		}
-		if text[0] == ' ' || text[0] == '\t' {
-			if len(fields) == 0 {
-				return nil, fmt.Errorf("line 1 of %s continues nothing", name)
-			}
-			last := &fields[len(fields)-1]
-			last.value += "\n" + strings.TrimSpace(text)
-			continue
+		_, value, _ := h.Cut()
+		var lines []string
+		for line := range strings.SplitSeq(value, "\n") {
+			lines = append(lines, strings.TrimSpace(line))
 		}
-		key, value, ok := strings.Cut(text, ":")
-		if !ok || key == "" || strings.ContainsAny(key, " \t") {
-			return nil, fmt.Errorf("line %d of %s is no header: %q", line, name, text)
-		}
-		fields = append(fields, field{key, strings.TrimSpace(value)})
-	}
-	if err := s.Err(); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+		fields = append(fields, field{key, strings.Join(lines, "\n")})
 	}
 	return fields, nil
 }

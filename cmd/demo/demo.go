@@ -199,7 +199,7 @@ func (d *demo) build(ctx context.Context) (string, error) {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = 15 * time.Second
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("sparkwheel build: %w", err)
+		return "", fmt.Errorf("running sparkwheel: %w", err)
 	}
 	return strings.TrimSpace(digest.String()), nil
 }

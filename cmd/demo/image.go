@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -49,7 +48,7 @@ func pullBack(ctx context.Context, image, dir string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(removeTree(dir), os.MkdirAll(dir, 0o755)); err != nil {
+	if err := errors.Join(sandbox.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
 		return nil, err
 	}
 	root, err := os.OpenRoot(dir)
@@ -111,18 +110,4 @@ func (a *answer) check(commits map[string]string) error {
 		}
 	}
 	return nil
-}
-
-// removeTree removes an unpacked root, whose folders may be read-only.
-func removeTree(dir string) error {
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			err = os.Chmod(path, 0o700)
-		}
-		if errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-		return err
-	})
-	return errors.Join(err, os.RemoveAll(dir))
 }

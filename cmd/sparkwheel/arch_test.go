@@ -32,6 +32,26 @@ var arrows = map[string][]string{
 	"cmd":          {"git", "requirements", "wheel", "layer"},
 }
 
+// inside are the packages below cmd/sparkwheel/internal, and which of the others
+// each may import: a package that is not in here is lent to cmd/sparkwheel alone.
+var inside = map[string][]string{
+	"netrc":        nil,
+	"recipe":       nil,
+	"stage":        nil,
+	"store":        nil,
+	"doctor":       {"store"},
+	"progress":     {"stage", "store"},
+	"host":         {"recipe", "stage", "store"},
+	"base":         {"host", "recipe", "stage", "store"},
+	"packages":     {"base", "host", "recipe", "stage", "store"},
+	"sources":      {"base", "host", "recipe", "stage", "store"},
+	"environments": {"base", "sources", "host", "recipe", "stage", "store"},
+	"wheels":       {"base", "sources", "environments", "host", "recipe", "stage", "store"},
+	"image":        {"base", "sources", "host", "recipe", "stage", "store"},
+	"record":       {"base", "sources", "wheels", "host", "recipe"},
+	"pipeline":     {"record", "wheels", "image", "packages", "environments", "sources", "base", "host", "recipe", "stage", "store"},
+}
+
 // only says which packages alone may import something: a path's beginning, and
 // rooms or packages below them.
 var only = map[string][]string{
@@ -148,12 +168,25 @@ func whyNot(p pkg, path string) string {
 			return fmt.Sprintf("there is no arrow from %s to %s", p.room(), to)
 		}
 	}
+	from, to := insider(p.path), insider(strings.TrimPrefix(path, module+"/"))
+	if from != "" && to != "" && from != to && !slices.Contains(inside[from], to) {
+		return fmt.Sprintf("there is no arrow from %s to %s", from, to)
+	}
 	for _, prefix := range slices.Sorted(maps.Keys(only)) {
 		if within(path, prefix) && !slices.ContainsFunc(only[prefix], func(may string) bool { return within(p.path, may) }) {
 			return fmt.Sprintf("only %s may", strings.Join(only[prefix], ", "))
 		}
 	}
 	return ""
+}
+
+// insider is the package of inside that a path is in, "" when it is elsewhere.
+func insider(path string) string {
+	below, ok := strings.CutPrefix(path, "cmd/sparkwheel/internal/")
+	if !ok {
+		return ""
+	}
+	return strings.SplitN(below, "/", 2)[0]
 }
 
 // within is whether a path is another or stands below it.
@@ -250,6 +283,12 @@ func TestArchitectureFindsViolations(t *testing.T) {
 		{"cmd/sparkwheel", `import _ "github.com/go-git/go-git/v5"`, []string{"only git may"}},
 		{"wheel/index", `import _ "github.com/google/go-containerregistry/pkg/name"`, []string{"only layer, cmd may"}},
 		{"cmd/sparkwheel/internal/store", `import _ "os/exec"`, []string{"only wheel/sandbox"}},
+		{"cmd/sparkwheel/internal/record", `import _ "github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"`, nil},
+		{"cmd/sparkwheel/internal/wheels", `import _ "github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/record"`, []string{"no arrow from wheels to record"}},
+		{"cmd/sparkwheel/internal/base", `import _ "github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/packages"`, []string{"no arrow from base to packages"}},
+		{"cmd/sparkwheel/internal/store/x", `import _ "github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"`, []string{"no arrow from store to host"}},
+		{"cmd/sparkwheel/internal/new", `import _ "github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"`, []string{"no arrow from new to pipeline"}},
+		{"cmd/sparkwheel", `import _ "github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"`, nil},
 		{"wheel/sandboxes", `import _ "os/exec"`, []string{"only wheel/sandbox"}},
 		{"wheel/sandbox", `import _ "os/exec"`, nil},
 		{"layer", `import _ "log/slog"`, []string{"only cmd may"}},

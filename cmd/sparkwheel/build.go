@@ -12,8 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/record"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
 	"github.com/sparkwheel/sparkwheel/requirements"
@@ -24,7 +27,7 @@ type buildFlags struct {
 	out     string
 	push    string
 	sandbox string
-	strict  pipeline.Strictness
+	strict  image.Strictness
 	reg     registryFlags
 }
 
@@ -49,7 +52,7 @@ func (a *app) buildCommand() *cobra.Command {
 }
 
 // registerStrictness adds --allow and --complete.
-func registerStrictness(cmd *cobra.Command, s *pipeline.Strictness) {
+func registerStrictness(cmd *cobra.Command, s *image.Strictness) {
 	cmd.Flags().StringArrayVar(&s.Allow, "allow", nil, "accept that the image has another version of distribution `NAME` than is required (repeatable; recorded)")
 	cmd.Flags().BoolVar(&s.Complete, "complete", false, "refuse an image that lacks a required distribution")
 }
@@ -120,7 +123,7 @@ func chooseTargets(r *recipe.Recipe, targets []string) (names []string, image bo
 	return targets, false, nil
 }
 
-func (a *app) loadOrMakeLock(ctx context.Context, env pipeline.Env, r *recipe.Recipe, o recipe.Override, out string) (*recipe.Lock, error) {
+func (a *app) loadOrMakeLock(ctx context.Context, env host.Env, r *recipe.Recipe, o recipe.Override, out string) (*recipe.Lock, error) {
 	wanted, err := r.With(o)
 	if err != nil {
 		return nil, usageErrorf("%w", err)
@@ -157,7 +160,7 @@ type fileDocument struct {
 	SHA256 string `json:"sha256"`
 }
 
-func (a *app) finishBuild(ctx context.Context, env pipeline.Env, f *buildFlags, res *pipeline.Result, started time.Time) error {
+func (a *app) finishBuild(ctx context.Context, env host.Env, f *buildFlags, res *pipeline.Result, started time.Time) error {
 	if err := pipeline.Output(f.out, res); err != nil {
 		return err
 	}
@@ -191,7 +194,7 @@ func (a *app) finishBuild(ctx context.Context, env pipeline.Env, f *buildFlags, 
 	return a.result(doc, line)
 }
 
-func (a *app) sayChanges(rec *pipeline.Record) {
+func (a *app) sayChanges(rec *record.Record) {
 	for _, s := range rec.Sources {
 		for _, c := range s.Changes {
 			after := strings.TrimSpace(c.After)

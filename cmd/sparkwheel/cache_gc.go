@@ -13,7 +13,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/packages"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
@@ -132,7 +132,7 @@ func readNeeds(path string) (texts [][]byte, urls []string, err error) {
 	if l.Version != recipe.LockVersion {
 		return nil, nil, usageErrorf("reading the lock to keep: %s has lock version %d, this sparkwheel reads %d", path, l.Version, recipe.LockVersion)
 	}
-	texts = append(texts, text, []byte(strings.Join(pipeline.PackagedDigests(&l), "\n")))
+	texts = append(texts, text, []byte(strings.Join(packages.Digests(&l), "\n")))
 	for _, name := range l.Beside() {
 		text, err := os.ReadFile(filepath.Join(filepath.Dir(path), name))
 		if err != nil {

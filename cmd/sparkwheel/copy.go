@@ -14,7 +14,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer/hosts"
@@ -95,7 +96,7 @@ func (a *app) runCopy(ctx context.Context, f *copyFlags, to []string) error {
 		return err
 	}
 	defer env.Store.Close()
-	img, err := pipeline.OpenImage(ctx, env, f.image, platform)
+	img, err := base.OpenImage(ctx, env, f.image, "", platform)
 	if err != nil {
 		return classify(ctx, fmt.Errorf("opening %s: %w", f.image, err))
 	}
@@ -158,7 +159,7 @@ func (f *copyFlags) loader(a *app) (*hosts.Loader, error) {
 
 // copyTo runs one stage for each host. A host's failure is its result's, so
 // that it stops no other's stage.
-func (a *app) copyTo(ctx context.Context, env pipeline.Env, loader *hosts.Loader, img v1.Image, tag name.Tag, to []string) ([]hosts.Result, error) {
+func (a *app) copyTo(ctx context.Context, env host.Env, loader *hosts.Loader, img v1.Image, tag name.Tag, to []string) ([]hosts.Result, error) {
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
 	stages := make([]*stage.Stage[hosts.Result], len(to))
 	for i, host := range to {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
@@ -22,7 +23,7 @@ func (a *app) fetchCommand() *cobra.Command {
 		Short: "Bring and verify all that the lock names, into the store or a bundle",
 		Long: "Bring and verify all that the lock names into the store; what is there is not brought again.\n" +
 			"With --bundle, DIR becomes a store that another host builds from without a network:\n" +
-			"sparkwheel build --offline --store DIR --lock DIR/sparkwheel.lock",
+			"  sparkwheel build --offline --store DIR --lock DIR/sparkwheel.lock",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.runFetch(cmd.Context(), out, bundle, &flags, &reg)
@@ -70,7 +71,7 @@ func (a *app) runFetch(ctx context.Context, out, bundle string, flags *overrideF
 	return a.result(doc, line)
 }
 
-func (a *app) fetch(ctx context.Context, env pipeline.Env, r *recipe.Recipe, l *recipe.Lock) (*pipeline.Fetched, error) {
+func (a *app) fetch(ctx context.Context, env host.Env, r *recipe.Recipe, l *recipe.Lock) (*pipeline.Fetched, error) {
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
 	s, err := pipeline.Fetch(g, env, r, l)
 	if err != nil {

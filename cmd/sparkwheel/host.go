@@ -12,8 +12,9 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
@@ -22,24 +23,24 @@ import (
 )
 
 // openEnv lends this host to a run: its store, its network, its processors.
-func (a *app) openEnv(reg *registryFlags) (pipeline.Env, error) {
+func (a *app) openEnv(reg *registryFlags) (host.Env, error) {
 	s, err := store.Open(a.store)
 	if err != nil {
-		return pipeline.Env{}, err
+		return host.Env{}, err
 	}
 	mirrors, err := a.gitMirrors()
 	if err != nil {
-		return pipeline.Env{}, err
+		return host.Env{}, err
 	}
 	indexURL, err := a.userIndex()
 	if err != nil {
-		return pipeline.Env{}, err
+		return host.Env{}, err
 	}
 	program, err := os.Executable()
 	if err != nil {
-		return pipeline.Env{}, fmt.Errorf("finding this program: %w", err)
+		return host.Env{}, fmt.Errorf("finding this program: %w", err)
 	}
-	env := pipeline.Env{
+	env := host.Env{
 		Store:         s,
 		Mirrors:       mirrors,
 		Index:         a.indexClient(indexURL, mirrors.Rewrites),
@@ -101,8 +102,8 @@ var passed = []string{
 
 // fetchNetwork is the network as uv needs it inside the sandbox: names are
 // looked up and certificates trusted as on this host.
-func (a *app) fetchNetwork(index string) pipeline.Network {
-	var f pipeline.Network
+func (a *app) fetchNetwork(index string) host.Network {
+	var f host.Network
 	for _, k := range passed {
 		if v := a.Getenv(k); v != "" {
 			f.Env = append(f.Env, k+"="+v)
@@ -229,7 +230,7 @@ func classify(ctx context.Context, err error) error {
 		return err
 	case ctx.Err() != nil:
 		return &codeError{codeInterrupted, fmt.Errorf("interrupted: %w", err)}
-	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*pipeline.PlatformError](err), isError[*pipeline.ContentError](err):
+	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*host.PlatformError](err), isError[*sources.ContentError](err):
 		return &codeError{codeUsage, err}
 	case isError[*truth.Error](err):
 		return &codeError{codeFaults, err}
@@ -239,7 +240,7 @@ func classify(ctx context.Context, err error) error {
 
 // notLocked gives exit code 4 to what the lock or an offline store lacks.
 func notLocked(err error) error {
-	if isError[*recipe.MismatchError](err) || isError[*pipeline.NotLockedError](err) || isError[*pipeline.OfflineError](err) || errors.Is(err, recipe.ErrNoLock) {
+	if isError[*recipe.MismatchError](err) || isError[*host.NotLockedError](err) || isError[*host.OfflineError](err) || errors.Is(err, recipe.ErrNoLock) {
 		return &codeError{codeNotLocked, err}
 	}
 	if errors.Is(err, git.ErrOffline) {

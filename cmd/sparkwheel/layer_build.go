@@ -10,6 +10,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer"
@@ -24,7 +26,7 @@ type wheelFlags struct {
 	base     string
 	platform string
 	python   string
-	strict   pipeline.Strictness
+	strict   image.Strictness
 	reg      registryFlags
 }
 
@@ -87,7 +89,7 @@ func imageWriter(out string) (func(context.Context, v1.Image) error, error) {
 	switch scheme {
 	case "oci":
 		return func(ctx context.Context, img v1.Image) error {
-			dir, tag := pipeline.SplitTag(rest)
+			dir, tag := host.SplitTag(rest)
 			_, err := layout.Write(ctx, dir, tag, img)
 			return err
 		}, nil
@@ -102,7 +104,7 @@ func imageWriter(out string) (func(context.Context, v1.Image) error, error) {
 }
 
 // wheelImage puts the wheels of the flags onto their base, a layer each.
-func (a *app) wheelImage(ctx context.Context, env pipeline.Env, f *wheelFlags) (*pipeline.Result, error) {
+func (a *app) wheelImage(ctx context.Context, env host.Env, f *wheelFlags) (*pipeline.Result, error) {
 	if len(f.wheels) == 0 {
 		return nil, usageErrorf("no wheel: give --wheel FILE")
 	}
@@ -153,7 +155,7 @@ func layersOf(image string, made *pipeline.Result) (imageDocument, error) {
 	return doc, err
 }
 
-func describeImage(image string, img v1.Image, made []pipeline.Layer) (imageDocument, error) {
+func describeImage(image string, img v1.Image, made []image.Layer) (imageDocument, error) {
 	doc := imageDocument{Image: image, Layers: []layerDocument{}}
 	digest, err := img.Digest()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 )
 
 // imageFlags say which image of a reference is meant and how it is reached.
@@ -71,7 +71,7 @@ func (a *app) describeImages(ctx context.Context, f *imageFlags, images ...strin
 	defer env.Store.Close()
 	var docs []imageDocument
 	for _, image := range images {
-		img, err := pipeline.OpenImage(ctx, env, image, platform)
+		img, err := base.OpenImage(ctx, env, image, "", platform)
 		if err != nil {
 			return nil, fmt.Errorf("opening %s: %w", image, err)
 		}

@@ -8,6 +8,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 )
 
@@ -71,7 +73,7 @@ func (a *app) runLayerPush(ctx context.Context, f *wheelFlags, image, target str
 }
 
 // existingImage opens an image on this host.
-func (a *app) existingImage(ctx context.Context, env pipeline.Env, f *wheelFlags, image string) (*pipeline.Result, error) {
+func (a *app) existingImage(ctx context.Context, env host.Env, f *wheelFlags, image string) (*pipeline.Result, error) {
 	platform := hostPlatform()
 	if f.platform != "" {
 		parsed, err := v1.ParsePlatform(f.platform)
@@ -80,7 +82,7 @@ func (a *app) existingImage(ctx context.Context, env pipeline.Env, f *wheelFlags
 		}
 		platform = *parsed
 	}
-	img, err := pipeline.OpenImage(ctx, env, image, platform)
+	img, err := base.OpenImage(ctx, env, image, "", platform)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", image, err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
@@ -143,7 +144,7 @@ func upgrades(r *recipe.Recipe, before *recipe.Lock, names []string) (pipeline.U
 
 // makeLock asks what every name in the recipe means now, keeping of before
 // what upgrade does not name.
-func (a *app) makeLock(ctx context.Context, env pipeline.Env, r *recipe.Recipe, before *recipe.Lock, upgrade pipeline.Upgrade) (*recipe.Lock, error) {
+func (a *app) makeLock(ctx context.Context, env host.Env, r *recipe.Recipe, before *recipe.Lock, upgrade pipeline.Upgrade) (*recipe.Lock, error) {
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
 	s, err := pipeline.Resolve(g, env, r, before, upgrade)
 	if err != nil {
@@ -163,4 +164,4 @@ func (a *app) runGraph(ctx context.Context, g *stage.Graph) error {
 }
 
 // logs is where this run's stage logs are kept.
-func (a *app) logs(env pipeline.Env) string { return env.Store.RunLogs(time.Now()) }
+func (a *app) logs(env host.Env) string { return env.Store.RunLogs(time.Now()) }

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pyconst"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/requirements/pyconst"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 

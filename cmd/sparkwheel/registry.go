@@ -17,7 +17,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 )
@@ -61,7 +61,7 @@ func (f *registryFlags) loginAt(references ...string) {
 
 // client makes the registry client of a run; unfinished uploads are remembered
 // in the store, so that a second push goes on where a killed one stood.
-func (f *registryFlags) client(a *app, env pipeline.Env) (*registry.Client, error) {
+func (f *registryFlags) client(a *app, env host.Env) (*registry.Client, error) {
 	opt := registry.Options{
 		Proxy: http.ProxyFromEnvironment, PlainHTTP: f.plainHTTP, Jobs: min(a.jobs, 4),
 		Sessions: env.Store.Path("uploads"), Now: time.Now, UserAgent: "sparkwheel/" + programVersion(),
@@ -158,7 +158,7 @@ func (a *app) authFiles() []string {
 }
 
 // push sends an image to target and shows each of its blobs.
-func (a *app) push(ctx context.Context, env pipeline.Env, target string, img v1.Image) (registry.Pushed, error) {
+func (a *app) push(ctx context.Context, env host.Env, target string, img v1.Image) (registry.Pushed, error) {
 	tag, err := name.NewTag(target)
 	if err != nil {
 		return registry.Pushed{}, usageErrorf("%q is no image to push to: %w", target, err)

@@ -16,7 +16,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 )
 
@@ -99,13 +100,13 @@ func (a *app) runServe(ctx context.Context, f *serveFlags, images []string) erro
 }
 
 // add gives the server one image and tells its names.
-func (f *serveFlags) add(ctx context.Context, env pipeline.Env, server *registry.Server, image string) ([]servedImage, error) {
+func (f *serveFlags) add(ctx context.Context, env host.Env, server *registry.Server, image string) ([]servedImage, error) {
 	if rest, ok := strings.CutPrefix(image, "oci:"); ok {
-		if dir, _ := pipeline.SplitTag(rest); dir == rest {
+		if dir, _ := host.SplitTag(rest); dir == rest {
 			return f.addLayout(server, dir)
 		}
 	}
-	img, err := pipeline.OpenImage(ctx, env, image, env.Host)
+	img, err := base.OpenImage(ctx, env, image, "", env.Host)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", image, err)
 	}

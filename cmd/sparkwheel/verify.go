@@ -10,6 +10,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
 )
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -53,7 +54,7 @@ func (a *app) runVerify(ctx context.Context, out string, flags *overrideFlags, r
 	return a.sayVerdicts(s.Value())
 }
 
-func (a *app) sayVerdicts(verdicts []pipeline.Verdict) error {
+func (a *app) sayVerdicts(verdicts []wheels.Verdict) error {
 	var lines, differ []string
 	for _, v := range verdicts {
 		line := fmt.Sprintf("%s sha256:%s equal", v.File, v.SHA256)

@@ -33,11 +33,7 @@ func lies(file string, used []truth.Used) ([]wheel.Fault, error) {
 		return nil, err
 	}
 	defer w.Close()
-	m := w.Metadata
-	d := truth.Distribution{
-		Name: m.Name, Version: m.Version, Requires: m.RequiresDist, RequiresPython: m.RequiresPython,
-		Extras: m.ProvidesExtra, Origin: filepath.Base(file),
-	}
+	d := truth.Of(w.Metadata, filepath.Base(file))
 	var faults []wheel.Fault
 	for _, f := range truth.Built(d, used, targetOf(w.Filename)) {
 		faults = append(faults, wheel.Fault{Code: f.Code, Path: w.DistInfo() + "/METADATA", Message: f.Requirement + ": " + f.Message + "; " + f.Remedy})

@@ -248,14 +248,21 @@ func putIndex(t *testing.T, dir string, index v1.IndexManifest) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	top, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, Manifests: []v1.Descriptor{{MediaType: types.OCIImageIndex, Digest: h, Size: size}}})
+	if err := os.WriteFile(filepath.Join(dir, "blobs", "sha256", h.Hex), src, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	putEntries(t, dir, v1.Descriptor{MediaType: types.OCIImageIndex, Digest: h, Size: size})
+}
+
+// putEntries makes these all that the layout's index.json lists.
+func putEntries(t *testing.T, dir string, entries ...v1.Descriptor) {
+	t.Helper()
+	top, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, Manifests: entries})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, b := range map[string][]byte{"index.json": top, "blobs/sha256/" + h.Hex: src} {
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(filepath.Join(dir, "index.json"), top, 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 

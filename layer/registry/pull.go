@@ -10,6 +10,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/sparkwheel/sparkwheel/layer"
 )
 
 // maxConfig bounds an image's configuration, which is kept in memory.
@@ -26,7 +28,8 @@ type origin struct {
 // an image and not an index). Its manifest and configuration are read and
 // verified now; its layers stay remote until they are read, then resume by
 // range after a fault and end in a *DigestError when they are not what the
-// manifest says. ctx must live as long as the image is read.
+// manifest says. What cannot be an image is a *layer.TypeError. ctx must live as
+// long as the image is read.
 func (c *Client) Pull(ctx context.Context, ref name.Reference, p v1.Platform) (v1.Image, error) {
 	img, err := c.pull(ctx, ref, p)
 	if err != nil {
@@ -43,6 +46,9 @@ func (c *Client) pull(ctx context.Context, ref name.Reference, p v1.Platform) (v
 	parsed, err := v1.ParseManifest(bytes.NewReader(m.body))
 	if err != nil {
 		return nil, fmt.Errorf("reading its manifest: %w", err)
+	}
+	if err := layer.CheckTypes(parsed); err != nil {
+		return nil, err
 	}
 	from := origin{repo: ref.Context(), sources: c.sources(ref.Context())}
 	core := &remoteImage{ctx: ctx, c: c, from: from, manifest: m, layers: map[v1.Hash]v1.Descriptor{}}

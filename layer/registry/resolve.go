@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/sparkwheel/sparkwheel/layer"
 )
 
 // maxManifest is what the distribution spec asks registries to take at least
@@ -157,6 +159,7 @@ func (e *endpoint) fetchManifest(ctx context.Context, id string) (*manifest, err
 	}
 	// Some registries answer with text/plain: the manifest's own word counts.
 	var doc struct {
+		Version   int             `json:"schemaVersion"`
 		MediaType types.MediaType `json:"mediaType"`
 		Manifests json.RawMessage `json:"manifests"`
 	}
@@ -164,6 +167,8 @@ func (e *endpoint) fetchManifest(ctx context.Context, id string) (*manifest, err
 		return nil, fmt.Errorf("reading the manifest of %s/%s: %w", e.host, e.repo, err)
 	}
 	switch {
+	case doc.Version == 1: // it names no type of its own
+		m.media = types.DockerManifestSchema1
 	case doc.MediaType != "":
 		m.media = doc.MediaType
 	case doc.Manifests != nil:
@@ -171,10 +176,7 @@ func (e *endpoint) fetchManifest(ctx context.Context, id string) (*manifest, err
 	case !m.media.IsImage():
 		m.media = types.OCIManifestSchema1
 	}
-	if !m.media.IsIndex() && !m.media.IsImage() {
-		return nil, fmt.Errorf("the manifest of %s/%s has media type %q, which is neither an image nor an index", e.host, e.repo, m.media)
-	}
-	return m, nil
+	return m, layer.CheckManifestType(v1.Descriptor{Digest: m.digest, MediaType: m.media})
 }
 
 // readAll reads at most limit bytes and refuses more.

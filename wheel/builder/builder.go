@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/wheel/builder/launcher"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
@@ -112,7 +113,7 @@ func Wheels(ctx context.Context, r Runner, spec Spec, dir string, w io.Writer) (
 	if err != nil {
 		return nil, fmt.Errorf("building %s: %w", spec.Distribution, err)
 	}
-	defer func() { err = errors.Join(err, removeAll(work)) }()
+	defer func() { err = errors.Join(err, sandbox.RemoveAll(work)) }()
 	b := &build{spec: spec, run: r, work: work, log: w}
 	b.limit()
 	if err := b.prepare(ctx); err != nil {
@@ -228,7 +229,7 @@ func (b *build) collect(ctx context.Context, dir string) (string, error) {
 		return "", fmt.Errorf("the backend made %d wheels %q; exactly one is expected", len(made), made)
 	}
 	name := made[0]
-	if got, _, _ := strings.Cut(name, "-"); normalize(got) != normalize(b.spec.Distribution) {
+	if got, _, _ := strings.Cut(name, "-"); requirements.Normalize(got) != requirements.Normalize(b.spec.Distribution) {
 		return "", fmt.Errorf("the backend made %s; a wheel of %s is expected", name, b.spec.Distribution)
 	}
 	info, err := os.Lstat(filepath.Join(b.host(dirOut), name))
@@ -249,16 +250,5 @@ func (b *build) collect(ctx context.Context, dir string) (string, error) {
 		return "", err
 	}
 	final := filepath.Join(dir, name)
-	if err := os.Rename(packed, final); err != nil {
-		return "", err
-	}
-	return final, syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return final, os.Rename(packed, final)
 }

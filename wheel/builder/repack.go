@@ -13,12 +13,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/flate"
-)
+	"github.com/google/renameio/v2"
 
-// The level, and the library rather than Go's own, are part of the bytes of
-// every repacked wheel.
-const repackLevel = 6
+	"github.com/sparkwheel/sparkwheel/wheel/internal/deflate"
+)
 
 // Repack writes the wheel from anew as to, with the same members and contents
 // and in a form that depends on nothing else: members sorted, .dist-info last
@@ -34,21 +32,17 @@ func Repack(ctx context.Context, from, to string) (err error) {
 	if err != nil {
 		return fmt.Errorf("repacking %s: %w", filepath.Base(from), err)
 	}
-	out, err := os.CreateTemp(filepath.Dir(to), ".repack-*")
+	dir := filepath.Dir(to)
+	out, err := renameio.NewPendingFile(to, renameio.WithTempDir(dir), renameio.WithStaticPermissions(0o644))
 	if err != nil {
 		return err
 	}
-	spool, err := os.CreateTemp(filepath.Dir(to), ".spool-*")
+	defer out.Cleanup()
+	spool, err := os.CreateTemp(dir, ".spool-*")
 	if err != nil {
-		return errors.Join(err, out.Close(), os.Remove(out.Name()))
+		return err
 	}
-	defer func() {
-		err = errors.Join(err, spool.Close(), os.Remove(spool.Name()))
-		if err != nil {
-			out.Close()
-			os.Remove(out.Name())
-		}
-	}()
+	defer func() { err = errors.Join(err, spool.Close(), os.Remove(spool.Name())) }()
 	zw := zip.NewWriter(out)
 	for _, m := range members {
 		if err := ctx.Err(); err != nil {
@@ -58,10 +52,10 @@ func Repack(ctx context.Context, from, to string) (err error) {
 			return fmt.Errorf("repacking %s: %s: %w", filepath.Base(from), m.Name, err)
 		}
 	}
-	if err := errors.Join(zw.Close(), out.Chmod(0o644), out.Sync(), out.Close()); err != nil {
+	if err := zw.Close(); err != nil {
 		return fmt.Errorf("repacking %s: %w", filepath.Base(from), err)
 	}
-	return os.Rename(out.Name(), to)
+	return out.CloseAtomicallyReplace()
 }
 
 // canonicalOrder sorts members and leaves directories out.
@@ -107,13 +101,10 @@ func repackMember(zw *zip.Writer, spool *os.File, m *zip.File) error {
 		return err
 	}
 	defer rc.Close()
-	deflate, err := flate.NewWriter(spool, repackLevel)
-	if err != nil {
-		return err
-	}
+	compressed := deflate.NewWriter(spool)
 	sum := crc32.NewIEEE()
-	n, err := io.Copy(io.MultiWriter(deflate, sum), rc)
-	if err := errors.Join(err, deflate.Close()); err != nil {
+	n, err := io.Copy(io.MultiWriter(compressed, sum), rc)
+	if err := errors.Join(err, compressed.Close()); err != nil {
 		return err
 	}
 	size, err := spool.Seek(0, io.SeekCurrent)

@@ -2,16 +2,19 @@ package builder
 
 import (
 	"archive/zip"
-	"bytes"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/sparkwheel/sparkwheel/requirements"
+	"github.com/sparkwheel/sparkwheel/wheel"
 )
 
 // Shim stands for a distribution that a build asks for and hardly uses: a
@@ -32,10 +35,10 @@ func (s Shim) write(dir string) (_ string, err error) {
 	if !shimName.MatchString(s.Name) || !shimVersion.MatchString(s.Version) {
 		return "", fmt.Errorf("%q %q is no name and version of a distribution", s.Name, s.Version)
 	}
-	stem := strings.ReplaceAll(normalize(s.Name), "-", "_") + "-" + s.Version
+	stem := strings.ReplaceAll(string(requirements.Normalize(s.Name)), "-", "_") + "-" + s.Version
 	info := stem + ".dist-info/"
 	files := map[string]string{
-		info + "METADATA": fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\nSummary: sparkwheel build shim\n", s.Name, s.Version),
+		info + "METADATA": fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\nSummary: a shim of sparkwheel's\n", s.Name, s.Version),
 		info + "WHEEL":    "Wheel-Version: 1.0\nGenerator: sparkwheel\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
 	}
 	for p, text := range s.Files {
@@ -49,18 +52,15 @@ func (s Shim) write(dir string) (_ string, err error) {
 }
 
 func writeShim(file string, files map[string]string, record string) (err error) {
-	var names []string
-	for name := range files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	var lines bytes.Buffer
+	names := slices.Sorted(maps.Keys(files))
+	var rows wheel.Record
 	for _, name := range names {
-		sum := sha256.Sum256([]byte(files[name]))
-		fmt.Fprintf(&lines, "%s,sha256=%s,%d\n", recordField(name), base64.RawURLEncoding.EncodeToString(sum[:]), len(files[name]))
+		sum := sha256.New()
+		io.WriteString(sum, files[name])
+		rows = append(rows, wheel.HashEntry(name, sum, int64(len(files[name]))))
 	}
-	fmt.Fprintf(&lines, "%s,,\n", record)
-	files[record] = lines.String()
+	rows = append(rows, wheel.Entry{Path: record, Size: -1})
+	files[record] = string(rows.Append(nil))
 
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
@@ -81,16 +81,3 @@ func writeShim(file string, files map[string]string, record string) (err error) 
 	}
 	return zw.Close()
 }
-
-// recordField quotes a path for RECORD's comma-separated lines.
-func recordField(s string) string {
-	if strings.ContainsAny(s, "\",\r\n") {
-		return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
-	}
-	return s
-}
-
-var runs = regexp.MustCompile(`[-_.]+`)
-
-// normalize folds a distribution name as PEP 503 does.
-func normalize(name string) string { return strings.ToLower(runs.ReplaceAllString(name, "-")) }

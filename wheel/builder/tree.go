@@ -117,21 +117,3 @@ func writeFiles(dir string, files map[string]string, at time.Time) error {
 	}
 	return nil
 }
-
-// removeAll removes dir though a build left directories there that even their
-// owner may not write.
-func removeAll(dir string) error {
-	if os.RemoveAll(dir) == nil {
-		return nil
-	}
-	filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
-		if e != nil && e.IsDir() {
-			os.Chmod(p, 0o700)
-			if err != nil {
-				return fs.SkipDir
-			}
-		}
-		return nil
-	})
-	return os.RemoveAll(dir)
-}

@@ -12,12 +12,15 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // part is the file <final>.part that a download grows, and the hash of all
 // that is in it. It is locked against other processes while it is open.
 type part struct {
 	f     *os.File
+	lock  *flock.Flock
 	final string
 	hash  hash.Hash
 	size  int64
@@ -29,50 +32,35 @@ func openPart(ctx context.Context, final string) (*part, error) {
 	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
 		return nil, err
 	}
+	name := final + ".part"
 	for {
-		f, err := os.OpenFile(final+".part", os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o644)
-		if err != nil {
-			return nil, err
-		}
-		if err := lock(ctx, f); err != nil {
-			return nil, errors.Join(err, f.Close())
+		lock := flock.New(name, flock.SetFlag(os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW), flock.SetPermissions(0o644))
+		if _, err := lock.TryLockContext(ctx, 50*time.Millisecond); err != nil {
+			return nil, errors.Join(fmt.Errorf("locking %s: %w", name, err), lock.Close())
 		}
 		// Who had the lock may have renamed or removed this very file: then
 		// the lock is one on a file that nobody else will ever see.
-		if mine(f) {
-			return &part{f: f, final: final, hash: sha256.New()}, nil
+		f, err := os.OpenFile(name, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+		if err == nil {
+			if same(f, lock) {
+				return &part{f: f, lock: lock, final: final, hash: sha256.New()}, nil
+			}
+			err = f.Close()
 		}
-		if err := f.Close(); err != nil {
+		if err := errors.Join(err, lock.Close()); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, err
 		}
 	}
 }
 
-func lock(ctx context.Context, f *os.File) error {
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			return fmt.Errorf("locking %s: %w", f.Name(), err)
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
-// mine says whether the open file is still the one behind its name.
-func mine(f *os.File) bool {
+// same says whether the open file is the one that is locked.
+func same(f *os.File, lock *flock.Flock) bool {
 	open, err := f.Stat()
 	if err != nil {
 		return false
 	}
-	named, err := os.Lstat(f.Name())
-	return err == nil && os.SameFile(open, named)
+	locked, err := lock.Stat()
+	return err == nil && os.SameFile(open, locked)
 }
 
 // load takes in what an earlier run left.
@@ -130,7 +118,7 @@ func (p *part) commit() error {
 func (p *part) discard() error { return os.Remove(p.f.Name()) }
 
 // Close unlocks; what was not committed or discarded stays for the next run.
-func (p *part) Close() error { return p.f.Close() }
+func (p *part) Close() error { return errors.Join(p.f.Close(), p.lock.Close()) }
 
 func syncDir(dir string) error {
 	d, err := os.Open(dir)

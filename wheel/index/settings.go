@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/sparkwheel/sparkwheel/wheel/internal/ini"
 )
 
 // Settings are the values of a user's environment and the files of pip's
@@ -93,32 +95,13 @@ func (s Settings) choose() (url, from string) {
 }
 
 // pipValue reads one key of one section as Python's RawConfigParser does: keys
-// without regard to case, "=" or ":" between key and value, # and ; begin a
-// comment line, an indented line goes on with the value before it, the last
-// of two wins. Lines that are none of this are left aside.
-func pipValue(src []byte, section, key string) string {
-	current, value, open := "", "", false
-	for line := range strings.Lines(strings.TrimPrefix(string(src), "\ufeff")) {
-		text := strings.TrimSpace(line)
-		switch {
-		case text == "" || text[0] == '#' || text[0] == ';':
-			continue
-		case open && strings.TrimLeft(line, " \t") != line:
-			value = strings.TrimSpace(value + "\n" + text)
-			continue
-		}
-		open = false
-		if text[0] == '[' && strings.Contains(text, "]") {
-			current = text[1:strings.Index(text, "]")]
-			continue
-		}
-		i := strings.IndexAny(text, "=:")
-		if i < 0 || current != section {
-			continue
-		}
-		name := strings.ReplaceAll(strings.ToLower(strings.TrimSpace(text[:i])), "_", "-")
-		if name == key {
-			value, open = strings.TrimSpace(text[i+1:]), true
+// without regard to case, "=" or ":" between key and value. Of a file that pip
+// would refuse, what can be read counts, and the last of two values.
+func pipValue(src []byte, section, key string) (value string) {
+	options, _ := ini.Parse(strings.TrimPrefix(string(src), "\ufeff"), "=:")
+	for _, o := range options {
+		if o.Section == section && strings.ReplaceAll(strings.ToLower(o.Key), "_", "-") == key {
+			value = o.Value
 		}
 	}
 	return value

@@ -8,21 +8,17 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/klauspost/compress/flate"
+	"github.com/google/renameio/v2"
 
 	"github.com/sparkwheel/sparkwheel/requirements"
+	"github.com/sparkwheel/sparkwheel/wheel/internal/deflate"
 )
 
 // maxMetadata bounds METADATA and RECORD, which alone are held in memory.
 const maxMetadata = 64 << 20
-
-// compression is that of repacked wheels, so that a repaired one is as
-// canonical as it was before.
-const compression = 6
 
 // Mend writes the wheel from to to with its METADATA repaired (see Repair) and
 // RECORD to match; all other members are copied as they are compressed, in their
@@ -43,23 +39,15 @@ func Mend(ctx context.Context, from, to string, faults []Fault, used []Used) (ch
 	if err != nil {
 		return nil, err
 	}
-	out, err := os.CreateTemp(filepath.Dir(to), ".mend-*")
+	out, err := renameio.NewPendingFile(to, renameio.WithTempDir(filepath.Dir(to)), renameio.WithStaticPermissions(0o644))
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			out.Close()
-			os.Remove(out.Name())
-		}
-	}()
+	defer out.Cleanup()
 	if err := copyMembers(ctx, out, r.File, replaced); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(out.Chmod(0o644), out.Sync(), out.Close()); err != nil {
-		return nil, err
-	}
-	return changes, os.Rename(out.Name(), to)
+	return changes, out.CloseAtomicallyReplace()
 }
 
 // mended makes the new contents, by member.
@@ -138,10 +126,7 @@ func copyMembers(ctx context.Context, out io.Writer, members []*zip.File, replac
 // beforehand.
 func replace(w *zip.Writer, m *zip.File, content []byte) error {
 	var deflated bytes.Buffer
-	fw, err := flate.NewWriter(&deflated, compression)
-	if err != nil {
-		return err
-	}
+	fw := deflate.NewWriter(&deflated)
 	if _, err := fw.Write(content); err != nil {
 		return err
 	}

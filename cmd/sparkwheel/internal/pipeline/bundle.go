@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
@@ -25,14 +27,14 @@ const BundleSums = "SHA256SUMS"
 // Bundle makes dir a store that a host without a network builds from: the
 // files of the indexes, the base, the git mirrors, the lock and, when it is not
 // an embedded one, the recipe. What dir has already is not copied again.
-func Bundle(ctx context.Context, env Env, dir string, r *recipe.Recipe, l *recipe.Lock, got *Fetched) error {
+func Bundle(ctx context.Context, env host.Env, dir string, r *recipe.Recipe, l *recipe.Lock, got *Fetched) error {
 	if err := bundle(ctx, env, dir, r, l, got); err != nil {
 		return fmt.Errorf("writing bundle %s: %w", dir, err)
 	}
 	return nil
 }
 
-func bundle(ctx context.Context, env Env, dir string, r *recipe.Recipe, l *recipe.Lock, got *Fetched) error {
+func bundle(ctx context.Context, env host.Env, dir string, r *recipe.Recipe, l *recipe.Lock, got *Fetched) error {
 	to, err := store.Open(dir)
 	if err != nil {
 		return err
@@ -43,12 +45,12 @@ func bundle(ctx context.Context, env Env, dir string, r *recipe.Recipe, l *recip
 			return err
 		}
 		if !pin.Present(to.Blobs()) {
-			if err := placeBlob(pin.Path(env.blobs()), pin.Path(to.Blobs())); err != nil {
+			if err := host.PlaceBlob(pin.Path(env.Blobs()), pin.Path(to.Blobs())); err != nil {
 				return err
 			}
 		}
 	}
-	_, _, err = to.Do(ctx, store.Stage, baseKey(l.Base.Digest), func(dir string) error {
+	_, _, err = to.Do(ctx, store.Stage, base.Key(l.Base.Digest), func(dir string) error {
 		_, err := layout.Write(ctx, dir, "base", got.Base.Image)
 		return err
 	})
@@ -56,12 +58,12 @@ func bundle(ctx context.Context, env Env, dir string, r *recipe.Recipe, l *recip
 		return err
 	}
 	for _, url := range l.RepositoryURLs() {
-		if err := placeTree(ctx, env.Mirrors.Path(url), to.Path("git", filepath.Base(env.Mirrors.Path(url)))); err != nil {
+		if err := host.PlaceTree(ctx, env.Mirrors.Path(url), to.Path("git", filepath.Base(env.Mirrors.Path(url)))); err != nil {
 			return err
 		}
 	}
 	for _, file := range recipeFiles(r) {
-		if err := placeFile(filepath.Join(recipeDir(r), file), filepath.Join(to.Dir, file)); err != nil {
+		if err := host.PlaceFile(filepath.Join(r.Dir(), file), filepath.Join(to.Dir, file)); err != nil {
 			return err
 		}
 	}
@@ -89,58 +91,6 @@ func recipeFiles(r *recipe.Recipe) []string {
 		}
 	}
 	return files
-}
-
-// placeTree copies a directory that may be there in part or in an older form.
-func placeTree(ctx context.Context, from, to string) error {
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err = errors.Join(err, ctx.Err()); err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, rel)
-		if d.IsDir() {
-			return os.MkdirAll(target, 0o777)
-		}
-		if !d.Type().IsRegular() || strings.HasSuffix(path, ".lock") {
-			return nil
-		}
-		return placeFile(path, target)
-	})
-}
-
-// placeBlob links a blob into the bundle where both are on one file system: no
-// store ever writes to a blob, and gigabytes need not lie there twice.
-func placeBlob(from, to string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
-		return err
-	}
-	// What is there under that name is not of the pinned size.
-	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if os.Link(from, to) == nil {
-		return nil
-	}
-	return placeFile(from, to)
-}
-
-// placeFile copies one file to its place in one step.
-func placeFile(from, to string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
-		return err
-	}
-	temp := to + ".part"
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := copyFile(from, temp); err != nil {
-		return err
-	}
-	return os.Rename(temp, to)
 }
 
 // writeSums lists every file of the bundle with its hash. Locks of running

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
@@ -31,7 +32,7 @@ func lockFileNow(t *testing.T, dir string, f recipe.File, before *recipe.Lock, u
 		t.Fatal(err)
 	}
 	defer st.Close()
-	s := &resolving{env: Env{Store: st, Index: &index.Client{Attempts: 1}}, recipe: &recipe.Recipe{Files: []recipe.File{f}}, before: before, upgrade: up}
+	s := &resolving{env: host.Env{Store: st, Index: &index.Client{Attempts: 1}}, recipe: &recipe.Recipe{Files: []recipe.File{f}}, before: before, upgrade: up}
 	g := &stage.Graph{}
 	all := s.addFiles(g)
 	var said notes

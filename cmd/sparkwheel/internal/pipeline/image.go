@@ -1,3 +1,5 @@
+// Package pipeline knows the order of the work and nothing else: it lends the
+// rooms' functions to stages, and hands what one returns to the next.
 package pipeline
 
 import (
@@ -6,36 +8,50 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/environments"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/packages"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/record"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
-	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
+// fetchRuntime brings the runtime set's wheels.
+func fetchRuntime(ctx context.Context, env host.Env, b *base.Base, set recipe.LockedSet, run *stage.Run) ([]index.Pin, error) {
+	chosen, err := environments.Pins(b, set)
+	if err != nil {
+		return nil, err
+	}
+	got, err := host.Fetch(ctx, env, chosen, run)
+	if err == nil && got.Received == 0 {
+		run.Hit("every wheel is in the store")
+	}
+	return chosen, err
+}
+
 // Result is what a build made.
 type Result struct {
-	Wheels  []*Wheel
-	Record  *Record
+	Wheels  []*wheels.Wheel
+	Record  *record.Record
 	Commits map[string]string // marker file -> text
 	// Constraints holds every distribution of the image, and what a shim stands
 	// in for, at its version.
 	Constraints string
 	Allowed     []truth.Fault // faults accepted by name, of an image without a record
 	Image       v1.Image      // nil when only wheels were asked for
-	Layers      []Layer
-}
-
-// Layer is a layer of the image that this build made.
-type Layer struct {
-	Blob   *layer.Blob
-	Wheels []string
+	Layers      []image.Layer
 }
 
 // Build adds the stages that make the lock's wheels and, with image, the image.
 // names are the recipe's wheels to make; nil means all. strict judges the image.
-func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool, strict Strictness) (*stage.Stage[*Result], error) {
-	env = env.with(r)
+func Build(g *stage.Graph, env host.Env, r *recipe.Recipe, l *recipe.Lock, names []string, img bool, strict image.Strictness) (*stage.Stage[*Result], error) {
+	env = env.With(r)
 	b, err := newBuilding(g, env, r, l)
 	if err != nil {
 		return nil, err
@@ -44,14 +60,14 @@ func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []st
 	if err != nil {
 		return nil, err
 	}
-	if image && l.Runtime != nil {
+	if img && l.Runtime != nil {
 		b.runtime = stage.Add(g, "runtime", func(ctx context.Context, run *stage.Run) ([]index.Pin, error) {
 			return fetchRuntime(ctx, env, b.base.Value(), *l.Runtime, run)
 		}, b.base)
 		needs = append(needs, b.runtime)
 	}
-	if image {
-		if b.files, err = imageFiles(r, l); err != nil {
+	if img {
+		if b.files, err = image.Files(r, l); err != nil {
 			return nil, err
 		}
 	}
@@ -62,7 +78,7 @@ func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []st
 	}
 	return stage.Add(g, "image", func(ctx context.Context, run *stage.Run) (*Result, error) {
 		res := b.result()
-		if !image {
+		if !img {
 			return res, nil
 		}
 		found, err := b.inspect(res)
@@ -78,16 +94,16 @@ func Build(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock, names []st
 
 // building gathers the stages of one build.
 type building struct {
-	env    Env
+	env    host.Env
 	recipe *recipe.Recipe
 	lock   *recipe.Lock
-	base   *stage.Stage[*Base]
-	uv     *stage.Stage[Tool]
-	trees  map[string]*stage.Stage[*Tree]
+	base   *stage.Stage[*base.Base]
+	uv     *stage.Stage[environments.Tool]
+	trees  map[string]*stage.Stage[*sources.Tree]
 	wheels []namedWheel
 	// runtime is nil when the image holds only the wheels that are built.
 	runtime *stage.Stage[[]index.Pin]
-	files   []imageFile
+	files   []image.File
 }
 
 // namedWheel is the stage that makes a wheel.
@@ -96,21 +112,21 @@ type namedWheel struct {
 	stage *stage.Stage[madeWheel]
 }
 
-func newBuilding(g *stage.Graph, env Env, r *recipe.Recipe, l *recipe.Lock) (*building, error) {
-	env = env.with(r)
-	platform, err := env.buildPlatform(r)
+func newBuilding(g *stage.Graph, env host.Env, r *recipe.Recipe, l *recipe.Lock) (*building, error) {
+	env = env.With(r)
+	platform, err := env.BuildPlatform(r)
 	if err != nil {
 		return nil, err
 	}
-	b := &building{env: env, recipe: r, lock: l, trees: map[string]*stage.Stage[*Tree]{}}
-	b.base = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
-		return lockedBase(ctx, env, l, platform, run)
+	b := &building{env: env, recipe: r, lock: l, trees: map[string]*stage.Stage[*sources.Tree]{}}
+	b.base = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*base.Base, error) {
+		return packages.Locked(ctx, env, l, platform, run)
 	})
 	if len(r.Wheels) == 0 {
 		return b, nil
 	}
-	b.uv = stage.Add(g, "uv", func(ctx context.Context, run *stage.Run) (Tool, error) {
-		return fetchUV(ctx, env, l.UV, platform, run)
+	b.uv = stage.Add(g, "uv", func(ctx context.Context, run *stage.Run) (environments.Tool, error) {
+		return environments.FetchUV(ctx, env, l.UV, platform, run)
 	})
 	return b, nil
 }
@@ -132,30 +148,23 @@ func (b *building) addWheels(g *stage.Graph, names []string) ([]stage.Need, erro
 }
 
 type madeWheel struct {
-	plan  buildPlan
-	wheel *Wheel
+	plan  wheels.Plan
+	wheel *wheels.Wheel
 }
 
-func (b *building) tree(g *stage.Graph, name string) (*stage.Stage[*Tree], error) {
+func (b *building) tree(g *stage.Graph, name string) (*stage.Stage[*sources.Tree], error) {
 	if s, ok := b.trees[name]; ok {
 		return s, nil
 	}
 	src, _ := b.recipe.Source(name)
 	locked, ok := b.lock.Source(name)
 	if !ok {
-		return nil, &NotLockedError{"source " + name}
+		return nil, &host.NotLockedError{What: "source " + name}
 	}
-	b.trees[name] = stage.Add(g, "source "+name, func(ctx context.Context, run *stage.Run) (*Tree, error) {
-		return lockedSource(ctx, b.env, *src, *locked, recipeDir(b.recipe), run)
+	b.trees[name] = stage.Add(g, "source "+name, func(ctx context.Context, run *stage.Run) (*sources.Tree, error) {
+		return sources.Checkout(ctx, b.env, *src, *locked, b.recipe.Dir(), run)
 	})
 	return b.trees[name], nil
-}
-
-// NotLockedError names something that the recipe asks for and the lock lacks.
-type NotLockedError struct{ What string }
-
-func (e *NotLockedError) Error() string {
-	return "the lock does not hold " + e.What + "; run `sparkwheel lock`"
 }
 
 func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
@@ -167,9 +176,9 @@ func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
 	locked, _ := b.lock.Source(w.Source)
 	set, ok := b.lock.Wheel(w.Name)
 	if !ok {
-		return nil, &NotLockedError{"wheel " + w.Name}
+		return nil, &host.NotLockedError{What: "wheel " + w.Name}
 	}
-	inputs, err := inputsOf(b.recipe, b.lock, w)
+	inputs, err := sources.Inputs(b.recipe, b.lock, w)
 	if err != nil {
 		return nil, err
 	}
@@ -179,21 +188,21 @@ func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
 		needs = append(needs, c)
 	}
 	s := stage.Add(g, "wheel "+w.Name, func(ctx context.Context, run *stage.Run) (madeWheel, error) {
-		all, err := pins(b.base.Value(), set.LockedSet)
+		all, err := environments.Pins(b.base.Value(), set.LockedSet)
 		if err != nil {
 			return madeWheel{}, err
 		}
-		plan := buildPlan{
-			recipe: w, source: *src, locked: *locked, tree: tree.Value(), base: b.base.Value(), uv: b.uv.Value(),
-			pins: all, inputs: inputs, isolation: b.env.Sandbox,
+		plan := wheels.Plan{
+			Recipe: w, Source: *src, Locked: *locked, Tree: tree.Value(), Base: b.base.Value(), UV: b.uv.Value(),
+			Pins: all, Inputs: inputs, Isolation: b.env.Sandbox,
 		}
 		for _, c := range contents {
-			plan.contents = append(plan.contents, c.Value())
+			plan.Contents = append(plan.Contents, c.Value())
 		}
-		if err := plan.settle(); err != nil {
+		if err := plan.Settle(); err != nil {
 			return madeWheel{}, err
 		}
-		made, err := plan.build(ctx, b.env, run)
+		made, err := plan.Build(ctx, b.env, run)
 		return madeWheel{plan, made}, err
 	}, needs...)
 	b.wheels = append(b.wheels, namedWheel{w.Name, s})
@@ -201,21 +210,21 @@ func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
 }
 
 func (b *building) result() *Result {
-	res := &Result{Record: newRecord(b.recipe, b.lock), Commits: Commits(b.recipe, b.lock)}
+	res := &Result{Record: record.New(b.recipe, b.lock), Commits: record.Commits(b.recipe, b.lock)}
 	res.Record.Cleared = b.base.Value().Cleared
 	for _, src := range b.recipe.Sources {
 		if s, ok := b.trees[src.Name]; ok {
 			locked, _ := b.lock.Source(src.Name)
-			res.Record.Sources = append(res.Record.Sources, recordSource(src, *locked, s.Value()))
+			res.Record.Sources = append(res.Record.Sources, record.NewSource(src, *locked, s.Value()))
 		}
 	}
 	for _, s := range b.wheels {
 		made := s.stage.Value()
 		res.Wheels = append(res.Wheels, made.wheel)
-		res.Record.Wheels = append(res.Record.Wheels, recordWheel(made.plan, made.wheel))
+		res.Record.Wheels = append(res.Record.Wheels, record.NewWheel(made.plan, made.wheel))
 	}
 	if b.runtime != nil {
-		res.Record.Runtime = recordPins(b.runtime.Value())
+		res.Record.Runtime = record.Pins(b.runtime.Value())
 	}
 	return res
 }

@@ -13,8 +13,12 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/wheel"
 )
@@ -25,17 +29,12 @@ type LayersRequest struct {
 	Base     string
 	Platform string // "" decides by the wheels' tags, else by the host
 	Python   string // for a base whose interpreter is absent or of another platform
-	Strict   Strictness
-}
-
-// OpenImage opens an image on this host or in a registry.
-func OpenImage(ctx context.Context, env Env, reference string, p v1.Platform) (v1.Image, error) {
-	return openImage(ctx, env, reference, "", p)
+	Strict   image.Strictness
 }
 
 // Layers adds the stages that verify wheels and put each into a layer on a
 // base. Nothing is written before all wheels are found sound.
-func Layers(g *stage.Graph, env Env, req LayersRequest) (*stage.Stage[*Result], error) {
+func Layers(g *stage.Graph, env host.Env, req LayersRequest) (*stage.Stage[*Result], error) {
 	names, err := parseNames(req.Wheels)
 	if err != nil {
 		return nil, err
@@ -44,11 +43,11 @@ func Layers(g *stage.Graph, env Env, req LayersRequest) (*stage.Stage[*Result], 
 	if err != nil {
 		return nil, err
 	}
-	base := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*Base, error) {
+	b := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*base.Base, error) {
 		return layersBase(ctx, env, req, platform, run)
 	})
-	verified := stage.Add(g, "verify wheels", func(ctx context.Context, run *stage.Run) ([]member, error) {
-		var members []member
+	verified := stage.Add(g, "verify wheels", func(ctx context.Context, run *stage.Run) ([]image.Member, error) {
+		var members []image.Member
 		var faults []error
 		for _, path := range req.Wheels {
 			m, err := verifiedMember(ctx, env, path, run)
@@ -57,31 +56,31 @@ func Layers(g *stage.Graph, env Env, req LayersRequest) (*stage.Stage[*Result], 
 		return members, errors.Join(faults...)
 	})
 	return stage.Add(g, "layers", func(ctx context.Context, run *stage.Run) (*Result, error) {
-		return layWheels(ctx, env, req, base.Value(), verified.Value(), run)
-	}, base, verified), nil
+		return layWheels(ctx, env, req, b.Value(), verified.Value(), run)
+	}, b, verified), nil
 }
 
-func layWheels(ctx context.Context, env Env, req LayersRequest, base *Base, members []member, run *stage.Run) (*Result, error) {
-	if err := fits(req.Wheels, base); err != nil {
+func layWheels(ctx context.Context, env host.Env, req LayersRequest, b *base.Base, members []image.Member, run *stage.Run) (*Result, error) {
+	if err := fits(req.Wheels, b); err != nil {
 		return nil, err
 	}
-	wheels, err := inspect(env, base.Python.Scheme, members)
+	wheels, err := image.Inspect(env, b.Python.Scheme, members)
 	if err != nil {
 		return nil, err
 	}
-	j, err := req.Strict.judge(base, wheels, run)
+	j, err := req.Strict.Judge(b, wheels, run)
 	if err != nil {
 		return nil, err
 	}
-	groups, err := grouped(members, 0)
+	groups, err := image.Group(members, 0)
 	if err != nil {
 		return nil, err
 	}
 	res := &Result{Allowed: j.Allowed}
-	if res.Layers, err = writeGroups(ctx, env, base.Python.Scheme, base.Shape, groups, run); err != nil {
+	if res.Layers, err = image.Write(ctx, env, b.Python.Scheme, b.Shape, groups, run); err != nil {
 		return nil, err
 	}
-	img, err := layer.Append(base.Image, layer.Config{}, blobs(res.Layers)...)
+	img, err := layer.Append(b.Image, layer.Config{}, image.Blobs(res.Layers)...)
 	if err != nil {
 		return nil, fmt.Errorf("assembling the image: %w", err)
 	}
@@ -92,20 +91,20 @@ func layWheels(ctx context.Context, env Env, req LayersRequest, base *Base, memb
 // verifiedMember is a wheel without faults. The store remembers that it has
 // none, by its digest, and what is merely odd: of forty wheels one of which
 // changed, that one is inflated.
-func verifiedMember(ctx context.Context, env Env, path string, run *stage.Run) (member, error) {
+func verifiedMember(ctx context.Context, env host.Env, path string, run *stage.Run) (image.Member, error) {
 	const file = "warnings.json"
-	sum, size, err := hashFile(path)
+	sum, size, err := host.HashFile(path)
 	if err != nil {
-		return member{}, err
+		return image.Member{}, err
 	}
-	m := member{file: filepath.Base(path), path: path, sha256: sum, size: size}
-	key := store.NewHash("verified "+distribution(m.file)).Field("rules", "1").Field("file", m.file).Field("sha256", sum).Key()
+	m := image.Member{File: filepath.Base(path), Path: path, SHA256: sum, Size: size}
+	key := store.NewHash("verified "+image.Distribution(m.File)).Field("rules", "1").Field("file", m.File).Field("sha256", sum).Key()
 	dir, _, err := env.Store.Do(ctx, store.Stage, key, func(dir string) error {
 		warnings, err := wheel.Verify(ctx, path)
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(dir, file), []byte(jsonText(warnings)), 0o644)
+		return os.WriteFile(filepath.Join(dir, file), []byte(host.JSON(warnings)), 0o644)
 	})
 	if err != nil {
 		return m, err
@@ -116,9 +115,9 @@ func verifiedMember(ctx context.Context, env Env, path string, run *stage.Run) (
 	}
 	var warnings []wheel.Fault
 	if err := json.Unmarshal(text, &warnings); err != nil {
-		return m, fmt.Errorf("reading what is odd about %s: %w", m.file, err)
+		return m, fmt.Errorf("reading what is odd about %s: %w", m.File, err)
 	}
-	noteOdd(run, path, warnings)
+	wheels.NoteOdd(run, path, warnings)
 	return m, nil
 }
 
@@ -134,9 +133,9 @@ func parseNames(paths []string) ([]wheel.Filename, error) {
 
 // requestedPlatform is the one asked for, else the one that all wheels with
 // compiled code agree on, else the host's.
-func requestedPlatform(env Env, asked string, names []wheel.Filename) (v1.Platform, error) {
+func requestedPlatform(env host.Env, asked string, names []wheel.Filename) (v1.Platform, error) {
 	if asked != "" {
-		return env.platform(asked)
+		return env.Platform(asked)
 	}
 	found := map[string]string{}
 	for _, n := range names {
@@ -161,8 +160,8 @@ func requestedPlatform(env Env, asked string, names []wheel.Filename) (v1.Platfo
 // layersBase opens the base and finds out where its Python installs to. A base
 // in a registry is downloaded for that only when neither --python nor its own
 // configuration tells.
-func layersBase(ctx context.Context, env Env, req LayersRequest, p v1.Platform, run *stage.Run) (*Base, error) {
-	img, err := openImage(ctx, env, req.Base, "", p)
+func layersBase(ctx context.Context, env host.Env, req LayersRequest, p v1.Platform, run *stage.Run) (*base.Base, error) {
+	img, err := base.OpenImage(ctx, env, req.Base, "", p)
 	if err != nil {
 		return nil, fmt.Errorf("opening base %s: %w", req.Base, err)
 	}
@@ -177,23 +176,23 @@ func layersBase(ctx context.Context, env Env, req LayersRequest, p v1.Platform, 
 	if config.Architecture != "" && config.Architecture != p.Architecture {
 		return nil, fmt.Errorf("base %s is for %s and the image for %s; give another --base or --platform", req.Base, config.Architecture, p.Architecture)
 	}
-	b := &Base{Reference: req.Base, Digest: digest.String(), Platform: p, Image: img}
-	if path, version := configuredPython(config.Config.Env, req.Python); version != "" && !isPath(req.Base) {
-		b.Python = filePython(path, version, "", "")
+	b := &base.Base{Reference: req.Base, Digest: digest.String(), Platform: p, Image: img}
+	if path, version := base.ConfiguredPython(config.Config.Env, req.Python); version != "" && !host.IsPath(req.Base) {
+		b.Python = base.FilePython(path, version, "", "")
 		return b, nil
 	}
-	if _, err := b.unpackRoot(ctx, env); err != nil {
+	if _, err := b.Unpack(ctx, env); err != nil {
 		return nil, err
 	}
-	b.Python, err = b.askPython(ctx, env, run)
+	b.Python, err = b.AskPython(ctx, env, run)
 	if err == nil {
 		return b, nil
 	}
 	asking := err
-	b.Python, err = readPython(b.Root, p.Architecture, req.Python)
+	b.Python, err = base.ReadPython(b.Root, p.Architecture, req.Python)
 	switch {
-	case errors.Is(err, ErrNoPython) && req.Python != "":
-		run.Note("%v: the image's Python will find the wheels only if it is %s and looks in %s", ErrNoPython, req.Python, b.Python.Scheme.Purelib)
+	case errors.Is(err, base.ErrNoPython) && req.Python != "":
+		run.Note("%v: the image's Python will find the wheels only if it is %s and looks in %s", base.ErrNoPython, req.Python, b.Python.Scheme.Purelib)
 	case err != nil:
 		return nil, err
 	default:
@@ -202,34 +201,20 @@ func layersBase(ctx context.Context, env Env, req LayersRequest, p v1.Platform, 
 	return b, nil
 }
 
-// configuredPython reads what an image of CPython's own says in its
-// environment (PYTHON_VERSION), where /usr/local holds the interpreter.
-func configuredPython(env []string, asked string) (path, version string) {
-	for _, kv := range env {
-		if v, ok := strings.CutPrefix(kv, "PYTHON_VERSION="); ok {
-			parts := strings.SplitN(v, ".", 3)
-			if len(parts) >= 2 {
-				return "/usr/local/bin/python3", parts[0] + "." + parts[1]
-			}
-		}
-	}
-	return "/usr/bin/python3", asked
-}
-
 // fits refuses a wheel that the base's Python would not take. A base whose
 // interpreter was not asked is judged by its version alone.
-func fits(paths []string, base *Base) error {
+func fits(paths []string, b *base.Base) error {
 	var faults []error
 	for _, path := range paths {
 		n, err := wheel.ParseFilename(filepath.Base(path))
 		if err != nil {
 			return err
 		}
-		if base.Python.GLIBC == "" {
+		if b.Python.GLIBC == "" {
 			continue
 		}
-		if err := n.Fits(base.Python.Tags()); err != nil {
-			faults = append(faults, fmt.Errorf("base %s: %w", base.Reference, err))
+		if err := n.Fits(b.Python.Tags()); err != nil {
+			faults = append(faults, fmt.Errorf("base %s: %w", b.Reference, err))
 		}
 	}
 	return errors.Join(faults...)

@@ -15,7 +15,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
@@ -61,9 +63,9 @@ func lockManifestNow(t *testing.T, dir, module string, m recipe.Manifest, before
 	tree := t.TempDir()
 	write(t, tree, "pkg/artifacts.py", module)
 	g := &stage.Graph{}
-	s := &resolving{env: Env{Store: st, Index: &index.Client{Attempts: 1}}, recipe: &recipe.Recipe{Manifests: []recipe.Manifest{m}}, before: before}
-	s.sources = map[string]*stage.Stage[resolved]{"a": stage.Add(g, "source a", func(context.Context, *stage.Run) (resolved, error) {
-		return resolved{tree: &Tree{Dir: tree}}, nil
+	s := &resolving{env: host.Env{Store: st, Index: &index.Client{Attempts: 1}}, recipe: &recipe.Recipe{Manifests: []recipe.Manifest{m}}, before: before}
+	s.sources = map[string]*stage.Stage[sources.Resolved]{"a": stage.Add(g, "source a", func(context.Context, *stage.Run) (sources.Resolved, error) {
+		return sources.Resolved{Tree: &sources.Tree{Dir: tree}}, nil
 	})}
 	all := s.addManifests(g)
 	var said notes
@@ -141,7 +143,7 @@ func TestLockManifestRefuses(t *testing.T) {
 		"a directory out":   {sum + " x\n", "../d/", `directory "../d/" is no path`},
 		"no slash":          {sum + " x\n", "d", `directory "d" is no path that ends in a slash`},
 		"another list":      {"", "other/", "has the sha256 " + hexSum("something else")},
-		"an endless list":   {strings.Repeat("x", longestList+1), "d/", "more than the 33554432 bytes"},
+		"an endless list":   {strings.Repeat("x", sources.LongestList+1), "d/", "more than the 33554432 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -168,21 +170,21 @@ func TestPlaceManifest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer st.Close()
-	env := Env{Store: st, Index: &index.Client{Attempts: 1}, Jobs: 2}
+	env := host.Env{Store: st, Index: &index.Client{Attempts: 1}, Jobs: 2}
 	place := func(limit int64, entries ...recipe.Entry) (string, error) {
 		locked, err := recipe.NewManifest("k", server.URL+"/", nil, entries)
 		if err != nil {
 			t.Fatal(err)
 		}
 		m := recipe.Manifest{Name: "k", URL: server.URL + "/", MaxFile: limit}
-		in, err := manifestInput(m, &recipe.Lock{Manifests: []recipe.LockedManifest{locked}}, "/x")
+		in, err := sources.ManifestInput(m, &recipe.Lock{Manifests: []recipe.LockedManifest{locked}}, "/x")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := env.Index.Fetch(t.Context(), in.pins, env.blobs(), 2, nil); err != nil {
+		if _, err := env.Index.Fetch(t.Context(), in.Pins, env.Blobs(), 2, nil); err != nil {
 			return "", err
 		}
-		return in.place(t.Context(), env)
+		return in.Place(t.Context(), env)
 	}
 	a, b := recipe.Entry{Path: "d/a", SHA256: hexSum("one")}, recipe.Entry{Path: "d/sub/b", SHA256: hexSum("two")}
 	dir, err := place(3, b, a)

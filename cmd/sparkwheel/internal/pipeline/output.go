@@ -3,13 +3,13 @@ package pipeline
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 )
 
@@ -43,7 +43,7 @@ func writeWheels(dir string, res *Result) (err error) {
 		return err
 	}
 	for _, w := range res.Wheels {
-		if err := copyFile(w.Path, filepath.Join(temp, w.File)); err != nil {
+		if err := host.CopyFile(w.Path, filepath.Join(temp, w.File)); err != nil {
 			return err
 		}
 	}
@@ -69,23 +69,4 @@ func exchange(temp, final string) error {
 		return errors.Join(os.Rename(temp, final), os.RemoveAll(temp+".old"))
 	}
 	return err
-}
-
-// copyFile copies, never links: the user may do as they like with the result,
-// and the store must stay what it was.
-func copyFile(from, to string) (err error) {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	if _, err := io.Copy(out, in); err != nil {
-		return err
-	}
-	return out.Sync()
 }

@@ -7,8 +7,15 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/environments"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/packages"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
@@ -25,7 +32,7 @@ type Step struct {
 
 // planning looks at the store and runs nothing.
 type planning struct {
-	env    Env
+	env    host.Env
 	recipe *recipe.Recipe
 	lock   *recipe.Lock
 	steps  []Step
@@ -34,9 +41,9 @@ type planning struct {
 // Plan says of each stage of a build whether it is in the store, and if not,
 // why not. names and image are as Build takes them. It runs nothing, asks nobody
 // and changes nothing.
-func Plan(env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool) ([]Step, error) {
+func Plan(env host.Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool) ([]Step, error) {
 	p := &planning{env: env, recipe: r, lock: l}
-	p.look("base", store.Stage, baseKey(l.Base.Digest))
+	p.look("base", store.Stage, base.Key(l.Base.Digest))
 	rootfs, err := store.DigestKey(l.Base.Digest)
 	if err != nil {
 		return nil, fmt.Errorf("the lock's base: %w", err)
@@ -45,13 +52,13 @@ func Plan(env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool)
 	if err := p.packages(); err != nil {
 		return nil, err
 	}
-	var uv Tool
+	var uv environments.Tool
 	if len(r.Wheels) > 0 {
 		if uv, err = p.uv(); err != nil {
 			return nil, err
 		}
 	}
-	base := p.base()
+	b := p.base()
 	trees := map[string]store.Key{}
 	for _, src := range r.Sources {
 		if trees[src.Name], err = p.source(r, src); err != nil {
@@ -62,12 +69,12 @@ func Plan(env Env, r *recipe.Recipe, l *recipe.Lock, names []string, image bool)
 		if names != nil && !slices.Contains(names, w.Name) {
 			continue
 		}
-		if err := p.wheel(w, trees[w.Source], base, uv, image); err != nil {
+		if err := p.wheel(w, trees[w.Source], b, uv, image); err != nil {
 			return nil, err
 		}
 	}
 	if image {
-		err = p.image(base)
+		err = p.image(b)
 	}
 	return p.steps, err
 }
@@ -80,42 +87,42 @@ func (p *planning) look(name, kind string, key store.Key) *Step {
 
 // packages are the steps that add packages to the base.
 func (p *planning) packages() error {
-	for _, set := range packageSets(p.lock.Base.Digest, p.lock.Packages) {
-		if len(set.debs) == 0 {
+	for _, set := range packages.Sets(p.lock.Base.Digest, p.lock.Packages) {
+		if len(set.Debs) == 0 {
 			continue
 		}
-		step := p.look(set.name, store.Stage, set.key)
+		step := p.look(set.Name, store.Stage, set.Key)
 		if !step.Hit {
-			step.BytesToFetch = p.missing(debPins(p.env, set.debs))
+			step.BytesToFetch = p.missing(packages.Pins(p.env, set.Debs))
 		}
-		rootfs, err := store.DigestKey(set.digest)
+		rootfs, err := store.DigestKey(set.Digest)
 		if err != nil {
 			return err
 		}
-		p.look(set.name+" unpacked", store.Rootfs, rootfs)
+		p.look(set.Name+" unpacked", store.Rootfs, rootfs)
 	}
 	return nil
 }
 
 // uv is the key's part of this host's uv.
-func (p *planning) uv() (Tool, error) {
+func (p *planning) uv() (environments.Tool, error) {
 	for _, f := range p.lock.UV {
 		if f.Platform == p.env.Host.String() {
-			pin := uvPin(f)
-			step := p.look("uv", store.Tools, uvKey(f))
+			pin := environments.UVPin(f)
+			step := p.look("uv", store.Tools, environments.UVKey(f))
 			if !step.Hit {
 				step.BytesToFetch = p.missing([]index.Pin{pin})
 			}
-			return Tool{SHA256: f.SHA256}, nil
+			return environments.Tool{SHA256: f.SHA256}, nil
 		}
 	}
-	return Tool{}, &NotLockedError{"uv for " + p.env.Host.String()}
+	return environments.Tool{}, &host.NotLockedError{What: "uv for " + p.env.Host.String()}
 }
 
 func (p *planning) missing(all []index.Pin) int64 {
 	var n int64
 	for _, pin := range all {
-		if !pin.Present(p.env.blobs()) {
+		if !pin.Present(p.env.Blobs()) {
 			n += pin.Size
 		}
 	}
@@ -124,9 +131,9 @@ func (p *planning) missing(all []index.Pin) int64 {
 
 // base is the base as far as the store knows it; nil when it is not unpacked or
 // its interpreter has not been asked yet.
-func (p *planning) base() *Base {
-	sets := packageSets(p.lock.Base.Digest, p.lock.Packages)
-	rootfs, err := store.DigestKey(sets[0].digest)
+func (p *planning) base() *base.Base {
+	sets := packages.Sets(p.lock.Base.Digest, p.lock.Packages)
+	rootfs, err := store.DigestKey(sets[0].Digest)
 	if err != nil {
 		return nil
 	}
@@ -134,18 +141,18 @@ func (p *planning) base() *Base {
 	if err != nil {
 		return nil
 	}
-	b := &Base{
-		Reference: p.lock.Base.Reference, Digest: sets[0].digest, BuildDigest: sets[1].digest, Platform: *platform,
+	b := &base.Base{
+		Reference: p.lock.Base.Reference, Digest: sets[0].Digest, BuildDigest: sets[1].Digest, Platform: *platform,
 		Root: p.env.Store.Path(store.Rootfs, rootfs.String(), "files", "root"),
 	}
-	if b.runsHere(p.env) {
-		dir := p.env.Store.Path(store.Stage, answerKey(b.Digest).String(), "files")
-		b.Python, err = readAnswer(dir, p.lock.Base.Interpreter)
+	if b.RunsHere(p.env) {
+		dir := p.env.Store.Path(store.Stage, base.AnswerKey(b.Digest).String(), "files")
+		b.Python, err = base.ReadAnswer(dir, p.lock.Base.Interpreter)
 	} else {
-		b.Python, err = readPython(b.Root, platform.Architecture, "")
+		b.Python, err = base.ReadPython(b.Root, platform.Architecture, "")
 	}
 	if err == nil {
-		b.Shape, err = readShape(filepath.Dir(b.Root))
+		b.Shape, err = base.ReadShape(filepath.Dir(b.Root))
 	}
 	if err != nil {
 		return nil
@@ -156,31 +163,31 @@ func (p *planning) base() *Base {
 func (p *planning) source(r *recipe.Recipe, src recipe.Source) (store.Key, error) {
 	locked, ok := p.lock.Source(src.Name)
 	if !ok {
-		return store.Key{}, &NotLockedError{"source " + src.Name}
+		return store.Key{}, &host.NotLockedError{What: "source " + src.Name}
 	}
-	patches, err := readPatches(recipeDir(r), src.Patches)
+	patches, err := sources.ReadPatches(r.Dir(), src.Patches)
 	if err != nil {
 		return store.Key{}, err
 	}
-	key := treeKey(src, git.Commit{Hash: locked.Commit}, patches)
+	key := sources.Key(src, git.Commit{Hash: locked.Commit}, patches)
 	p.look("source "+src.Name, store.Stage, key)
 	return key, nil
 }
 
-func (p *planning) wheel(w recipe.Wheel, tree store.Key, base *Base, uv Tool, image bool) error {
+func (p *planning) wheel(w recipe.Wheel, tree store.Key, b *base.Base, uv environments.Tool, image bool) error {
 	set, ok := p.lock.Wheel(w.Name)
 	if !ok {
-		return &NotLockedError{"wheel " + w.Name}
+		return &host.NotLockedError{What: "wheel " + w.Name}
 	}
-	if base == nil {
+	if b == nil {
 		p.steps = append(p.steps, Step{Name: "wheel " + w.Name, Reason: notUnpacked})
 		return nil
 	}
-	all, err := pins(base, set.LockedSet)
+	all, err := environments.Pins(b, set.LockedSet)
 	if err != nil {
 		return err
 	}
-	inputs, err := inputsOf(p.recipe, p.lock, w)
+	inputs, err := sources.Inputs(p.recipe, p.lock, w)
 	if err != nil {
 		return err
 	}
@@ -190,48 +197,48 @@ func (p *planning) wheel(w recipe.Wheel, tree store.Key, base *Base, uv Tool, im
 	}
 	src, _ := p.recipe.Source(w.Source)
 	locked, _ := p.lock.Source(w.Source)
-	plan := buildPlan{
-		recipe: w, source: *src, locked: *locked, tree: &Tree{Key: tree.String()}, base: base, uv: uv,
-		pins: all, inputs: inputs, contents: contents, isolation: p.env.Sandbox,
+	plan := wheels.Plan{
+		Recipe: w, Source: *src, Locked: *locked, Tree: &sources.Tree{Key: tree.String()}, Base: b, UV: uv,
+		Pins: all, Inputs: inputs, Contents: contents, Isolation: p.env.Sandbox,
 	}
-	if err := plan.settle(); err != nil {
+	if err := plan.Settle(); err != nil {
 		return err
 	}
-	step := p.look("wheel "+w.Name, store.Stage, plan.key())
+	step := p.look("wheel "+w.Name, store.Stage, plan.Key())
 	switch {
 	case !step.Hit:
-		step.BytesToFetch = p.missing(plan.needed())
+		step.BytesToFetch = p.missing(plan.Needed())
 		if image {
 			p.steps = append(p.steps, Step{Name: "layer " + w.Name, Reason: "wheel " + w.Name + " is built first"})
 		}
 	case image:
-		return p.layer(base, plan)
+		return p.layer(b, plan)
 	}
 	return nil
 }
 
 // contents looks at the trees of what the wheel's CMake files would fetch.
-func (p *planning) contents(w recipe.Wheel) ([]content, error) {
-	var all []content
-	for _, c := range lockedContents(w, p.lock) {
-		patches, err := readPatches(recipeDir(p.recipe), c.source.Patches)
+func (p *planning) contents(w recipe.Wheel) ([]sources.Content, error) {
+	var all []sources.Content
+	for _, c := range sources.LockedContents(w, p.lock) {
+		patches, err := sources.ReadPatches(p.recipe.Dir(), c.Source.Patches)
 		if err != nil {
 			return nil, err
 		}
-		key := treeKey(c.source, git.Commit{Hash: c.Commit}, patches)
-		p.look(c.stage(w), store.Stage, key)
-		all = append(all, content{c.LockedContent, &Tree{Key: key.String()}})
+		key := sources.Key(c.Source, git.Commit{Hash: c.Commit}, patches)
+		p.look(c.Stage(w), store.Stage, key)
+		all = append(all, sources.Content{Locked: c.LockedContent, Tree: &sources.Tree{Key: key.String()}})
 	}
 	return all, nil
 }
 
-func (p *planning) layer(base *Base, plan buildPlan) error {
-	dir := p.env.Store.Path(store.Stage, plan.key().String(), "files")
-	made, err := readWheel(dir)
+func (p *planning) layer(b *base.Base, plan wheels.Plan) error {
+	dir := p.env.Store.Path(store.Stage, plan.Key().String(), "files")
+	made, err := wheels.Read(dir)
 	if err != nil {
-		return fmt.Errorf("wheel %s in the store: %w", plan.recipe.Name, err)
+		return fmt.Errorf("wheel %s in the store: %w", plan.Recipe.Name, err)
 	}
-	p.look("layer "+plan.recipe.Name, store.Stage, groupKey([]member{{file: made.File, sha256: made.SHA256}}, schemeOf(base, p.recipe), base.Shape))
+	p.look("layer "+plan.Recipe.Name, store.Stage, image.LayerKey([]image.Member{{File: made.File, SHA256: made.SHA256}}, image.Scheme(b, p.recipe), b.Shape))
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer"
@@ -58,7 +59,7 @@ func lay(t *testing.T, dir, wheel, base string, told stage.Reporter) (*Result, e
 	}
 	defer s.Close()
 	g := new(stage.Graph)
-	made, err := Layers(g, Env{Store: s, Index: new(index.Client), Jobs: 2, Host: v1.Platform{OS: "linux", Architecture: "amd64"}}, LayersRequest{
+	made, err := Layers(g, host.Env{Store: s, Index: new(index.Client), Jobs: 2, Host: v1.Platform{OS: "linux", Architecture: "amd64"}}, LayersRequest{
 		Wheels: []string{wheel}, Base: "tar:" + base, Platform: "linux/arm64", Python: "3.12",
 	})
 	if err != nil {
@@ -94,23 +95,6 @@ func TestVerifiedWheelsAreRemembered(t *testing.T) {
 		_, err := lay(t, stores, odd, base, silent{})
 		if _, ok := errors.AsType[*wheel.VerifyError](err); !ok {
 			t.Errorf("a lying wheel gave %v", err)
-		}
-	}
-}
-
-func TestWithin(t *testing.T) {
-	t.Parallel()
-	s := layer.Shape{
-		Links: map[string]string{"lib": "usr/lib", "usr/local": "opt/local", "opt": "srv/opt", "var/run": "run", "usr/local/man": "share/man"},
-		Dirs:  map[string]layer.Dir{"tmp": {Mode: 0o1777}, "usr": {Mode: 0o711}, "srv/opt/local": {Mode: 0o2775}, "run": {Mode: 0o700}},
-	}
-	want := layer.Shape{
-		Links: map[string]string{"usr/local": "opt/local", "opt": "srv/opt"},
-		Dirs:  map[string]layer.Dir{"usr": {Mode: 0o711}, "srv/opt/local": {Mode: 0o2775}},
-	}
-	for range 20 { // maps have no order: what is met must not depend on it
-		if diff := cmp.Diff(want, within(s, "usr/local/lib")); diff != "" {
-			t.Fatalf("within (-want +got):\n%s", diff)
 		}
 	}
 }

@@ -45,6 +45,14 @@ type Recipe struct {
 	Image     Image
 }
 
+// Dir is where the recipe's own files, such as patches, are looked for.
+func (r *Recipe) Dir() string {
+	if r.Path == "" {
+		return "."
+	}
+	return filepath.Dir(r.Path)
+}
+
 // Target is what the wheels and the image are for.
 type Target struct {
 	Platform string // "linux/arm64", or "host"
@@ -153,8 +161,7 @@ func Load(name string) (*Recipe, error) {
 	}
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no recipe %s: neither a file nor one of %s; make one with `sparkwheel init %s`",
-			name, strings.Join(Names(), ", "), name)
+		return nil, fmt.Errorf("no recipe %s: neither a file nor one of %s", name, strings.Join(Names(), ", "))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading recipe: %w", err)

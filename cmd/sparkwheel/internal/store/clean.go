@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
 // Keep says what cleaning leaves.
@@ -77,14 +79,14 @@ func (s Store) alone() (release func(), err error) {
 	if s.use == nil || s.use.fd < 0 {
 		return nil, &ReadOnlyError{s.Dir, fs.ErrPermission}
 	}
-	if err := flock(s.use.fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := hold(s.use.fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			// The shared hold may be lost on the way; it is taken back at once.
-			return nil, errors.Join(ErrInUse, flock(s.use.fd, unix.LOCK_SH))
+			return nil, errors.Join(ErrInUse, hold(s.use.fd, unix.LOCK_SH))
 		}
 		return nil, err
 	}
-	return func() { _ = flock(s.use.fd, unix.LOCK_SH) }, nil
+	return func() { _ = hold(s.use.fd, unix.LOCK_SH) }, nil
 }
 
 // damaged is whether an entry of Do's kinds is not as it was made.
@@ -110,17 +112,17 @@ func parseID(id string) (kind string, key Key, ok bool) {
 // discard removes an entry so that no half of it is ever at its name.
 func (s Store) discard(id string) error {
 	trash := filepath.Join(s.Scratch(), "trash")
-	if err := errors.Join(os.MkdirAll(s.Scratch(), 0o755), removeAll(trash)); err != nil {
+	if err := errors.Join(os.MkdirAll(s.Scratch(), 0o755), sandbox.RemoveAll(trash)); err != nil {
 		return err
 	}
 	if err := os.Rename(filepath.Join(s.Dir, filepath.FromSlash(id)), trash); err != nil {
 		return err
 	}
-	return removeAll(trash)
+	return sandbox.RemoveAll(trash)
 }
 
 // sweepLocks removes the lock files: nobody else has the store, so no one can
 // be about to take one.
 func (s Store) sweepLocks() error {
-	return removeAll(s.Path("locks"))
+	return sandbox.RemoveAll(s.Path("locks"))
 }

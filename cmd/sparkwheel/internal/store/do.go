@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
 // The kinds of entries that Do keeps. All files are recorded with their
@@ -71,11 +73,11 @@ func (s Store) make(ctx context.Context, kind string, key Key, fill func(dir str
 	before, _ := space(s.Dir)
 	defer func() {
 		if err != nil {
-			err = errors.Join(s.explain(tmp, before, err), removeAll(tmp))
+			err = errors.Join(s.explain(tmp, before, err), sandbox.RemoveAll(tmp))
 		}
 	}()
 	// What is there was left by a process that died with the lock.
-	if err := removeAll(tmp); err != nil {
+	if err := sandbox.RemoveAll(tmp); err != nil {
 		return fmt.Errorf("removing what a dead run left: %w", err)
 	}
 	files := filepath.Join(tmp, "files")
@@ -111,13 +113,13 @@ func (s Store) commit(tmp, kind string, key Key) error {
 // remove takes an entry away; half of one is never at its final name.
 func (s Store) remove(kind string, key Key) error {
 	trash := s.temp(kind, key) + ".trash"
-	if err := removeAll(trash); err != nil {
+	if err := sandbox.RemoveAll(trash); err != nil {
 		return err
 	}
 	if err := os.Rename(s.Path(kind, key.sum), trash); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return removeAll(trash)
+	return sandbox.RemoveAll(trash)
 }
 
 func (s Store) temp(kind string, key Key) string {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
 // sweep empties tmp. The caller holds the store alone. An error only means that
@@ -17,24 +19,8 @@ func (s Store) sweep() {
 		return
 	}
 	for _, e := range names {
-		_ = removeAll(s.Path("tmp", e.Name()))
+		_ = sandbox.RemoveAll(s.Path("tmp", e.Name()))
 	}
-}
-
-// removeAll is os.RemoveAll for trees with directories that their owner may
-// not write, as bases and module caches have.
-func removeAll(path string) error {
-	err := os.RemoveAll(path)
-	if err == nil || !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	_ = filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
-		if d != nil && d.IsDir() {
-			_ = os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(path)
 }
 
 // treeSize is the bytes of the files below dir, as far as they can be read.

@@ -10,13 +10,15 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gofrs/flock"
 	"golang.org/x/sys/unix"
 )
 
 // use is this process's shared hold on a store's lock file, so that nobody
-// cleans away what it was given. The descriptor is not an os.File: a finalizer
-// would end the hold when the last Store value is garbage, while its paths are
-// still in use.
+// cleans away what it was given. The descriptor is not an os.File, as package
+// flock has: a finalizer would end the hold when the last Store value is
+// garbage, while its paths are still in use. Nor does that package turn an
+// exclusive lock into a shared one again.
 type use struct {
 	once sync.Once
 	fd   int
@@ -41,11 +43,11 @@ func beginUse(dir string, sweep func()) (*use, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the store's lock %s: %w", path, err)
 	}
-	if writable && flock(fd, unix.LOCK_EX|unix.LOCK_NB) == nil {
+	if writable && hold(fd, unix.LOCK_EX|unix.LOCK_NB) == nil {
 		sweep()
 	}
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-		err := flock(fd, unix.LOCK_SH|unix.LOCK_NB)
+		err := hold(fd, unix.LOCK_SH|unix.LOCK_NB)
 		if err == nil {
 			return &use{fd: fd}, nil
 		}
@@ -66,7 +68,7 @@ func (u *use) end() (err error) {
 	return err
 }
 
-func flock(fd int, how int) error {
+func hold(fd, how int) error {
 	for {
 		if err := unix.Flock(fd, how); !errors.Is(err, unix.EINTR) {
 			return err
@@ -85,18 +87,15 @@ func (s Store) tryLock(kind string, key Key) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, explainWrite(s.Dir, err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, kind+"-"+key.sum), os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, explainWrite(s.Dir, err)
+	l := flock.New(filepath.Join(dir, kind+"-"+key.sum), flock.SetFlag(os.O_RDWR|os.O_CREATE), flock.SetPermissions(0o644))
+	ok, err := l.TryLock()
+	switch {
+	case err != nil:
+		return nil, explainWrite(s.Dir, fmt.Errorf("locking %s: %w", l.Path(), err))
+	case !ok:
+		return nil, errLocked
 	}
-	if err := flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, errLocked
-		}
-		return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
-	}
-	return func() { f.Close() }, nil
+	return func() { _ = l.Close() }, nil
 }
 
 // lock waits for the lock of one entry until ctx ends.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
 // logAge is how long the logs of a run are kept.
@@ -17,7 +19,7 @@ func (s Store) RunLogs(now time.Time) string {
 	if err == nil {
 		for _, run := range runs {
 			if info, err := run.Info(); err == nil && now.Sub(info.ModTime()) > logAge {
-				_ = removeAll(s.Path("logs", run.Name()))
+				_ = sandbox.RemoveAll(s.Path("logs", run.Name()))
 			}
 		}
 	}

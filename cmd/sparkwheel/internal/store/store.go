@@ -17,6 +17,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/google/renameio/v2"
 )
 
 // version is the layout of the store; another version is another store.
@@ -131,7 +133,7 @@ func settle(dir string) error {
 		return fmt.Errorf("opening the store: %w", err)
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), "version") {
+		if e.Name() == "version" || strings.HasPrefix(e.Name(), ".version") { // and on its way there
 			continue
 		}
 		// A run that began at the same moment writes the version first: when
@@ -165,27 +167,10 @@ func firstLine(b []byte) string {
 }
 
 // writeFile puts content at path, whole or not at all.
-func writeFile(path string, content []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, explainWrite(filepath.Dir(path), err))
+func writeFile(path string, content []byte) error {
+	dir := filepath.Dir(path)
+	if err := renameio.WriteFile(path, content, 0o644, renameio.WithTempDir(dir), renameio.IgnoreUmask()); err != nil {
+		return fmt.Errorf("writing %s: %w", path, explainWrite(dir, err))
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("writing %s: %w", path, err), f.Close(), os.Remove(f.Name()))
-		}
-	}()
-	if _, err := f.Write(content); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return f.Close()
+	return nil
 }

@@ -1,0 +1,193 @@
+// Package base owns base images: how one is opened, pinned, kept and unpacked,
+// what layers must respect of it, and what its Python says of itself. The
+// host's own system as the root of a build is a base too.
+package base
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/layer/archive"
+	"github.com/sparkwheel/sparkwheel/layer/layout"
+)
+
+// Base is a base image, pinned, and unpacked as the sandbox's root, with the
+// recipe's packages where it has some.
+type Base struct {
+	Reference string
+	Digest    string // with packages, of all that they and the base are
+	Index     string // digest of the index that names it, "" for none
+	Platform  v1.Platform
+	Image     v1.Image
+	Root      string      // the unpacked root on this host; "" until unpacked
+	Shape     layer.Shape // of Root
+	// BuildRoot is what builds see: Root with the packages for builds alone.
+	BuildRoot   string
+	BuildDigest string
+	Packages    *layer.Blob // the layer that goes on Image first; nil without packages
+	Cleared     []string    // files of them that no longer set their user or group
+	Python      Python
+}
+
+// Open opens a base and keeps it in the store, from where it comes the next
+// time. A pinned digest that the base no longer has is an error naming both;
+// the empty one pins what is there now.
+func Open(ctx context.Context, env host.Env, reference, pinned string, p v1.Platform) (b *Base, hit bool, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("opening base %s: %w", reference, err)
+		}
+	}()
+	var img v1.Image
+	digest := pinned
+	if pinned == "" {
+		if img, err = OpenImage(ctx, env, reference, "", p); err != nil {
+			return nil, false, err
+		}
+		h, err := img.Digest()
+		if err != nil {
+			return nil, false, err
+		}
+		digest = h.String()
+	}
+	dir, hit, err := env.Store.Do(ctx, store.Stage, Key(digest), func(dir string) error {
+		if img == nil {
+			if img, err = pinnedImage(ctx, env, reference, pinned, p); err != nil {
+				return err
+			}
+		}
+		_, err := layout.Write(ctx, dir, "base", img)
+		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	kept, err := layout.Read(dir, "base", p)
+	return &Base{Reference: reference, Digest: digest, Image: kept, Platform: p}, hit, err
+}
+
+func Key(digest string) store.Key { return store.NewHash("base").Field("digest", digest).Key() }
+
+// pinnedImage opens a base that is not in the store and must be the pinned one.
+func pinnedImage(ctx context.Context, env host.Env, reference, pinned string, p v1.Platform) (v1.Image, error) {
+	img, err := OpenImage(ctx, env, reference, pinned, p)
+	if err != nil {
+		return nil, err
+	}
+	got, err := img.Digest()
+	if err != nil {
+		return nil, err
+	}
+	if got.String() != pinned {
+		return nil, fmt.Errorf("it is now %s and the lock pins %s; give back the old one, or run `sparkwheel lock --upgrade=base`", got, pinned)
+	}
+	return img, nil
+}
+
+// OpenImage opens an image: BASE as a recipe or a flag names it. With a digest
+// pinned, a registry is asked for that one; whether what a path holds is the
+// pinned image is for the caller to see.
+func OpenImage(ctx context.Context, env host.Env, reference, pinned string, p v1.Platform) (v1.Image, error) {
+	switch scheme, rest, _ := strings.Cut(reference, ":"); scheme {
+	case "tar":
+		return archive.Tar(ctx, rest, env.Blobs())
+	case "oci":
+		dir, tag := host.SplitTag(rest)
+		return layout.Read(dir, tag, p)
+	case "oci-archive":
+		return archive.ReadOCI(ctx, rest, "", p)
+	case "docker-archive":
+		return archive.ReadDocker(ctx, rest, "", env.Blobs())
+	}
+	if env.Offline {
+		return nil, &host.OfflineError{What: "image " + reference}
+	}
+	ref, err := host.ParseReference(reference)
+	if err != nil {
+		return nil, err
+	}
+	if pinned != "" {
+		ref = ref.Context().Digest(pinned)
+	}
+	digest, err := env.Registry.Resolve(ctx, ref, p)
+	if err != nil {
+		return nil, err
+	}
+	return env.Registry.Pull(ctx, digest, p)
+}
+
+// ThroughIndex is a reference by the digest of the index that it names, and that
+// digest; the reference itself where it names no index of a registry.
+func ThroughIndex(ctx context.Context, env host.Env, reference string) (pinned, digest string, err error) {
+	if host.IsPath(reference) {
+		return reference, "", nil
+	}
+	ref, err := host.ParseReference(reference)
+	if err != nil {
+		return "", "", err
+	}
+	named, index, err := env.Registry.Named(ctx, ref)
+	if err != nil || !index {
+		return reference, "", err
+	}
+	return named.String(), named.DigestStr(), nil
+}
+
+// Unpack unpacks the base once for each digest.
+func (b *Base) Unpack(ctx context.Context, env host.Env) (hit bool, err error) {
+	key, err := store.DigestKey(b.Digest)
+	if err != nil {
+		return false, fmt.Errorf("unpacking base %s: %w", b.Reference, err)
+	}
+	dir, hit, err := env.Store.Do(ctx, store.Rootfs, key, func(dir string) error {
+		if err := os.Mkdir(filepath.Join(dir, "root"), 0o755); err != nil {
+			return err
+		}
+		root, err := os.OpenRoot(filepath.Join(dir, "root"))
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		shape, err := layer.Unpack(ctx, b.Image, root)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, shapeFile), []byte(host.JSON(shape)), 0o644)
+	})
+	if err != nil {
+		return false, fmt.Errorf("unpacking base %s: %w", b.Reference, err)
+	}
+	b.Root = filepath.Join(dir, "root")
+	b.BuildRoot, b.BuildDigest = b.Root, b.Digest
+	if b.Shape, err = ReadShape(dir); err != nil {
+		return false, fmt.Errorf("unpacking base %s: %w", b.Reference, err)
+	}
+	return hit, nil
+}
+
+// Unpacked is a base as it is, its interpreter not asked yet: packages may
+// bring one.
+func Unpacked(ctx context.Context, env host.Env, reference, pinned string, p v1.Platform, run *stage.Run) (*Base, error) {
+	env = env.Noting(run)
+	b, brought, err := Open(ctx, env, reference, pinned, p)
+	if err != nil {
+		return nil, err
+	}
+	unpacked, err := b.Unpack(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	if brought && unpacked {
+		run.Hit("unpacked before")
+	}
+	return b, nil
+}

@@ -1,0 +1,45 @@
+package image
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/layer"
+)
+
+func Config(r *recipe.Recipe, l *recipe.Lock) layer.Config {
+	c := layer.Config{
+		WorkDir: r.Image.WorkDir, Entrypoint: r.Image.Entrypoint, Cmd: r.Image.Cmd,
+		Labels: map[string]string{}, Created: newest(l),
+	}
+	environment := map[string]string{"PIP_CONSTRAINT": "/" + constraintsPath, "UV_CONSTRAINT": "/" + constraintsPath}
+	maps.Copy(environment, r.Image.Environment)
+	for _, k := range slices.Sorted(maps.Keys(environment)) {
+		c.Env = append(c.Env, k+"="+environment[k])
+	}
+	for k, v := range r.Image.Labels {
+		c.Labels[k] = v
+	}
+	for _, s := range l.Sources {
+		c.Labels["org.sparkwheel."+s.Name+".commit"] = s.Commit
+	}
+	c.Labels["org.opencontainers.image.base.digest"] = l.Base.Digest
+	if !host.IsPath(l.Base.Reference) {
+		c.Labels["org.opencontainers.image.base.name"] = l.Base.Reference
+	}
+	return c
+}
+
+// newest is the time of the newest commit: what stands for "now" in an image.
+func newest(l *recipe.Lock) time.Time {
+	var t time.Time
+	for _, s := range l.Sources {
+		if s.Time.After(t) {
+			t = s.Time
+		}
+	}
+	return t
+}

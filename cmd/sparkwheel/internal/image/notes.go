@@ -1,0 +1,56 @@
+package image
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"testing/fstest"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/layer"
+)
+
+// constraintsPath is where the image holds its distributions' versions: pip and
+// uv read it, so that a later installation cannot replace what was built.
+const constraintsPath = "workspace/constraints.txt"
+
+// Notes are the texts by which an image says what it is made of.
+type Notes struct {
+	Record      []byte            // build.json
+	Constraints string            // see constraintsPath
+	Commits     map[string]string // marker file -> text
+}
+
+// WriteNotes is the small layer that says what the image is made of.
+func WriteNotes(ctx context.Context, env host.Env, below layer.Shape, n Notes) (*layer.Blob, error) {
+	files := fstest.MapFS{
+		"workspace/build.json": {Data: n.Record, Mode: 0o644},
+		constraintsPath:        {Data: []byte(n.Constraints), Mode: 0o644},
+	}
+	for name, text := range n.Commits {
+		files["workspace/wheels/"+name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
+	}
+	return smallLayer(ctx, env, "record", base.Within(below, "workspace"), files)
+}
+
+func smallLayer(ctx context.Context, env host.Env, name string, below layer.Shape, files fstest.MapFS) (*layer.Blob, error) {
+	h := store.NewHash("layer "+name).Field("form", "1").Field("below", host.JSON(below))
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		sum := sha256.Sum256(files[path].Data)
+		h = h.Field(path, hex.EncodeToString(sum[:]))
+	}
+	dir, _, err := env.Store.Do(ctx, store.Stage, h.Key(), func(dir string) error {
+		_, err := layer.Write(ctx, dir, fs.FS(files), layer.Options{Jobs: env.Jobs, Links: below.Links, Dirs: below.Dirs})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("writing the %s layer: %w", name, err)
+	}
+	return layer.Open(dir)
+}

@@ -1,0 +1,187 @@
+package packages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
+)
+
+func Resolve(ctx context.Context, env host.Env, b *base.Base, p recipe.Packages, held []recipe.LockedDeb, run *stage.Run) (_ []recipe.LockedDeb, err error) {
+	work, err := os.MkdirTemp(env.Scratch(), "apt-*")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	a, err := newApt(ctx, env, b, p, held, work, run)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := a.do(ctx, "apt-get", "update"); err != nil {
+		return nil, err
+	}
+	image, err := a.resolve(ctx, p.Image)
+	if err != nil || len(p.Build) == 0 {
+		return image, err
+	}
+	all, err := a.resolve(ctx, slices.Concat(p.Image, p.Build))
+	if err != nil {
+		return nil, err
+	}
+	return markBuildOnly(image, all)
+}
+
+// markBuildOnly tells the debs that are for builds alone. The image's must be
+// among all: builds see the image's packages, not others of their kind.
+func markBuildOnly(image, all []recipe.LockedDeb) ([]recipe.LockedDeb, error) {
+	for _, d := range image {
+		if !slices.Contains(all, d) {
+			return nil, fmt.Errorf("the image's %s %s does not go with packages.build; move what needs another one to packages.image", d.Name, d.Version)
+		}
+	}
+	for i := range all {
+		all[i].BuildOnly = !slices.Contains(image, all[i])
+	}
+	return all, nil
+}
+
+// Pins are debs as the index client downloads them, from a mirror of their
+// archive where the user has one.
+func Pins(env host.Env, debs []recipe.LockedDeb) []index.Pin {
+	var pins []index.Pin
+	for _, d := range debs {
+		address, _ := git.Rewritten(d.URL, env.Mirrors.Rewrites)
+		pins = append(pins, index.Pin{Name: d.Name, File: d.File(), URL: address, SHA256: d.SHA256, Size: d.Size})
+	}
+	return pins
+}
+
+// resolve is what apt would bring to have the packages asked for installed.
+func (a *apt) resolve(ctx context.Context, asked []string) ([]recipe.LockedDeb, error) {
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	host.Logf(a.run, "resolving packages: %s", strings.Join(asked, ", "))
+	out, err := a.do(ctx, "apt-get", append([]string{"install", "--print-uris", "-qq", "-y", "--no-remove", "--no-install-recommends", "--"}, asked...)...)
+	if refused, ok := errors.AsType[*aptError](err); ok {
+		return nil, a.explain(ctx, refused)
+	}
+	if err != nil {
+		return nil, err
+	}
+	debs, err := readURIs(string(out))
+	if err != nil || len(debs) == 0 {
+		return nil, err
+	}
+	var names []string
+	for _, d := range debs {
+		name := d.Name
+		if d.Architecture != "all" {
+			name += ":" + d.Architecture
+		}
+		names = append(names, name+"="+d.Version)
+	}
+	records, err := a.do(ctx, "apt-cache", append([]string{"show", "--"}, names...)...)
+	if err != nil {
+		return nil, err
+	}
+	for i := range debs {
+		if debs[i].SHA256, err = findSHA256(string(records), debs[i]); err != nil {
+			return nil, err
+		}
+		debs[i].URL = a.official(debs[i].URL)
+	}
+	return debs, nil
+}
+
+// explain adds to a package that apt does not know the names it might have.
+func (a *apt) explain(ctx context.Context, refused *aptError) error {
+	unknown := refused.unknown()
+	if len(unknown) == 0 {
+		return refused
+	}
+	known, err := a.do(ctx, "apt-cache", "pkgnames")
+	if err != nil {
+		return errors.Join(refused, err)
+	}
+	names := strings.Fields(string(known))
+	var hints []string
+	for _, name := range unknown {
+		hint := "no archive of the base has package " + name
+		if near := recipe.Nearest(name, names); near != "" && near != name {
+			hint += " (near: " + near + ")"
+		}
+		hints = append(hints, hint)
+	}
+	return fmt.Errorf("%s; add its archive as [[packages.source]], or correct the recipe\n%w", strings.Join(hints, ", "), refused)
+}
+
+// A line of apt-get --print-uris: 'URL' FILE SIZE HASH.
+var uriRE = regexp.MustCompile(`^'([^']+)' (\S+) ([0-9]+)(?: .*)?$`)
+
+// readURIs reads what apt-get --print-uris wrote. apt names a file
+// NAME_VERSION_ARCHITECTURE.deb, with the colon of a version as %3a.
+func readURIs(out string) ([]recipe.LockedDeb, error) {
+	var debs []recipe.LockedDeb
+	for line := range strings.Lines(out) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "'") {
+			continue
+		}
+		m := uriRE.FindStringSubmatch(line)
+		if m == nil {
+			return nil, fmt.Errorf("apt-get --print-uris wrote %q, which is no address of a package", line)
+		}
+		file, err := url.PathUnescape(m[2])
+		parts := strings.Split(strings.TrimSuffix(file, ".deb"), "_")
+		if err != nil || len(parts) != 3 {
+			return nil, fmt.Errorf("apt-get --print-uris names the file %q, which is not NAME_VERSION_ARCHITECTURE.deb", m[2])
+		}
+		if !strings.HasPrefix(m[1], "http://") && !strings.HasPrefix(m[1], "https://") {
+			return nil, fmt.Errorf("package %s comes from %s: a lock holds addresses of http and https alone; correct the base's sources", parts[0], m[1])
+		}
+		size, err := strconv.ParseInt(m[3], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("package %s: %w", parts[0], err)
+		}
+		debs = append(debs, recipe.LockedDeb{Name: parts[0], Version: parts[1], Architecture: parts[2], URL: m[1], Size: size})
+	}
+	return debs, nil
+}
+
+var sha256RE = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// findSHA256 finds a deb among the records that apt-cache show wrote: by name,
+// version, architecture, size and file name. Two archives may have one version.
+func findSHA256(records string, d recipe.LockedDeb) (string, error) {
+	file, err := url.PathUnescape(path.Base(d.URL))
+	if err != nil {
+		return "", fmt.Errorf("package %s: %w", d.Name, err)
+	}
+	for record := range strings.SplitSeq(records, "\n\n") {
+		fields := map[string]string{}
+		for line := range strings.Lines(record) {
+			if k, v, ok := strings.Cut(strings.TrimSpace(line), ": "); ok && !strings.HasPrefix(line, " ") {
+				fields[k] = v
+			}
+		}
+		if fields["Package"] == d.Name && fields["Version"] == d.Version && fields["Architecture"] == d.Architecture &&
+			fields["Size"] == strconv.FormatInt(d.Size, 10) && path.Base(fields["Filename"]) == file && sha256RE.MatchString(fields["SHA256"]) {
+			return fields["SHA256"], nil
+		}
+	}
+	return "", fmt.Errorf("the index gives no SHA256 of %s %s (%s): its archive must be signed with one", d.Name, d.Version, d.Architecture)
+}

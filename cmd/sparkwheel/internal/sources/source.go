@@ -1,0 +1,166 @@
+// Package sources owns what a build reads: the trees of repositories with the
+// recipe's patches and rules, the repositories that CMake files would fetch,
+// and files and manifests as inputs of a build.
+package sources
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/git/patch"
+	"github.com/sparkwheel/sparkwheel/requirements"
+	"github.com/sparkwheel/sparkwheel/requirements/rewrite"
+)
+
+// Tree is a commit's tree after the recipe's patches and rules.
+type Tree struct {
+	Dir string `json:"-"`
+	Key string `json:"-"`
+	Prepared
+}
+
+// Prepared is what was done to a commit's tree, kept beside it in the store.
+type Prepared struct {
+	Hash       string                `json:"tree"`
+	Submodules []git.Submodule       `json:"submodules,omitempty"`
+	Patches    []Patch               `json:"patches,omitempty"`
+	Changes    []requirements.Change `json:"changes"`
+	Unmatched  []string              `json:"unmatched,omitempty"`
+	Left       []requirements.Left   `json:"left,omitempty"` // matched by a rule that could not change it
+}
+
+// Patch is a patch that was applied.
+type Patch struct {
+	File   string `json:"file"`
+	SHA256 string `json:"sha256"`
+}
+
+func (p Prepared) dirty() bool { return len(p.Changes)+len(p.Patches) > 0 }
+
+// Prepare makes a commit's tree as the recipe wants it, once for each commit
+// and set of instructions.
+func Prepare(ctx context.Context, env host.Env, src recipe.Source, dir string, c git.Commit, r *stage.Run) (*Tree, error) {
+	env = env.Noting(r)
+	patches, err := ReadPatches(dir, src.Patches)
+	if err != nil {
+		return nil, err
+	}
+	key := Key(src, c, patches)
+	entry, hit, err := env.Store.Do(ctx, store.Stage, key, func(dir string) error {
+		return fillTree(ctx, env, src, c, patches, dir, r)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if hit {
+		r.Hit("prepared before")
+	}
+	t := &Tree{Dir: filepath.Join(entry, "tree"), Key: key.String()}
+	text, err := os.ReadFile(filepath.Join(entry, "prepared.json"))
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, &t.Prepared); err != nil {
+		return nil, fmt.Errorf("reading what was prepared of %s: %w", src.Name, err)
+	}
+	return t, nil
+}
+
+func Key(src recipe.Source, c git.Commit, patches []namedPatch) store.Key {
+	h := store.NewHash("tree "+src.Name).Field("form", "2").Field("commit", c.Hash)
+	h = h.Field("submodules", host.JSON(src.Submodules)).Field("rules", host.JSON(src.Rewrite))
+	for _, p := range patches {
+		h = h.Field("patch", p.sha256)
+	}
+	return h.Key()
+}
+
+type namedPatch struct {
+	file, sha256 string
+	text         []byte
+}
+
+func ReadPatches(dir string, files []string) ([]namedPatch, error) {
+	var out []namedPatch
+	for _, f := range files {
+		text, err := os.ReadFile(filepath.Join(dir, f))
+		if err != nil {
+			return nil, fmt.Errorf("reading patch: %w", err)
+		}
+		sum := sha256.Sum256(text)
+		out = append(out, namedPatch{f, hex.EncodeToString(sum[:]), text})
+	}
+	return out, nil
+}
+
+func fillTree(ctx context.Context, env host.Env, src recipe.Source, c git.Commit, patches []namedPatch, dir string, r *stage.Run) error {
+	treeDir := filepath.Join(dir, "tree")
+	opt := git.CheckoutOptions{Submodules: src.Submodules, Ref: src.Git.Ref, Jobs: env.Jobs}
+	tree, err := env.Mirrors.Checkout(ctx, src.Git.URL, c, treeDir, opt, r)
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(treeDir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	done := Prepared{Hash: tree.Hash, Submodules: tree.Submodules}
+	if err := done.patch(root, patches); err != nil {
+		return fmt.Errorf("source %s: %w", src.Name, err)
+	}
+	if err := done.rewrite(root, src.Rewrite); err != nil {
+		return fmt.Errorf("source %s: %w", src.Name, err)
+	}
+	for _, ch := range done.Changes {
+		host.Logf(r, "%s:%d: %s", ch.File, ch.Line, describeChange(ch))
+	}
+	return os.WriteFile(filepath.Join(dir, "prepared.json"), []byte(host.JSON(done)), 0o644)
+}
+
+// patch applies the patches in their order. One that the tree has already is
+// an error too: a recipe says what is needed, and that one is needed no more.
+func (p *Prepared) patch(root *os.Root, patches []namedPatch) error {
+	for _, one := range patches {
+		parsed, err := patch.Parse(one.file, one.text)
+		if err != nil {
+			return err
+		}
+		if err := parsed.Apply(root); err != nil {
+			return err
+		}
+		p.Patches = append(p.Patches, Patch{one.file, one.sha256})
+	}
+	return nil
+}
+
+func (p *Prepared) rewrite(root *os.Root, rw recipe.Rewrite) error {
+	rs := rw.Rules()
+	if len(rs.Rules) == 0 {
+		return nil
+	}
+	result, err := rewrite.Tree(root, rs)
+	if err != nil {
+		return err
+	}
+	p.Changes, p.Unmatched, p.Left = result.Changes, result.Unmatched, result.Left
+	return result.Write(root)
+}
+
+func describeChange(c requirements.Change) string {
+	if c.After == "" {
+		return fmt.Sprintf("dropped %q (%s)", strings.TrimSpace(c.Before), c.Rule)
+	}
+	return fmt.Sprintf("%q became %q (%s)", strings.TrimSpace(c.Before), strings.TrimSpace(c.After), c.Rule)
+}

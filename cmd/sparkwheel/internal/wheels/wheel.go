@@ -1,0 +1,103 @@
+package wheels
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/requirements"
+	"github.com/sparkwheel/sparkwheel/wheel"
+	"github.com/sparkwheel/sparkwheel/wheel/builder"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
+)
+
+// Wheel is a built wheel in the store.
+type Wheel struct {
+	Name     string // the recipe's name of it
+	Path     string
+	File     string
+	SHA256   string
+	Size     int64
+	Version  string
+	Requires []index.Pin // the build environment
+	Repairs  []requirements.Change
+}
+
+// Build makes the wheel, or finds it in the store under the key of all its
+// inputs. Its requirements are fetched only when it has to be made.
+func (b Plan) Build(ctx context.Context, env host.Env, r *stage.Run) (*Wheel, error) {
+	env = env.Noting(r)
+	dir, hit, err := env.Store.Do(ctx, store.Stage, b.Key(), func(dir string) error { return b.fill(ctx, env, dir, r) })
+	if err != nil {
+		return nil, fmt.Errorf("building wheel %s: %w", b.Recipe.Name, err)
+	}
+	if hit {
+		r.Hit("built before")
+	}
+	w, err := Read(dir)
+	if err != nil {
+		return nil, fmt.Errorf("wheel %s in the store: %w", b.Recipe.Name, err)
+	}
+	w.Name, w.Requires = b.Recipe.Name, b.Pins
+	return w, nil
+}
+
+func (b Plan) fill(ctx context.Context, env host.Env, dir string, r *stage.Run) error {
+	if _, err := host.Fetch(ctx, env, b.Needed(), r); err != nil {
+		return err
+	}
+	box := &sandbox.Sandbox{Root: b.root(), Mode: env.Sandbox}
+	spec, err := b.spec(ctx, env, b.wheelFiles(env))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(spec.CCache, 0o777); err != nil {
+		return err
+	}
+	built, err := builder.Wheels(ctx, box, spec, dir, r)
+	if err != nil {
+		return err
+	}
+	if err := b.tellTruth(ctx, built[0], r); err != nil {
+		return err
+	}
+	return verifyWheel(ctx, built[0], r)
+}
+
+// verifyWheel refuses a wheel with faults and tells of what is merely odd.
+func verifyWheel(ctx context.Context, path string, r *stage.Run) error {
+	warnings, err := wheel.Verify(ctx, path)
+	NoteOdd(r, path, warnings)
+	return err
+}
+
+func NoteOdd(r *stage.Run, path string, warnings []wheel.Fault) {
+	for _, w := range warnings {
+		r.Note("%s: %s: %s", filepath.Base(path), w.Path, w.Message)
+	}
+}
+
+func Read(dir string) (*Wheel, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.whl"))
+	if err != nil || len(files) != 1 {
+		return nil, fmt.Errorf("%d wheels where one was built", len(files))
+	}
+	name, err := wheel.ParseFilename(filepath.Base(files[0]))
+	if err != nil {
+		return nil, err
+	}
+	sum, size, err := host.HashFile(files[0])
+	if err != nil {
+		return nil, err
+	}
+	repairs, err := readRepairs(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Wheel{Path: files[0], File: filepath.Base(files[0]), SHA256: sum, Size: size, Version: name.Version.String(), Repairs: repairs}, nil
+}
