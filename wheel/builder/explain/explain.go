@@ -15,6 +15,9 @@ type Finding struct {
 	Line   string // the line that tells, without its end
 	Cause  string
 	Remedy string
+	// Subject is what the line names first: the program, module or file that is
+	// missing; empty where it names nothing.
+	Subject string
 }
 
 // Log returns what is known about the lines of a log, each cause once, in the
@@ -80,8 +83,17 @@ func (s *Scanner) look(line string) {
 			continue
 		}
 		s.found = append(s.found, Finding{ID: sig.id, Line: strings.TrimSpace(line),
-			Cause: expand(sig.pattern, sig.cause, line, m), Remedy: expand(sig.pattern, sig.remedy, line, m) + hint(sig, line, m)})
+			Subject: subject(line, m), Cause: expand(sig.pattern, sig.cause, line, m), Remedy: expand(sig.pattern, sig.remedy, line, m) + hint(sig, line, m)})
 	}
+}
+
+func subject(line string, m []int) string {
+	for i := 2; i+1 < len(m); i += 2 {
+		if m[i] >= 0 {
+			return line[m[i]:m[i+1]]
+		}
+	}
+	return ""
 }
 
 func expand(re *regexp.Regexp, template, line string, m []int) string {
