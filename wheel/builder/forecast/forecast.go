@@ -30,28 +30,62 @@ type Library struct {
 // library matches what the linker makes for others to load.
 var library = regexp.MustCompile(`\.(so(\.[0-9]+)*|pyd|dll)$`)
 
-// Ninja reads a ninja file, and those that it includes, and returns the
-// libraries with GPU code, sorted by their names. read gives a file's text by
-// its name. toolkit is the compiler's version.
-func Ninja(name string, read func(name string) ([]byte, error), toolkit cuda.Version) ([]Library, error) {
+// Build is what a call of ninja is to make.
+type Build struct {
+	File string // the ninja file
+	// Targets are what it is asked for; none means the file's defaults, or all.
+	Targets []string
+	Toolkit cuda.Version // the compiler's
+}
+
+// Libraries reads the build's ninja file, and those that it includes, and
+// returns the libraries with GPU code that the build makes, sorted by their
+// names. read gives a file's text by its name.
+func (b Build) Libraries(read func(name string) ([]byte, error)) ([]Library, error) {
 	n := &ninja{read: read}
-	if err := n.file(name, newScope(nil), 0); err != nil {
+	if err := n.file(b.File, newScope(nil), 0); err != nil {
 		return nil, err
 	}
-	return libraries(n.edges, toolkit), nil
+	maker := map[string]*edge{}
+	for i := range n.edges {
+		for _, out := range n.edges[i].outs {
+			maker[out] = &n.edges[i]
+		}
+	}
+	targets := b.Targets
+	if len(targets) == 0 {
+		targets = n.defaults
+	}
+	return libraries(made(n.edges, maker, targets), maker, b.Toolkit), nil
+}
+
+// made are the edges that targets need; of no targets, all.
+func made(edges []edge, maker map[string]*edge, targets []string) []*edge {
+	var all []*edge
+	if len(targets) == 0 {
+		for i := range edges {
+			all = append(all, &edges[i])
+		}
+		return all
+	}
+	seen := map[*edge]bool{}
+	for todo := slices.Clone(targets); len(todo) > 0; {
+		e := maker[path.Clean(todo[len(todo)-1])]
+		todo = todo[:len(todo)-1]
+		if e == nil || seen[e] {
+			continue
+		}
+		seen[e] = true
+		all = append(all, e)
+		todo = append(append(todo, e.ins...), e.after...)
+	}
+	return all
 }
 
 // libraries follows objects through archives into libraries.
-func libraries(edges []edge, toolkit cuda.Version) []Library {
-	maker := map[string]*edge{}
-	for i := range edges {
-		for _, out := range edges[i].outs {
-			maker[out] = &edges[i]
-		}
-	}
+func libraries(edges []*edge, maker map[string]*edge, toolkit cuda.Version) []Library {
 	var found []Library
-	for i := range edges {
-		e := &edges[i]
+	for _, e := range edges {
 		if len(e.outs) == 0 || !library.MatchString(e.outs[0]) {
 			continue
 		}

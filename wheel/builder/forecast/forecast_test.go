@@ -68,6 +68,9 @@ build libstatic.a: ARCHIVE CMakeFiles/static.dir/s.cu.o
 build fa3.so: LINK CMakeFiles/fa3.dir/f.cu.o
 build CMakeFiles/fa3.dir/f.cu.o: CUDA_COMPILER___C_Release f.cu
   FLAGS = -O3
+build fa3: phony fa3.so
+build after: phony || fa3
+build other.so: LINK CMakeFiles/fa3.dir/f.cu.o
 build all: phony _C.abi3.so fa3.so
 default all
 `,
@@ -108,9 +111,14 @@ func TestNinja(t *testing.T) {
 			"_C.abi3.so: CMakeFiles/_C.dir/csrc/a b.cu.o sm_120f sm_121a", "_C.abi3.so: CMakeFiles/_C.dir/csrc/marlin.cu.o compute_80",
 			"_C.abi3.so: CMakeFiles/static.dir/s.cu.o sm_90a compute_90a", "fa3.so: CMakeFiles/fa3.dir/f.cu.o sm_75 compute_75",
 		},
-		"aot.ninja": {"page/page.so: page/a.o sm_121a", "two/two.so.1: two/a.o sm_100a"},
+		"build.ninja fa3":      {"fa3.so: CMakeFiles/fa3.dir/f.cu.o sm_75 compute_75"},
+		"build.ninja after":    {"fa3.so: CMakeFiles/fa3.dir/f.cu.o sm_75 compute_75"},
+		"build.ninja ./fa3.so": {"fa3.so: CMakeFiles/fa3.dir/f.cu.o sm_75 compute_75"},
+		"build.ninja none":     nil,
+		"aot.ninja":            {"page/page.so: page/a.o sm_121a", "two/two.so.1: two/a.o sm_100a"},
 	} {
-		libraries, err := Ninja(name, read, toolkit)
+		name, targets, _ := strings.Cut(name, " ")
+		libraries, err := Build{name, strings.Fields(targets), toolkit}.Libraries(read)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,15 +135,15 @@ func TestNinja(t *testing.T) {
 	for name, want := range map[string]string{
 		"loop.ninja": "more than 16 files in one another", "bad.ninja": "line 3: \"nonsense\" is not a statement", "none.ninja": "opening none.ninja",
 	} {
-		if _, err := Ninja(name, read, toolkit); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("Ninja(%s) = %v, want %q", name, err, want)
+		if _, err := (Build{File: name}).Libraries(read); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Libraries of %s = %v, want %q", name, err, want)
 		}
 	}
 }
 
 func TestGate(t *testing.T) {
 	t.Parallel()
-	libraries, err := Ninja("build.ninja", read, toolkit)
+	libraries, err := Build{File: "build.ninja", Toolkit: toolkit}.Libraries(read)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,13 +186,13 @@ func FuzzNinja(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		once := false
-		libraries, err := Ninja("build.ninja", func(string) ([]byte, error) {
+		libraries, err := Build{File: "build.ninja"}.Libraries(func(string) ([]byte, error) {
 			if once {
 				return nil, fs.ErrNotExist
 			}
 			once = true
 			return []byte(text), nil
-		}, toolkit)
+		})
 		if err != nil && libraries != nil {
 			t.Errorf("both %v and %v", libraries, err)
 		}

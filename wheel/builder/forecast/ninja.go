@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +20,7 @@ const (
 // edge is one step of a ninja file: what it makes of what.
 type edge struct {
 	outs, ins []string
+	after     []string // what has to be there before, and becomes no part of it
 	command   string
 }
 
@@ -54,9 +56,10 @@ func (s *scope) rule(name string) map[string]string {
 // ninja reads ninja files, as https://ninja-build.org/manual.html#ref_ninja_file
 // describes them.
 type ninja struct {
-	read  func(name string) ([]byte, error)
-	edges []edge
-	bytes int
+	read     func(name string) ([]byte, error)
+	edges    []edge
+	defaults []string
+	bytes    int
 }
 
 func (n *ninja) file(name string, s *scope, depth int) error {
@@ -93,6 +96,7 @@ func (n *ninja) statement(p *parser, line string, s *scope, depth int) error {
 	case "pool":
 		p.block()
 	case "default":
+		n.defaults = append(n.defaults, paths(fields(rest), s.get)...)
 	case "include":
 		return n.file(expand(rest, s.get), s, depth+1)
 	case "subninja":
@@ -127,7 +131,7 @@ func (n *ninja) build(line string, block map[string]string, s *scope) error {
 		}
 		return s.get(name)
 	}
-	e := edge{outs: paths(fields(outs), lookup), ins: paths(words[1:], lookup)}
+	e := edge{outs: paths(fields(outs), lookup), ins: paths(words[1:], lookup), after: orderOnly(words[1:], lookup)}
 	rule := s.rule(words[0])
 	var inRule func(name string) string
 	depth := 0
@@ -169,6 +173,15 @@ func paths(words []string, get func(string) string) []string {
 		files = append(files, path.Clean(expand(w, get)))
 	}
 	return files
+}
+
+// orderOnly are the inputs behind the double bar.
+func orderOnly(words []string, get func(string) string) []string {
+	i := slices.Index(words, "||")
+	if i < 0 {
+		return nil
+	}
+	return paths(words[i+1:], get)
 }
 
 // explicit are the words of a build line up to the first bar.

@@ -13,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/sparkwheel/sparkwheel/wheel/builder/forecast"
@@ -90,11 +91,18 @@ func (l *launcher) configured(c *call) ([]forecast.Library, error) {
 	if !c.compile {
 		return []forecast.Library{{File: path.Join(c.dir, c.output), Objects: []forecast.Object{{File: c.source, Entries: forecast.Entries(c.args, toolkit)}}}}, nil
 	}
-	file := path.Join(c.dir, "build.ninja")
+	build := forecast.Build{File: "build.ninja", Toolkit: toolkit}
+	if args := ninjaAbove("self"); args != nil {
+		build.File, build.Targets = ninjaArgs(args)
+	}
+	file := build.File
+	if !path.IsAbs(file) {
+		file = path.Join(c.dir, file)
+	}
 	if _, err := os.Stat(file); err != nil {
 		return nil, nil
 	}
-	sum := sha256.Sum256([]byte(file))
+	sum := sha256.Sum256(fmt.Append(nil, file, build.Targets))
 	mark, err := os.OpenFile(path.Join(l.dir, "seen-"+hex.EncodeToString(sum[:8])), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, nil
@@ -102,12 +110,12 @@ func (l *launcher) configured(c *call) ([]forecast.Library, error) {
 	if err != nil {
 		return nil, err
 	}
-	libraries, err := forecast.Ninja("build.ninja", func(name string) ([]byte, error) {
+	libraries, err := build.Libraries(func(name string) ([]byte, error) {
 		if !path.IsAbs(name) {
 			name = path.Join(c.dir, name)
 		}
 		return os.ReadFile(name)
-	}, toolkit)
+	})
 	return libraries, errors.Join(err, mark.Close())
 }
 
@@ -147,4 +155,57 @@ func (l *launcher) toolkit(nvcc string) cuda.Version {
 		}
 	}
 	return cuda.Version{}
+}
+
+// maxAncestors bounds the way from a compiler up to the build system that runs
+// it; a shell or two are between them.
+const maxAncestors = 8
+
+// ninjaAbove is the command line of the ninja that runs a process, nil when
+// none does: what ninja is asked for stands in no file.
+func ninjaAbove(pid string) []string {
+	for range maxAncestors {
+		stat, err := os.ReadFile(path.Join("/proc", pid, "stat"))
+		if err != nil {
+			return nil
+		}
+		// 123 (name) S 122 ...: the name may hold blanks and parentheses.
+		_, rest, ok := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " ")
+		words := strings.Fields(rest)
+		if !ok || len(words) < 2 {
+			return nil
+		}
+		pid = words[1]
+		line, err := os.ReadFile(path.Join("/proc", pid, "cmdline"))
+		if err != nil {
+			return nil
+		}
+		args := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
+		if strings.HasPrefix(path.Base(args[0]), "ninja") {
+			return args[1:]
+		}
+	}
+	return nil
+}
+
+// ninjaArgs reads the file and the targets off ninja's arguments. Its -C needs
+// no reading: ninja and all that it starts are in that directory.
+func ninjaArgs(args []string) (file string, targets []string) {
+	file = "build.ninja"
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		switch {
+		case a == "-f" && i+1 < len(args):
+			i++
+			file = args[i]
+		case strings.HasPrefix(a, "-f"):
+			file = a[2:]
+		case len(a) == 2 && strings.ContainsRune("Cjkldtw", rune(a[1])) && a[0] == '-':
+			i++
+		case strings.HasPrefix(a, "-"):
+		default:
+			targets = append(targets, a)
+		}
+	}
+	return file, targets
 }

@@ -298,6 +298,8 @@ func TestTheFirstCompilationJudgesAllThatIsConfigured(t *testing.T) {
 		"told once":                    {gate(Gate{GPU: "12.1"}), compile + " >/dev/null 2>&1; " + compile, false, []string{"nvcc -objtemp"}},
 		"one step":                     {gate(Gate{GPU: "12.1", Require: "family"}), "cd /; nvcc -arch=sm_90a -shared k.cu -o k.so", true, []string{"k.so gets code of verdict none"}},
 		"no build file":                {gate(Gate{GPU: "12.1", Require: "native"}), "cd /; nvcc -c k.cu -o k.o", false, []string{"nvcc -objtemp"}},
+		"targets that pass":            {gate(Gate{GPU: "12.1", Require: "family"}), "./ninja -j 4 -v good.so", false, []string{"good.so  1        1", "nvcc -objtemp"}},
+		"a target that does not":       {gate(Gate{GPU: "12.1", Require: "family"}), "./ninja -C . -f build.ninja old.so", true, []string{"old.so gets code"}},
 		"a trial":                      {gate(Gate{GPU: "12.1", Require: "native"}), "mkdir -p CMakeFiles/T; cp build.ninja CMakeFiles/T; cd CMakeFiles/T; " + compile, false, []string{"nvcc -objtemp"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -313,6 +315,11 @@ func TestTheFirstCompilationJudgesAllThatIsConfigured(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			// A shell under ninja's name: its command line is all that is read of it.
+			if err := os.Symlink("/bin/bash", filepath.Join(p.tools, "ninja-bash")); err != nil {
+				t.Fatal(err)
+			}
+			p.tool(t, filepath.Join(p.tools, "ninja"), "exec ./ninja-bash -c '"+compile+"; exit $?' \"$@\"\n")
 			cmd := exec.CommandContext(t.Context(), filepath.Join(p.dir, Name), "--", "sh", "-c", tc.script)
 			cmd.Env, cmd.Dir = []string{"PATH=" + filepath.Join(p.tools, "bin") + ":/usr/bin:/bin"}, p.tools
 			out, err := cmd.CombinedOutput()
