@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
@@ -79,7 +80,7 @@ func (r *remote) nearest(ref string) []string {
 		}
 		s := scored{name: short}
 		if len(ref) < 4 || !isHex(ref) {
-			s.score = distance(strings.ToLower(ref), strings.ToLower(short))
+			s.score = levenshtein.ComputeDistance(strings.ToLower(ref), strings.ToLower(short))
 		}
 		all = append(all, s)
 	}
@@ -94,27 +95,6 @@ func (r *remote) nearest(ref string) []string {
 		names = append(names, s.name)
 	}
 	return names
-}
-
-// distance counts the edits between two names.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		previous := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := previous
-			if a[i] != b[j] {
-				cost++
-			}
-			previous = row[j+1]
-			row[j+1] = min(cost, row[j]+1, previous+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // abbreviated finds the one commit whose SHA begins with src.Ref.

@@ -60,7 +60,7 @@ func (r *shapeReader) end() error {
 
 // implied takes a directory that entries stand in, and those above it.
 func (r *shapeReader) implied(entry string) error {
-	name, err := cleanName(entry)
+	name, err := EntryName(entry)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (r *shapeReader) implied(entry string) error {
 
 // knows says whether an entry stands where the layers below have something.
 func (r *shapeReader) knows(entry string) bool {
-	name, err := cleanName(entry)
+	name, err := EntryName(entry)
 	if err != nil {
 		return true // and is refused
 	}
@@ -87,7 +87,7 @@ func (r *shapeReader) knows(entry string) bool {
 }
 
 func (r *shapeReader) whiteout(entry string) error {
-	name, err := cleanName(entry)
+	name, err := EntryName(entry)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (r *shapeReader) whiteout(entry string) error {
 }
 
 func (r *shapeReader) entry(h *tar.Header) error {
-	name, err := cleanName(h.Name)
+	name, err := EntryName(h.Name)
 	if err != nil || name == "." {
 		return err
 	}

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/sparkwheel/sparkwheel/layer/internal/contextio"
 )
 
 // Unpack lays the image's flattened file system out in root, which should be
@@ -78,7 +80,7 @@ func (u *unpacker) layer(ctx context.Context, l v1.Layer, diffID v1.Hash) error 
 	}
 	defer rc.Close()
 	sum := sha256.New()
-	in := io.TeeReader(contextReader{rc, ctx.Err}, sum)
+	in := io.TeeReader(contextio.NewReader(ctx, rc), sum)
 	u.written = make(map[string]bool)
 	for tr := tar.NewReader(in); ; {
 		h, err := tr.Next()
@@ -107,21 +109,8 @@ func (u *unpacker) layer(ctx context.Context, l v1.Layer, diffID v1.Hash) error 
 	return nil
 }
 
-// contextReader ends a long read when the context does.
-type contextReader struct {
-	r   io.Reader
-	err func() error
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
-
 func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
-	name, err := cleanName(h.Name)
+	name, err := EntryName(h.Name)
 	if err != nil || name == "." {
 		return err
 	}
@@ -154,8 +143,10 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 	return err
 }
 
-// cleanName is the entry's path below root, "." for root itself.
-func cleanName(name string) (string, error) {
+// EntryName is where a tar's entry stands in the image: a clean slash path
+// without a leading slash, "." for the root itself. A name that leads out of the
+// image, or holds a zero byte, is an error.
+func EntryName(name string) (string, error) {
 	if slices.Contains(strings.Split(name, "/"), "..") {
 		return "", errors.New("the name leads out of the image")
 	}
@@ -227,7 +218,7 @@ func (u *unpacker) file(place string, h *tar.Header, r io.Reader) error {
 type onlyWriter struct{ io.Writer }
 
 func (u *unpacker) hardLink(place string, h *tar.Header) error {
-	name, err := cleanName(h.Linkname)
+	name, err := EntryName(h.Linkname)
 	if err != nil {
 		return fmt.Errorf("linking to %q: %w", h.Linkname, err)
 	}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/sparkwheel/sparkwheel/wheel/internal/contextio"
 )
 
 // Verify reads every member once, on all processors, and holds it against the
@@ -68,7 +70,7 @@ func (r *Reader) verify(ctx context.Context, f *faults) error {
 func (f File) verify(ctx context.Context, all *faults) error {
 	c := f.Open()
 	defer c.Close()
-	_, err := io.Copy(io.Discard, contextReader{ctx, c})
+	_, err := io.Copy(io.Discard, contextio.NewReader(ctx, c))
 	if fault, ok := errors.AsType[*VerifyError](err); ok {
 		for _, one := range fault.Faults {
 			all.add(one.Code, one.Path, one.Message)
@@ -76,17 +78,4 @@ func (f File) verify(ctx context.Context, all *faults) error {
 		return nil
 	}
 	return err
-}
-
-// contextReader ends a long read when its context does.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

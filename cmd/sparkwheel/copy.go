@@ -16,6 +16,8 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer/hosts"
@@ -24,7 +26,7 @@ import (
 // copyFlags say what goes where, and how the hosts are reached.
 type copyFlags struct {
 	reg       registryFlags
-	image     string
+	image     imagename.Name
 	tag       string
 	platform  string
 	via       []string
@@ -49,7 +51,7 @@ func (a *app) copyCommand() *cobra.Command {
 	}
 	f.reg.register(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.image, "image", "oci:out/image", "the `IMAGE`: oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or a registry's")
+	flags.TextVar(&f.image, "image", builtImage, "the `IMAGE`: "+imagename.Forms)
 	flags.StringVar(&f.tag, "tag", "", "its `NAME` on the hosts (default the registry's name for it, else sparkwheel:latest)")
 	flags.StringVar(&f.platform, "platform", "", "the `OS/ARCH` to take from an image of several (default this host's)")
 	flags.StringArrayVar(&f.via, "via", nil, "reach a host at another address, `HOST=ADDRESS`, such as a faster fabric's (repeatable)")
@@ -118,7 +120,7 @@ func (f *copyFlags) target() (name.Tag, error) {
 	s := f.tag
 	if s == "" {
 		s = "sparkwheel:latest"
-		if ref, err := name.ParseReference(f.image); err == nil && !isLocalImage(f.image) {
+		if ref, err := f.image.Parsed(); err == nil {
 			s = ref.Context().Name()
 			if t, ok := ref.(name.Tag); ok {
 				s = t.Name()
@@ -132,9 +134,20 @@ func (f *copyFlags) target() (name.Tag, error) {
 	return tag, nil
 }
 
-func isLocalImage(image string) bool {
-	scheme, _, _ := strings.Cut(image, ":")
-	return scheme == "oci" || scheme == "oci-archive" || scheme == "docker-archive" || scheme == "tar"
+// builtImage is what build leaves, where no -o says otherwise.
+var builtImage = imagename.Name{Transport: imagename.OCI, Path: "out/image"}
+
+// imageNames reads the images that a command's arguments name.
+func imageNames(args []string) ([]imagename.Name, error) {
+	var names []imagename.Name
+	for _, arg := range args {
+		n, err := imagename.Parse(arg)
+		if err != nil {
+			return nil, usageErrorf("%w", err)
+		}
+		names = append(names, n)
+	}
+	return names, nil
 }
 
 func (f *copyFlags) loader(a *app) (*hosts.Loader, error) {
@@ -208,7 +221,7 @@ func (a *app) copyResult(img v1.Image, results []hosts.Result) error {
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.1f\t%s\n", h.Host, cmp.Or(h.Runtime, "-"), store.Size(h.BytesSent), store.Size(h.BytesSkipped), h.Seconds, result)
 		if r.Err != nil {
-			h.Error = r.Err.Error()
+			h.Error = remedy.Text(r.Err)
 			failed = append(failed, fmt.Errorf("copying to %s: %w", r.Host, r.Err))
 		}
 		doc.Hosts = append(doc.Hosts, h)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -10,8 +11,10 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer"
@@ -23,7 +26,7 @@ import (
 // wheelFlags say which wheels go onto which base.
 type wheelFlags struct {
 	wheels   []string
-	base     string
+	base     imagename.Name
 	platform string
 	python   string
 	strict   image.Strictness
@@ -32,7 +35,7 @@ type wheelFlags struct {
 
 func (f *wheelFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.wheels, "wheel", nil, "wheel `FILE` to install (repeatable)")
-	cmd.Flags().StringVar(&f.base, "base", "", "`BASE` image: a reference, oci:DIR, docker-archive:FILE or tar:FILE (default the recipe's)")
+	cmd.Flags().TextVar(&f.base, "base", imagename.Name{}, "`BASE` image: "+imagename.Forms+" (default the recipe's)")
 	cmd.Flags().StringVar(&f.platform, "platform", "", "`OS/ARCH` of the image (default by the wheels' tags, else the host's)")
 	f.reg.register(cmd)
 	registerStrictness(cmd, &f.strict)
@@ -82,25 +85,26 @@ func (a *app) runLayerBuild(ctx context.Context, f *wheelFlags, out string) erro
 
 // imageWriter reads where an image is to be written.
 func imageWriter(out string) (func(context.Context, v1.Image) error, error) {
-	scheme, rest, _ := strings.Cut(out, ":")
-	if rest == "" {
-		return nil, usageErrorf("-o %q is none of oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE", out)
+	n, err := imagename.Parse(out)
+	if err != nil {
+		return nil, usageErrorf("-o: %w", err)
 	}
-	switch scheme {
-	case "oci":
+	switch n.Transport {
+	case imagename.OCI:
 		return func(ctx context.Context, img v1.Image) error {
-			dir, tag := host.SplitTag(rest)
-			_, err := layout.Write(ctx, dir, tag, img)
+			_, err := layout.Write(ctx, n.Path, n.Tag, img)
 			return err
 		}, nil
-	case "oci-archive":
-		return func(ctx context.Context, img v1.Image) error { return archive.WriteOCI(ctx, rest, "latest", img) }, nil
-	case "docker-archive":
+	case imagename.OCIArchive:
 		return func(ctx context.Context, img v1.Image) error {
-			return archive.WriteDocker(ctx, rest, "sparkwheel:latest", img)
+			return archive.WriteOCI(ctx, n.Path, cmp.Or(n.Tag, "latest"), img)
+		}, nil
+	case imagename.DockerArchive:
+		return func(ctx context.Context, img v1.Image) error {
+			return archive.WriteDocker(ctx, n.Path, "sparkwheel:latest", img)
 		}, nil
 	}
-	return nil, usageErrorf("-o %q is none of oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE", out)
+	return nil, usageErrorf("-o %s is none of oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE", n)
 }
 
 // wheelImage puts the wheels of the flags onto their base, a layer each.
@@ -108,7 +112,7 @@ func (a *app) wheelImage(ctx context.Context, env host.Env, f *wheelFlags) (*pip
 	if len(f.wheels) == 0 {
 		return nil, usageErrorf("no wheel: give --wheel FILE")
 	}
-	if f.base == "" {
+	if f.base.IsZero() {
 		r, err := a.loadRecipe()
 		if err != nil {
 			return nil, err
@@ -135,6 +139,8 @@ type imageDocument struct {
 	Layers    []layerDocument `json:"layers"`
 	BytesSent *int64          `json:"bytes_sent,omitempty"`
 	Allowed   []truth.Fault   `json:"allowed,omitempty"`
+	// Replaced are the base's distributions that a wheel takes the place of.
+	Replaced []fit.Replaced `json:"replaced,omitempty"`
 }
 
 type layerDocument struct {
@@ -144,6 +150,7 @@ type layerDocument struct {
 	MediaType string   `json:"media_type"`
 	Wheels    []string `json:"wheels"`
 	Packages  []string `json:"packages,omitempty"`
+	Replaces  []string `json:"replaces,omitempty"` // distributions of the base that the layer hides
 	New       bool     `json:"new"`
 	Files     int      `json:"files,omitempty"` // entries of the tar, where the image says it
 }
@@ -151,12 +158,12 @@ type layerDocument struct {
 // layersOf describes an image that was made here: its last layers are new.
 func layersOf(image string, made *pipeline.Result) (imageDocument, error) {
 	doc, err := describeImage(image, made.Image, made.Layers)
-	doc.Allowed = made.Allowed
+	doc.Allowed, doc.Replaced = made.Allowed, made.Replaced
 	return doc, err
 }
 
-func describeImage(image string, img v1.Image, made []image.Layer) (imageDocument, error) {
-	doc := imageDocument{Image: image, Layers: []layerDocument{}}
+func describeImage(name string, img v1.Image, made []image.Layer) (imageDocument, error) {
+	doc := imageDocument{Image: name, Layers: []layerDocument{}}
 	digest, err := img.Digest()
 	if err != nil {
 		return doc, err
@@ -171,7 +178,7 @@ func describeImage(image string, img v1.Image, made []image.Layer) (imageDocumen
 		return doc, err
 	}
 	if len(manifest.Layers) != len(config.RootFS.DiffIDs) {
-		return doc, fmt.Errorf("image %s has %d layers and %d diff IDs", image, len(manifest.Layers), len(config.RootFS.DiffIDs))
+		return doc, fmt.Errorf("image %s has %d layers and %d diff IDs", name, len(manifest.Layers), len(config.RootFS.DiffIDs))
 	}
 	first := len(manifest.Layers) - len(made)
 	comments := layer.Comments(manifest, config)
@@ -180,7 +187,11 @@ func describeImage(image string, img v1.Image, made []image.Layer) (imageDocumen
 			Digest: d.Digest.String(), DiffID: config.RootFS.DiffIDs[i].String(), Size: d.Size,
 			MediaType: string(d.MediaType), Wheels: []string{}, New: i >= first,
 		}
+		l.Replaces = image.Replaces(comments[i])
 		for _, file := range strings.Fields(comments[i]) {
+			if len(l.Replaces) > 0 {
+				break
+			}
 			if strings.HasSuffix(file, ".deb") {
 				l.Packages = append(l.Packages, file)
 			} else {

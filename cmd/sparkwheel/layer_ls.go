@@ -63,25 +63,29 @@ func (a *app) describeImages(ctx context.Context, f *imageFlags, images ...strin
 		}
 		platform = *parsed
 	}
-	f.reg.loginAt(images...)
+	names, err := imageNames(images)
+	if err != nil {
+		return nil, err
+	}
+	f.reg.loginAt(names...)
 	env, err := a.openEnv(&f.reg)
 	if err != nil {
 		return nil, err
 	}
 	defer env.Store.Close()
 	var docs []imageDocument
-	for _, image := range images {
+	for _, image := range names {
 		img, err := base.OpenImage(ctx, env, image, "", platform)
 		if err != nil {
 			return nil, fmt.Errorf("opening %s: %w", image, err)
 		}
-		doc, err := describeImage(image, img, nil)
+		doc, err := describeImage(image.String(), img, nil)
 		if err != nil {
 			return nil, err
 		}
 		// Here nothing was made just now: new is what does not come from the base.
 		for i, l := range doc.Layers {
-			doc.Layers[i].New = len(l.Wheels)+len(l.Packages) > 0
+			doc.Layers[i].New = len(l.Wheels)+len(l.Packages)+len(l.Replaces) > 0
 		}
 		docs = append(docs, doc)
 	}
@@ -95,6 +99,9 @@ func printLayers(w io.Writer, layers []layerDocument, mark string) error {
 		wheels := strings.Join(l.Wheels, " ")
 		if len(l.Packages) > 0 {
 			wheels = fmt.Sprintf("%d packages", len(l.Packages))
+		}
+		if len(l.Replaces) > 0 {
+			wheels = "replaces " + strings.Join(l.Replaces, ", ")
 		}
 		if wheels == "" {
 			wheels = "-"

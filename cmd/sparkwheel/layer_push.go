@@ -4,18 +4,18 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 )
 
 func (a *app) layerPushCommand() *cobra.Command {
 	var f wheelFlags
-	var image string
+	var image imagename.Name
 	cmd := &cobra.Command{
 		Use:   "push [--wheel FILE...] [--base REF] IMAGE",
 		Short: "Push wheels as layers on a base image, or an image as it is, to a registry",
@@ -33,18 +33,18 @@ func (a *app) layerPushCommand() *cobra.Command {
 		},
 	}
 	f.register(cmd)
-	cmd.Flags().StringVar(&image, "image", "", "push this `IMAGE` as it is: oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE")
+	cmd.Flags().TextVar(&image, "image", imagename.Name{}, "push this `IMAGE` as it is: "+imagename.Forms)
 	return cmd
 }
 
-func (a *app) runLayerPush(ctx context.Context, f *wheelFlags, image, target string) error {
-	if _, err := name.NewTag(target); err != nil {
-		return usageErrorf("%q is no image to push to: %w", target, err)
+func (a *app) runLayerPush(ctx context.Context, f *wheelFlags, image imagename.Name, target string) error {
+	if _, err := pushTarget(target); err != nil {
+		return err
 	}
-	if image != "" && len(f.wheels) > 0 {
+	if !image.IsZero() && len(f.wheels) > 0 {
 		return usageErrorf("--image pushes an image as it is; leave out --wheel, or --image")
 	}
-	f.reg.loginAt(target)
+	f.reg.loginAt(registryImage(target))
 	env, err := a.openEnv(&f.reg)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func (a *app) runLayerPush(ctx context.Context, f *wheelFlags, image, target str
 	defer env.Store.Close()
 	var made *pipeline.Result
 	switch {
-	case image != "":
+	case !image.IsZero():
 		made, err = a.existingImage(ctx, env, f, image)
 	default:
 		made, err = a.wheelImage(ctx, env, f)
@@ -73,7 +73,7 @@ func (a *app) runLayerPush(ctx context.Context, f *wheelFlags, image, target str
 }
 
 // existingImage opens an image on this host.
-func (a *app) existingImage(ctx context.Context, env host.Env, f *wheelFlags, image string) (*pipeline.Result, error) {
+func (a *app) existingImage(ctx context.Context, env host.Env, f *wheelFlags, image imagename.Name) (*pipeline.Result, error) {
 	platform := hostPlatform()
 	if f.platform != "" {
 		parsed, err := v1.ParsePlatform(f.platform)

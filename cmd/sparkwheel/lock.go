@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
@@ -21,7 +22,7 @@ func (f *overrideFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.refs, "ref", nil, "build source `NAME=REF` instead of the recipe's ref (repeatable)")
 	cmd.Flags().StringVar(&f.vllm, "vllm-ref", "", "the same as --ref vllm=`REF`")
 	cmd.Flags().StringVar(&f.flashinfer, "flashinfer-ref", "", "the same as --ref flashinfer=`REF`")
-	cmd.Flags().StringVar(&f.base, "base", "", "base image: a reference, oci:DIR, docker-archive:FILE or tar:FILE")
+	cmd.Flags().TextVar(&f.base, "base", imagename.Name{}, "`BASE` image instead of the recipe's: "+imagename.Forms)
 }
 
 func (a *app) lockCommand() *cobra.Command {

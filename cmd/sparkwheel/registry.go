@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 )
@@ -47,12 +47,9 @@ func (f *registryFlags) register(cmd *cobra.Command) {
 
 // loginAt names the registry of --username: that of the first reference that
 // has one. A password goes to no other host.
-func (f *registryFlags) loginAt(references ...string) {
-	for _, r := range references {
-		if r == "" || isLocalImage(r) {
-			continue
-		}
-		if ref, err := name.ParseReference(r); err == nil {
+func (f *registryFlags) loginAt(images ...imagename.Name) {
+	for _, n := range images {
+		if ref, err := n.Parsed(); err == nil && n.Remote() {
 			f.host = ref.Context().RegistryStr()
 			return
 		}
@@ -63,12 +60,16 @@ func (f *registryFlags) loginAt(references ...string) {
 // in the store, so that a second push goes on where a killed one stood.
 func (f *registryFlags) client(a *app, env host.Env) (*registry.Client, error) {
 	opt := registry.Options{
-		Proxy: http.ProxyFromEnvironment, PlainHTTP: f.plainHTTP, Jobs: min(a.jobs, 4),
+		Transport: a.network(), PlainHTTP: f.plainHTTP, Jobs: min(a.jobs, 4),
 		Sessions: env.Store.Path("uploads"), Now: time.Now, UserAgent: "sparkwheel/" + programVersion(),
 	}
 	var err error
-	if opt.TLS, err = f.tls(); err != nil {
-		return nil, err
+	if f.caCert != "" || f.clientCert != "" || f.clientKey != "" {
+		conf, err := f.tls()
+		if err != nil {
+			return nil, err
+		}
+		opt.Transport = newWire(conf)
 	}
 	if opt.Mirrors, err = f.mirrorMap(); err != nil {
 		return nil, err
@@ -157,11 +158,32 @@ func (a *app) authFiles() []string {
 	return files
 }
 
-// push sends an image to target and shows each of its blobs.
-func (a *app) push(ctx context.Context, env host.Env, target string, img v1.Image) (registry.Pushed, error) {
+// registryImage is what a push goes to, as an image's name.
+func registryImage(target string) imagename.Name {
+	return imagename.Name{Transport: imagename.Registry, Reference: target}
+}
+
+// pushTarget reads the IMAGE that a push goes to.
+func pushTarget(target string) (name.Tag, error) {
+	n, err := imagename.Parse(target)
+	if err == nil && !n.Remote() {
+		return name.Tag{}, usageErrorf("%q is not an image in a registry, and a push goes to one", target)
+	}
+	if err != nil {
+		return name.Tag{}, usageErrorf("%w", err)
+	}
 	tag, err := name.NewTag(target)
 	if err != nil {
-		return registry.Pushed{}, usageErrorf("%q is no image to push to: %w", target, err)
+		return tag, usageErrorf("%q is not an image to push to: %w", target, err)
+	}
+	return tag, nil
+}
+
+// push sends an image to target and shows each of its blobs.
+func (a *app) push(ctx context.Context, env host.Env, target string, img v1.Image) (registry.Pushed, error) {
+	tag, err := pushTarget(target)
+	if err != nil {
+		return registry.Pushed{}, err
 	}
 	bars, err := newPushBars(a.display(), img)
 	if err != nil {

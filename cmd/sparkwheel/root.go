@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
@@ -36,6 +38,7 @@ type app struct {
 	json     bool
 	progress string
 	verbose  bool
+	wire     http.RoundTripper // see network
 }
 
 // run is main without the process: it returns the exit code of the design
@@ -53,7 +56,7 @@ func run(ctx context.Context, args []string, env environment) int {
 	if ctx.Err() != nil && !errors.As(err, new(*codeError)) {
 		code = codeInterrupted
 	}
-	if msg := err.Error(); msg != "" {
+	if msg := remedy.Text(err); msg != "" {
 		fmt.Fprintf(env.Stderr, "sparkwheel: %s\n", msg)
 	}
 	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok && len(exit.Tail) > 0 {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 )
 
@@ -64,10 +65,14 @@ func (a *app) runServe(ctx context.Context, f *serveFlags, images []string) erro
 	if (f.cert == "") != (f.key == "") {
 		return usageErrorf("--tls-cert and --tls-key go together")
 	}
-	if len(images) == 0 {
-		images = []string{"oci:out/image"}
+	names, err := imageNames(images)
+	if err != nil {
+		return err
 	}
-	f.reg.loginAt(images...)
+	if len(names) == 0 {
+		names = []imagename.Name{builtImage}
+	}
+	f.reg.loginAt(names...)
 	env, err := a.openEnv(&f.reg)
 	if err != nil {
 		return err
@@ -75,7 +80,7 @@ func (a *app) runServe(ctx context.Context, f *serveFlags, images []string) erro
 	defer env.Store.Close()
 	server := registry.NewServer()
 	var doc served
-	for _, image := range images {
+	for _, image := range names {
 		added, err := f.add(ctx, env, server, image)
 		if err != nil {
 			return classify(ctx, err)
@@ -100,11 +105,9 @@ func (a *app) runServe(ctx context.Context, f *serveFlags, images []string) erro
 }
 
 // add gives the server one image and tells its names.
-func (f *serveFlags) add(ctx context.Context, env host.Env, server *registry.Server, image string) ([]servedImage, error) {
-	if rest, ok := strings.CutPrefix(image, "oci:"); ok {
-		if dir, _ := host.SplitTag(rest); dir == rest {
-			return f.addLayout(server, dir)
-		}
+func (f *serveFlags) add(ctx context.Context, env host.Env, server *registry.Server, image imagename.Name) ([]servedImage, error) {
+	if image.Transport == imagename.OCI && image.Tag == "" {
+		return f.addLayout(server, image.Path)
 	}
 	img, err := base.OpenImage(ctx, env, image, "", env.Host)
 	if err != nil {
@@ -113,7 +116,7 @@ func (f *serveFlags) add(ctx context.Context, env host.Env, server *registry.Ser
 	repo, tag := f.name, "latest"
 	if repo == "" {
 		repo = "image"
-		if ref, err := name.NewTag(image); err == nil && !isLocalImage(image) {
+		if ref, err := name.NewTag(image.Reference); err == nil {
 			repo, tag = ref.RepositoryStr(), ref.TagStr()
 		}
 	}

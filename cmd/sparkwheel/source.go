@@ -9,8 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/requirements/version"
 )
 
 func (a *app) sourceCommand() *cobra.Command {
@@ -105,7 +107,7 @@ func offlineSource(err error, verb string) error {
 	if !errors.Is(err, git.ErrOffline) {
 		return err
 	}
-	return notLockedErrorf("%w; run `sparkwheel source %s` once without it, and then with the full SHA", err, verb)
+	return &codeError{codeNotLocked, remedy.With(err, fmt.Sprintf("run `sparkwheel source %s` once without --offline, and then with the full SHA", verb))}
 }
 
 // described is the document of `source describe --json`.
@@ -158,9 +160,11 @@ func (a *app) describeSource(ctx context.Context, src git.Source) error {
 	doc := described{URL: src.URL, Ref: src.Ref, Commit: commit.Hash, Time: commit.Time, Tag: d.Tag, Distance: d.Distance}
 	line := fmt.Sprintf("commit   %s\ntime     %s", doc.Commit, doc.Time.Format(time.RFC3339))
 	if d.Tag != "" {
-		if doc.Version, err = d.Version(false, commit.Time); err != nil {
+		v, err := version.FromSCM(version.Description(d), false, commit.Time)
+		if err != nil {
 			return fmt.Errorf("finding the version of %s: %w", commit.Hash, err)
 		}
+		doc.Version = v.String()
 		line += fmt.Sprintf("\ndescribe %s\nversion  %s", d, doc.Version)
 	}
 	return a.result(doc, line)

@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/requirements/marker"
 	"github.com/sparkwheel/sparkwheel/requirements/version"
@@ -36,7 +38,7 @@ func lies(file string, used []truth.Used) ([]wheel.Fault, error) {
 	d := truth.Of(w.Metadata, filepath.Base(file))
 	var faults []wheel.Fault
 	for _, f := range truth.Built(d, used, targetOf(w.Filename)) {
-		faults = append(faults, wheel.Fault{Code: f.Code, Path: w.DistInfo() + "/METADATA", Message: f.Requirement + ": " + f.Message + "; " + f.Remedy})
+		faults = append(faults, wheel.Fault{Code: f.Code, Path: w.DistInfo() + "/METADATA", Message: f.Requirement + ": " + f.Message + "; " + remedy.Fault(f)})
 	}
 	return faults, nil
 }
@@ -44,13 +46,15 @@ func lies(file string, used []truth.Used) ([]wheel.Fault, error) {
 // targetOf is the environment that a wheel's tags speak of; where they leave it
 // open, that of a GX10.
 func targetOf(f wheel.Filename) marker.Environment {
-	python, machine := "3.12", "aarch64"
+	python, machine := "3.12", host.Machine("arm64")
 	for _, t := range f.Tags {
 		if minor, ok := strings.CutPrefix(t.Python, "cp3"); ok && !strings.HasPrefix(t.ABI, "abi3") {
 			python = "3." + minor
 		}
-		if strings.HasSuffix(t.Platform, "_x86_64") {
-			machine = "x86_64"
+		for _, arch := range host.Architectures {
+			if m := host.Machine(arch); strings.HasSuffix(t.Platform, "_"+m) {
+				machine = m
+			}
 		}
 	}
 	return marker.Linux(python, machine)

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+
+	"github.com/google/renameio/v2"
 )
 
 // session is an unfinished upload as it lies on disk. The location may hold a
@@ -20,7 +22,7 @@ type session struct {
 // sessionFile is empty when nothing is to be remembered.
 func (u *upload) sessionFile() string {
 	dir := u.push.c.opt.Sessions
-	if dir == "" || u.ways[0] == single {
+	if dir == "" || u.ways[0] == single || u.mute {
 		return ""
 	}
 	sum := sha256.Sum256([]byte(u.to.host + "/" + u.to.repo + "@" + u.source.digest.String()))
@@ -67,14 +69,7 @@ func (u *upload) remember() {
 	if err != nil || os.MkdirAll(filepath.Dir(file), 0o700) != nil {
 		return
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".session-*")
-	if err != nil {
-		return
-	}
-	_, werr := f.Write(b)
-	if cerr := f.Close(); werr != nil || cerr != nil || os.Rename(f.Name(), file) != nil {
-		os.Remove(f.Name())
-	}
+	_ = renameio.WriteFile(file, b, 0o600, renameio.WithTempDir(filepath.Dir(file)))
 }
 
 func (u *upload) forget() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sparkwheel/sparkwheel/requirements/internal/name"
 	"github.com/sparkwheel/sparkwheel/requirements/version"
 )
 
@@ -72,7 +73,7 @@ func (e Expr) Eval(env Environment, extras ...string) (bool, error) {
 	}
 	holds := false
 	for _, extra := range extras {
-		ok, err := e.root.eval(lookup{env, normalizeName(extra)})
+		ok, err := e.root.eval(lookup{env, name.Fold(extra)})
 		if err != nil {
 			return false, err
 		}
@@ -158,7 +159,7 @@ func (c comparison) eval(l lookup) (bool, error) {
 	} else {
 		key = c.right.text
 		if set, ok := l.set(key); ok && c.right.variable {
-			return c.member(normalizeName(left), set)
+			return c.member(name.Fold(left), set)
 		}
 		value, ok := l.value(key)
 		if !ok || !c.right.variable {
@@ -194,10 +195,10 @@ func (c comparison) compare(left, right string) (bool, error) {
 }
 
 // member compares with a set: no string equals one.
-func (c comparison) member(name string, set []string) (bool, error) {
+func (c comparison) member(folded string, set []string) (bool, error) {
 	in := false
 	for _, s := range set {
-		in = in || normalizeName(s) == name
+		in = in || name.Fold(s) == folded
 	}
 	switch c.op {
 	case "in":

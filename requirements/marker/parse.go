@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/sparkwheel/sparkwheel/requirements/internal/name"
 )
 
 // maxDepth bounds nested parentheses, so that no input can exhaust the stack.
@@ -196,30 +198,12 @@ func (p *parser) operand() operand {
 func normalizeExtra(c comparison) comparison {
 	switch {
 	case c.left.variable && c.left.text == "extra" && !c.right.variable:
-		c.right.text = normalizeName(c.right.text)
+		c.right.text = name.Fold(c.right.text)
 	case c.right.variable && !c.left.variable:
 		switch c.right.text {
 		case "extra", "extras", "dependency_groups":
-			c.left.text = normalizeName(c.left.text)
+			c.left.text = name.Fold(c.left.text)
 		}
 	}
 	return c
-}
-
-// normalizeName folds a name as PEP 503 does.
-func normalizeName(s string) string {
-	var b strings.Builder
-	dash := false
-	for _, r := range strings.ToLower(s) {
-		if r == '-' || r == '_' || r == '.' {
-			if !dash {
-				b.WriteByte('-')
-			}
-			dash = true
-			continue
-		}
-		dash = false
-		b.WriteRune(r)
-	}
-	return b.String()
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/requirements/version"
@@ -22,8 +21,8 @@ func (e *NoVersionError) Error() string {
 	if len(e.Have) == 0 {
 		return fmt.Sprintf("no file of %s %s on the index, nor of any other version", e.Name, e.Version)
 	}
-	return fmt.Sprintf("no file of %s %s on the index; the newest there are %s. A mirror may lag behind upstream: "+
-		"take one of these, or set exclude-newer to a day that the mirror has reached", e.Name, e.Version, strings.Join(e.Have, ", "))
+	return fmt.Sprintf("no file of %s %s on the index; the newest there are %s; a mirror may lag behind upstream",
+		e.Name, e.Version, strings.Join(e.Have, ", "))
 }
 
 // NoFileError says that there are files of that version, and none of them
@@ -71,14 +70,6 @@ func Sdist(name, version string, files []File) (File, error) {
 		}
 	}
 	return File{}, &NoFileError{Name: name, Version: version, Want: "source distribution", Have: names(of)}
-}
-
-// Before leaves out what was uploaded at or after t, and what has no upload
-// time: with uv's exclude-newer a distribution that may be new is new.
-func Before(files []File, t time.Time) []File {
-	return slices.DeleteFunc(slices.Clone(files), func(f File) bool {
-		return f.Uploaded.IsZero() || !f.Uploaded.Before(t)
-	})
 }
 
 // release keeps the files of one version.

@@ -27,7 +27,7 @@ func BenchmarkTree(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := install.Tree(install.Debian("3.12"), readers...); err != nil {
+		if _, err := install.Tree(debian("3.12"), readers...); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -54,7 +54,7 @@ func TestConflicts(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := install.Tree(install.Debian("3.12"), tt.wheels...)
+			_, err := install.Tree(debian("3.12"), tt.wheels...)
 			var got []install.Conflict
 			if found, ok := errors.AsType[*install.ConflictError](err); ok {
 				got = found.Conflicts
@@ -82,7 +82,7 @@ func TestOver(t *testing.T) {
 				'a': open(t, wheeltest.New("a-1.0-py3-none-any.whl", "shared.py", "of a", "same.py", "")),
 				'b': open(t, wheeltest.New("b-1.0-py3-none-any.whl", "shared.py", "of b", "same.py", "")),
 			}
-			s := install.Debian("3.12")
+			s := debian("3.12")
 			s.Over = []install.Over{{Winner: "a", Loser: "b"}}
 			if winner == "b" {
 				s.Over = []install.Over{{Winner: "b", Loser: "a"}}
@@ -103,7 +103,7 @@ func TestOneDistributionTwice(t *testing.T) {
 	t.Parallel()
 	a := open(t, wheeltest.New("x-1.0-py3-none-any.whl", "x.py", "1"))
 	b := open(t, wheeltest.New("X-2.0-py3-none-any.whl", "y.py", "1"))
-	_, err := install.Tree(install.Debian("3.12"), a, b)
+	_, err := install.Tree(debian("3.12"), a, b)
 	found, ok := errors.AsType[*install.ConflictError](err)
 	if !ok || found.Conflicts[0].Message != "both are the distribution x" {
 		t.Errorf("got %v, want a conflict of the distribution x", err)
@@ -121,7 +121,7 @@ func TestInstalledTwice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := install.Tree(install.Debian("3.12"), open(t, wheeltest.New("x-1.0-py3-none-any.whl", members...)))
+			_, err := install.Tree(debian("3.12"), open(t, wheeltest.New("x-1.0-py3-none-any.whl", members...)))
 			found, ok := errors.AsType[*wheel.VerifyError](err)
 			if !ok || found.Faults[0].Code != "installed-twice" {
 				t.Errorf("got %v, want installed-twice", err)

@@ -79,7 +79,7 @@ func TestE2EOddWheels(t *testing.T) {
 	for _, w := range odd() {
 		paths = append(paths, w.Write(t, dir))
 	}
-	tree, err := install.Tree(install.Debian(pythonVersion(t, "/usr/bin/python3")), openAll(t, paths)...)
+	tree, err := install.Tree(debian(pythonVersion(t, "/usr/bin/python3")), openAll(t, paths)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func TestRealRuntimeSet(t *testing.T) {
 		readers = append(readers, r)
 	}
 	opened := time.Since(begin)
-	s := install.Target(dir, "/usr/bin/python3", pythonVersion(t, "/usr/bin/python3"))
+	s := target(dir, "/usr/bin/python3", pythonVersion(t, "/usr/bin/python3"))
 	_, err := install.Tree(s, readers...)
 	found, ok := errors.AsType[*install.ConflictError](err)
 	if !ok {
@@ -167,7 +167,7 @@ func BenchmarkRealTree(b *testing.B) {
 			}
 			readers = append(readers, r)
 		}
-		tree, err := install.Tree(install.Debian("3.12"), readers...)
+		tree, err := install.Tree(debian("3.12"), readers...)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,7 +1,7 @@
 // Package install shows wheels as the tree of files that uv would install, as
 // an fs.FS that reads the wheels' own bytes lazily.
 //
-// Choose a Scheme (Debian, UsrLocal, Venv) and call Tree.
+// Make a Scheme, by Debian or UsrLocal, and call Tree.
 package install
 
 import (
@@ -41,9 +41,6 @@ type Scheme struct {
 // Where each has a layer of its own, that of Winner must come later.
 type Over struct{ Winner, Loser requirements.Name }
 
-// wheelsURL is where an image keeps, or would keep, the wheels it was made of.
-const wheelsURL = "file:///workspace/wheels/"
-
 // Debian is the scheme of the system Python of Debian and Ubuntu:
 // dist-packages below usr/local, the headers in usr/include. Version is 3.12.
 func Debian(version string) Scheme {
@@ -51,7 +48,7 @@ func Debian(version string) Scheme {
 	return Scheme{
 		Prefix: "usr/local", Purelib: lib, Platlib: lib, Scripts: "usr/local/bin",
 		Headers: "usr/include/python" + version, Data: "usr/local",
-		Python: "/usr/bin/python3", PythonVersion: version, URL: wheelsURL,
+		Python: "/usr/bin/python3", PythonVersion: version,
 	}
 }
 
@@ -62,28 +59,7 @@ func UsrLocal(version string) Scheme {
 	return Scheme{
 		Prefix: "usr/local", Purelib: lib, Platlib: lib, Scripts: "usr/local/bin",
 		Headers: "usr/local/include/python" + version, Data: "usr/local",
-		Python: "/usr/local/bin/python3", PythonVersion: version, URL: wheelsURL,
-	}
-}
-
-// Venv is the scheme of a virtual environment at dir, as uv makes it.
-func Venv(dir, version string) Scheme {
-	dir = strings.Trim(path.Clean("/"+dir), "/")
-	lib := dir + "/lib/python" + version + "/site-packages"
-	return Scheme{
-		Prefix: dir, Purelib: lib, Platlib: lib, Scripts: dir + "/bin",
-		Headers: dir + "/include/site/python" + version, Data: dir,
-		Python: "/" + dir + "/bin/python", PythonVersion: version, URL: wheelsURL,
-	}
-}
-
-// Target is the scheme of `uv pip install --target`: everything below dir.
-func Target(dir, python, version string) Scheme {
-	dir = strings.Trim(path.Clean("/"+dir), "/")
-	return Scheme{
-		Prefix: dir, Purelib: dir, Platlib: dir, Scripts: dir + "/bin",
-		Headers: dir + "/include", Data: dir,
-		Python: python, PythonVersion: version, URL: wheelsURL,
+		Python: "/usr/local/bin/python3", PythonVersion: version,
 	}
 }
 

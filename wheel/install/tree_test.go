@@ -51,7 +51,7 @@ func TestTree(t *testing.T) {
 	for _, archive := range archives {
 		name := strings.TrimSuffix(filepath.Base(archive), ".txtar")
 		for scheme, s := range map[string]install.Scheme{
-			"debian": install.Debian("3.12"), "usrlocal": install.UsrLocal("3.12"), "venv": install.Venv("/opt/env", "3.12"),
+			"debian": debian("3.12"), "usrlocal": usrLocal("3.12"), "venv": venv("/opt/env", "3.12"),
 		} {
 			t.Run(name+"/"+scheme, func(t *testing.T) {
 				t.Parallel()
@@ -112,7 +112,7 @@ func golden(t *testing.T, file string, got []byte) {
 
 func TestTreeIsFS(t *testing.T) {
 	t.Parallel()
-	tree, err := install.Tree(install.Debian("3.12"), open(t, wheeltest.New("x-1.0-py3-none-any.whl", "x/a.py", "1", "x/empty/", "", "x-1.0.data/scripts/run", "#!python\n")))
+	tree, err := install.Tree(debian("3.12"), open(t, wheeltest.New("x-1.0-py3-none-any.whl", "x/a.py", "1", "x/empty/", "", "x-1.0.data/scripts/run", "#!python\n")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestDeflate(t *testing.T) {
 		return strings.Replace(s, row, "x/sha512.py,sha512=2MOPTlCH6unRzbjbRYbLATi4-SIGnCWjHXKwk9dVMWDnEBxAb6obqzrb0yDEXNDZUZDpBPJ-ZGPKHyDJKhWlIQ,8000\n", 1)
 	}
 	r := open(t, w)
-	tree, err := install.Tree(install.Debian("3.12"), r)
+	tree, err := install.Tree(debian("3.12"), r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestReadVerifies(t *testing.T) {
 			t.Parallel()
 			w := wheeltest.New("x-1.0-py3-none-any.whl", "x.py", "true")
 			change(w)
-			tree, err := install.Tree(install.Debian("3.12"), open(t, w))
+			tree, err := install.Tree(debian("3.12"), open(t, w))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -219,7 +219,7 @@ func TestScheme(t *testing.T) {
 		"version":       func(s *install.Scheme) { s.PythonVersion = "3" },
 		"other version": func(s *install.Scheme) { s.PythonVersion = "2.7" },
 	} {
-		s := install.Debian("3.12")
+		s := debian("3.12")
 		change(&s)
 		if _, err := install.Tree(s, r); err == nil || !strings.HasPrefix(err.Error(), "installation scheme: ") {
 			t.Errorf("%s: got %v, want an error of the scheme", name, err)
@@ -236,7 +236,7 @@ func TestLongShebang(t *testing.T) {
 		{"/" + strings.Repeat("a", 124), "#!/bin/sh\n'''exec' '/" + strings.Repeat("a", 124) + "' \"$0\" \"$@\"\n' '''\nprint(1)\n"},
 		{"/my python", "#!/bin/sh\n'''exec' '/my python' \"$0\" \"$@\"\n' '''\nprint(1)\n"},
 	} {
-		s := install.Debian("3.12")
+		s := debian("3.12")
 		s.Python = tt.python
 		tree, err := install.Tree(s, r)
 		if err != nil {
@@ -256,7 +256,7 @@ func TestDirectURL(t *testing.T) {
 	sum := sha256.Sum256(w.Pack())
 	digest := hex.EncodeToString(sum[:])
 	file := "usr/local/lib/python3.12/dist-packages/x-1.0+g1.dist-info/direct_url.json"
-	tree, err := install.Tree(install.Debian("3.12"), open(t, w))
+	tree, err := install.Tree(debian("3.12"), open(t, w))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestDirectURL(t *testing.T) {
 	if err != nil || string(got) != want {
 		t.Errorf("got %s, %v\nwant %s", got, err, want)
 	}
-	s := install.Debian("3.12")
+	s := debian("3.12")
 	s.URL = ""
 	if tree, err = install.Tree(s, open(t, w)); err != nil {
 		t.Fatal(err)
@@ -280,7 +280,7 @@ func TestSameWheelSameTree(t *testing.T) {
 	t.Parallel()
 	var trees []map[string]string
 	for range 2 {
-		tree, err := install.Tree(install.Debian("3.12"), open(t, wheeltest.ParseTxtar(t, "../../testdata/wheels/everything.txtar")))
+		tree, err := install.Tree(debian("3.12"), open(t, wheeltest.ParseTxtar(t, "../../testdata/wheels/everything.txtar")))
 		if err != nil {
 			t.Fatal(err)
 		}

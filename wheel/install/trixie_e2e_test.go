@@ -41,7 +41,7 @@ func TestE2ETrixie(t *testing.T) {
 	}
 	run(t, "chroot", append([]string{root, "/usr/bin/env", "UV_BREAK_SYSTEM_PACKAGES=1", "UV_CACHE_DIR=/wheels/cache", "/wheels/uv", "--quiet",
 		"pip", "install", "--no-deps", "--offline", "--link-mode", "copy", "--system", "--python", "/usr/bin/python3"}, inside...)...)
-	tree, err := install.Tree(install.Debian("3.13"), openAll(t, paths)...)
+	tree, err := install.Tree(debian("3.13"), openAll(t, paths)...)
 	if err != nil {
 		t.Fatal(err)
 	}

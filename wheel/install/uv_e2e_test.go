@@ -279,7 +279,7 @@ var kinds = []string{
 func TestE2ESystem(t *testing.T) {
 	uv := uvTool(t)
 	paths := download(t, kinds...)
-	tree, err := install.Tree(install.Debian(pythonVersion(t, "/usr/bin/python3")), openAll(t, paths)...)
+	tree, err := install.Tree(debian(pythonVersion(t, "/usr/bin/python3")), openAll(t, paths)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +297,7 @@ func TestE2EVenv(t *testing.T) {
 		kept[name] = true
 	}
 	run(t, uv, append([]string{"--quiet", "pip", "install", "--no-deps", "--offline", "--link-mode", "copy", "--python", dir + "/bin/python"}, paths...)...)
-	tree, err := install.Tree(install.Venv(dir, pythonVersion(t, "/usr/bin/python3")), openAll(t, paths)...)
+	tree, err := install.Tree(venv(dir, pythonVersion(t, "/usr/bin/python3")), openAll(t, paths)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +321,7 @@ func TestE2ETarget(t *testing.T) {
 	run(t, uv, append([]string{"--quiet", "pip", "install", "--no-deps", "--offline", "--link-mode", "copy", "--python", "/usr/bin/python3",
 		"--python-version", "3.12", "--python-platform", "aarch64-manylinux_2_39", "--target", dir}, paths...)...)
 	// Launchers and the twin of pip3 are of the Python that runs uv, not of the target.
-	tree, err := install.Tree(install.Target(dir, "/usr/bin/python3", pythonVersion(t, "/usr/bin/python3")), openAll(t, paths)...)
+	tree, err := install.Tree(target(dir, "/usr/bin/python3", pythonVersion(t, "/usr/bin/python3")), openAll(t, paths)...)
 	if err != nil {
 		t.Fatal(err)
 	}

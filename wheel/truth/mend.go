@@ -23,7 +23,7 @@ const maxMetadata = 64 << 20
 // Mend writes the wheel from to to with its METADATA repaired (see Repair) and
 // RECORD to match; all other members are copied as they are compressed, in their
 // order. The changes are what to record and to tell: they name METADATA's path.
-// A signed wheel is refused. When it fails, nothing is at to.
+// A signed wheel is refused. To may be from; when it fails, to is as it was.
 func Mend(ctx context.Context, from, to string, faults []Fault, used []Used) (changes []requirements.Change, err error) {
 	defer func() {
 		if err != nil {

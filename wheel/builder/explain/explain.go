@@ -4,29 +4,24 @@ package explain
 
 import (
 	"bytes"
-	"regexp"
+	"fmt"
 	"slices"
 	"strings"
 )
 
 // Finding is one known cause, met in a log.
 type Finding struct {
-	ID     string // lower-case-with-dashes, stable for scripts
-	Line   string // the line that tells, without its end
-	Cause  string
-	Remedy string
-	// Subject is what the line names first: the program, module or file that is
-	// missing; empty where it names nothing.
+	ID    string // lower-case-with-dashes, stable for scripts
+	Line  string // the line that tells, without its end
+	Cause string
+	// Subject is what the line names first: a header, a module, a program; empty
+	// where it names nothing.
 	Subject string
+	// Package is where Subject comes from, where that is known.
+	Package string
 }
 
-// Log returns what is known about the lines of a log, each cause once, in the
-// order of their first lines.
-func Log(log []byte) []Finding {
-	var s Scanner
-	s.Write(log)
-	return s.Findings()
-}
+func (f Finding) String() string { return fmt.Sprintf("%s [%s]", f.Cause, f.ID) }
 
 // Scanner reads a log as it is written, and keeps only what it finds.
 type Scanner struct {
@@ -65,7 +60,8 @@ func (s *Scanner) line() {
 	s.partial = s.partial[:0]
 }
 
-// Findings returns what has been found; the last line needs no end.
+// Findings returns what is known about the lines that were written, each cause
+// once, in the order of their first lines; the last line needs no end.
 func (s *Scanner) Findings() []Finding {
 	if len(s.partial) > 0 {
 		s.line()
@@ -82,11 +78,13 @@ func (s *Scanner) look(line string) {
 		if m == nil || slices.ContainsFunc(s.found, func(f Finding) bool { return f.ID == sig.id }) {
 			continue
 		}
+		named := subject(line, m)
 		s.found = append(s.found, Finding{ID: sig.id, Line: strings.TrimSpace(line),
-			Subject: subject(line, m), Cause: expand(sig.pattern, sig.cause, line, m), Remedy: expand(sig.pattern, sig.remedy, line, m) + hint(sig, line, m)})
+			Cause: string(sig.pattern.ExpandString(nil, sig.cause, line, m)), Subject: named, Package: sig.packages[named]})
 	}
 }
 
+// subject is the first group that matched.
 func subject(line string, m []int) string {
 	for i := 2; i+1 < len(m); i += 2 {
 		if m[i] >= 0 {
@@ -96,17 +94,11 @@ func subject(line string, m []int) string {
 	return ""
 }
 
-func expand(re *regexp.Regexp, template, line string, m []int) string {
-	return string(re.ExpandString(nil, template, line, m))
-}
-
-// hint names the package that has what the first group names.
-func hint(sig signature, line string, m []int) string {
-	if len(sig.packages) == 0 || len(m) < 4 || m[2] < 0 {
-		return ""
+// IDs lists every ID that a Finding may have.
+func IDs() []string {
+	var ids []string
+	for _, sig := range signatures {
+		ids = append(ids, sig.id)
 	}
-	if p, ok := sig.packages[line[m[2]:m[3]]]; ok {
-		return " (" + p + ")"
-	}
-	return ""
+	return ids
 }

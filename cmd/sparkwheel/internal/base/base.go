@@ -5,31 +5,35 @@ package base
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/archive"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
+	"github.com/sparkwheel/sparkwheel/layer/listing"
 )
 
 // Base is a base image, pinned, and unpacked as the sandbox's root, with the
 // recipe's packages where it has some.
 type Base struct {
-	Reference string
+	Reference imagename.Name
 	Digest    string // with packages, of all that they and the base are
 	Index     string // digest of the index that names it, "" for none
 	Platform  v1.Platform
 	Image     v1.Image
 	Root      string      // the unpacked root on this host; "" until unpacked
-	Shape     layer.Shape // of Root
+	Shape     layer.Shape // of Root, or of Files
+	// Files are what the layers' lists tell; nil until ReadFiles.
+	Files *listing.Files
 	// BuildRoot is what builds see: Root with the packages for builds alone.
 	BuildRoot   string
 	BuildDigest string
@@ -41,7 +45,7 @@ type Base struct {
 // Open opens a base and keeps it in the store, from where it comes the next
 // time. A pinned digest that the base no longer has is an error naming both;
 // the empty one pins what is there now.
-func Open(ctx context.Context, env host.Env, reference, pinned string, p v1.Platform) (b *Base, hit bool, err error) {
+func Open(ctx context.Context, env host.Env, reference imagename.Name, pinned string, p v1.Platform) (b *Base, hit bool, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("opening base %s: %w", reference, err)
@@ -78,7 +82,7 @@ func Open(ctx context.Context, env host.Env, reference, pinned string, p v1.Plat
 func Key(digest string) store.Key { return store.NewHash("base").Field("digest", digest).Key() }
 
 // pinnedImage opens a base that is not in the store and must be the pinned one.
-func pinnedImage(ctx context.Context, env host.Env, reference, pinned string, p v1.Platform) (v1.Image, error) {
+func pinnedImage(ctx context.Context, env host.Env, reference imagename.Name, pinned string, p v1.Platform) (v1.Image, error) {
 	img, err := OpenImage(ctx, env, reference, pinned, p)
 	if err != nil {
 		return nil, err
@@ -93,25 +97,39 @@ func pinnedImage(ctx context.Context, env host.Env, reference, pinned string, p 
 	return img, nil
 }
 
-// OpenImage opens an image: BASE as a recipe or a flag names it. With a digest
-// pinned, a registry is asked for that one; whether what a path holds is the
-// pinned image is for the caller to see.
-func OpenImage(ctx context.Context, env host.Env, reference, pinned string, p v1.Platform) (v1.Image, error) {
-	switch scheme, rest, _ := strings.Cut(reference, ":"); scheme {
-	case "tar":
-		return archive.Tar(ctx, rest, env.Blobs())
-	case "oci":
-		dir, tag := host.SplitTag(rest)
-		return layout.Read(dir, tag, p)
-	case "oci-archive":
-		return archive.ReadOCI(ctx, rest, "", p)
-	case "docker-archive":
-		return archive.ReadDocker(ctx, rest, "", env.Blobs())
+// OpenImage opens an image by its name. With a digest pinned, a registry is
+// asked for that one; whether what a path holds is the pinned image is for the
+// caller to see.
+func OpenImage(ctx context.Context, env host.Env, n imagename.Name, pinned string, p v1.Platform) (v1.Image, error) {
+	switch n.Transport {
+	case imagename.Tar:
+		return archive.Tar(ctx, n.Path, env.Blobs())
+	case imagename.OCI:
+		return layout.Read(n.Path, n.Tag, p)
+	case imagename.OCIArchive:
+		return archive.ReadOCI(ctx, n.Path, n.Tag, p)
+	case imagename.DockerArchive:
+		return archive.ReadDocker(ctx, n.Path, "", env.Blobs())
+	case imagename.Registry:
+		return pull(ctx, env, n, pinned, p)
+	case "":
+		return nil, errors.New("no image is named; give " + imagename.Forms)
 	}
+	return nil, &UnsupportedError{n}
+}
+
+// UnsupportedError says that no image can be opened by a name of that form.
+type UnsupportedError struct{ Name imagename.Name }
+
+func (e *UnsupportedError) Error() string {
+	return fmt.Sprintf("%s is reserved: it cannot be used here yet", e.Name)
+}
+
+func pull(ctx context.Context, env host.Env, n imagename.Name, pinned string, p v1.Platform) (v1.Image, error) {
 	if env.Offline {
-		return nil, &host.OfflineError{What: "image " + reference}
+		return nil, &host.OfflineError{What: "image " + n.String()}
 	}
-	ref, err := host.ParseReference(reference)
+	ref, err := n.Parsed()
 	if err != nil {
 		return nil, err
 	}
@@ -125,21 +143,21 @@ func OpenImage(ctx context.Context, env host.Env, reference, pinned string, p v1
 	return env.Registry.Pull(ctx, digest, p)
 }
 
-// ThroughIndex is a reference by the digest of the index that it names, and that
-// digest; the reference itself where it names no index of a registry.
-func ThroughIndex(ctx context.Context, env host.Env, reference string) (pinned, digest string, err error) {
-	if host.IsPath(reference) {
-		return reference, "", nil
+// ThroughIndex is a name by the digest of the index that it names, and that
+// digest; the name itself where it names no index of a registry.
+func ThroughIndex(ctx context.Context, env host.Env, n imagename.Name) (pinned imagename.Name, digest string, err error) {
+	if !n.Remote() {
+		return n, "", nil
 	}
-	ref, err := host.ParseReference(reference)
+	ref, err := n.Parsed()
 	if err != nil {
-		return "", "", err
+		return n, "", err
 	}
 	named, index, err := env.Registry.Named(ctx, ref)
 	if err != nil || !index {
-		return reference, "", err
+		return n, "", err
 	}
-	return named.String(), named.DigestStr(), nil
+	return imagename.Name{Transport: imagename.Registry, Reference: named.String()}, named.DigestStr(), nil
 }
 
 // Unpack unpacks the base once for each digest.
@@ -176,7 +194,7 @@ func (b *Base) Unpack(ctx context.Context, env host.Env) (hit bool, err error) {
 
 // Unpacked is a base as it is, its interpreter not asked yet: packages may
 // bring one.
-func Unpacked(ctx context.Context, env host.Env, reference, pinned string, p v1.Platform, run *stage.Run) (*Base, error) {
+func Unpacked(ctx context.Context, env host.Env, reference imagename.Name, pinned string, p v1.Platform, run *stage.Run) (*Base, error) {
 	env = env.Noting(run)
 	b, brought, err := Open(ctx, env, reference, pinned, p)
 	if err != nil {

@@ -19,13 +19,6 @@ import (
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 
-// UVPlatforms are the platforms that can build, by the name that wheels give
-// their processor.
-var UVPlatforms = []struct{ platform, machine string }{
-	{"linux/amd64", "x86_64"},
-	{"linux/arm64", "aarch64"},
-}
-
 // LockUV pins the wheel of uv for every platform that can build, so that a lock
 // is the same wherever it is made.
 func LockUV(ctx context.Context, env host.Env, version string) ([]recipe.LockedUV, error) {
@@ -34,13 +27,14 @@ func LockUV(ctx context.Context, env host.Env, version string) ([]recipe.LockedU
 		return nil, fmt.Errorf("locking uv %s: %w", version, err)
 	}
 	var locked []recipe.LockedUV
-	for _, m := range UVPlatforms {
-		f, err := index.Wheel("uv", version, files, wheel.Supported("3.12", wheel.Platforms(28, m.machine)))
+	for _, arch := range host.Architectures {
+		platform := "linux/" + arch
+		f, err := index.Wheel("uv", version, files, wheel.Supported("3.12", wheel.Platforms(28, host.Machine(arch))))
 		if err != nil {
-			return nil, fmt.Errorf("locking uv for %s: %w", m.platform, err)
+			return nil, fmt.Errorf("locking uv for %s: %w", platform, err)
 		}
 		locked = append(locked, recipe.LockedUV{
-			Version: version, Platform: m.platform, File: f.Name, URL: f.URL, SHA256: f.SHA256, Size: f.Size,
+			Version: version, Platform: platform, File: f.Name, URL: f.URL, SHA256: f.SHA256, Size: f.Size,
 		})
 	}
 	return locked, nil

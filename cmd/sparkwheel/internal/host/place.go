@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/google/renameio/v2"
 )
 
 // PlaceTree copies a directory that may be there in part or in an older form.
@@ -49,7 +51,8 @@ func PlaceBlob(from, to string) error {
 	return PlaceFile(from, to)
 }
 
-// PlaceFile copies one file to its place in one step.
+// PlaceFile copies one file to its place in one step. What a kill leaves beside
+// it has one name, so that the next run takes it away: files have gigabytes.
 func PlaceFile(from, to string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
 		return err
@@ -62,6 +65,12 @@ func PlaceFile(from, to string) error {
 		return err
 	}
 	return os.Rename(temp, to)
+}
+
+// WriteFile puts data at path in one step: readers find the old file or the
+// new one, and a failure leaves the old one.
+func WriteFile(path string, data []byte) error {
+	return renameio.WriteFile(path, data, 0o644, renameio.WithTempDir(filepath.Dir(path)), renameio.IgnoreUmask())
 }
 
 // CopyFile copies, never links: the user may do as they like with the result,
@@ -83,6 +92,7 @@ func CopyFile(from, to string) (err error) {
 	return out.Sync()
 }
 
+// HashFile is the SHA-256 of a file, in hex, and its size.
 func HashFile(path string) (sum string, size int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/layer"
 )
@@ -27,8 +26,8 @@ func Config(r *recipe.Recipe, l *recipe.Lock) layer.Config {
 		c.Labels["org.sparkwheel."+s.Name+".commit"] = s.Commit
 	}
 	c.Labels["org.opencontainers.image.base.digest"] = l.Base.Digest
-	if !host.IsPath(l.Base.Reference) {
-		c.Labels["org.opencontainers.image.base.name"] = l.Base.Reference
+	if l.Base.Reference.Remote() {
+		c.Labels["org.opencontainers.image.base.name"] = l.Base.Reference.String()
 	}
 	return c
 }

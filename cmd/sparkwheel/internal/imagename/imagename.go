@@ -174,14 +174,13 @@ func (n Name) InRuntime() bool {
 	return n.Transport == DockerDaemon || n.Transport == ContainersStorage || n.Transport == Containerd
 }
 
-// Parsed is the reference of a registry's or a daemon's image; false for names
-// that have none.
-func (n Name) Parsed() (name.Reference, bool) {
+// Parsed is the reference of a registry's or a runtime's image, with what it
+// leaves out as docker has it; an error for names that have none.
+func (n Name) Parsed() (name.Reference, error) {
 	if n.Reference == "" {
-		return nil, false
+		return nil, &SyntaxError{n.String(), "it has no reference"}
 	}
-	ref, err := name.ParseReference(n.Reference)
-	return ref, err == nil
+	return name.ParseReference(n.Reference)
 }
 
 // Equal is whether both name one image: a path may be typed from the working

@@ -135,8 +135,8 @@ func TestWhere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, has := n.Parsed()
-		if got := [3]bool{n.Remote(), n.InRuntime(), has}; got != want {
+		_, err = n.Parsed()
+		if got := [3]bool{n.Remote(), n.InRuntime(), err == nil}; got != want {
 			t.Errorf("%s: %v, want %v", text, got, want)
 		}
 	}
@@ -183,8 +183,8 @@ func FuzzParse(f *testing.F) {
 		if err != nil || again != n || !again.Equal(n) {
 			t.Errorf("%q is %#v, then %#v: %v", text, n, again, err)
 		}
-		if _, has := n.Parsed(); has != (n.Remote() || n.InRuntime()) {
-			t.Errorf("%q: reference %v", text, has)
+		if _, err := n.Parsed(); (err == nil) != (n.Remote() || n.InRuntime()) {
+			t.Errorf("%q: its reference: %v", text, err)
 		}
 	})
 }

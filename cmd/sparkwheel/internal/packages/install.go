@@ -94,7 +94,7 @@ func (i *installation) fill(ctx context.Context, dir string, run *stage.Run) (er
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, removeTree(work)) }()
+	defer func() { err = errors.Join(err, sandbox.RemoveAll(work)) }()
 	changes := filepath.Join(work, "changes")
 	if err := os.Mkdir(changes, 0o755); err != nil {
 		return err
@@ -220,15 +220,4 @@ func (i *installation) write(ctx context.Context, dir, changes string, packages 
 	}
 	_, err = layer.Write(ctx, dir, tree, layer.Options{Jobs: i.env.Jobs, Comment: strings.Join(files, " ")})
 	return err
-}
-
-// removeTree removes a tree with directories that their owner may not enter.
-func removeTree(dir string) error {
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if d != nil && d.IsDir() {
-			return errors.Join(err, os.Chmod(path, 0o700))
-		}
-		return err
-	})
-	return errors.Join(err, os.RemoveAll(dir))
 }

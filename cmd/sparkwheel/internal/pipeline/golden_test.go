@@ -19,6 +19,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/packages"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
@@ -68,7 +69,7 @@ func newProject(t *testing.T) *project {
 		t.Fatal(err)
 	}
 	p.recipe = &recipe.Recipe{
-		Name: "made", Digest: "sha256:" + strings.Repeat("1", 64), Base: "tar:" + tarball, UV: "0.9", Target: recipe.Target{Platform: "host"},
+		Name: "made", Digest: "sha256:" + strings.Repeat("1", 64), Base: imagename.Name{Transport: imagename.Tar, Path: tarball}, UV: "0.9", Target: recipe.Target{Platform: "host"},
 		Sources: []recipe.Source{{Name: "s", Git: git.Source{URL: "https://example.com/s.git", Ref: "v1"}, Version: "scm", Marker: ".s-commit", Files: map[string]string{"v": "{version}"}}},
 		Wheels: []recipe.Wheel{{
 			Name: "w", Source: "s", Distribution: "w", Environment: map[string]string{"V": "{version}+{short}"},

@@ -16,6 +16,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
@@ -26,7 +27,7 @@ import (
 // LayersRequest asks for wheels on a base, without a recipe's build.
 type LayersRequest struct {
 	Wheels   []string // paths
-	Base     string
+	Base     imagename.Name
 	Platform string // "" decides by the wheels' tags, else by the host
 	Python   string // for a base whose interpreter is absent or of another platform
 	Strict   image.Strictness
@@ -64,11 +65,12 @@ func layWheels(ctx context.Context, env host.Env, req LayersRequest, b *base.Bas
 	if err := fits(req.Wheels, b); err != nil {
 		return nil, err
 	}
-	wheels, err := image.Inspect(env, b.Python.Scheme, members)
+	in, err := image.Inspect(env, b, b.Python.Scheme, members, req.Strict)
 	if err != nil {
 		return nil, err
 	}
-	j, err := req.Strict.Judge(b, wheels, run)
+	image.NoteVerdict(in.Verdict, run)
+	j, err := req.Strict.Judge(b, in, run)
 	if err != nil {
 		return nil, err
 	}
@@ -76,10 +78,15 @@ func layWheels(ctx context.Context, env host.Env, req LayersRequest, b *base.Bas
 	if err != nil {
 		return nil, err
 	}
-	res := &Result{Allowed: j.Allowed}
-	if res.Layers, err = image.Write(ctx, env, b.Python.Scheme, b.Shape, groups, run); err != nil {
+	res := &Result{Allowed: j.Allowed, Replaced: in.Verdict.Replaced}
+	if res.Layers, err = image.WriteWhiteouts(ctx, env, b, in.Verdict); err != nil {
 		return nil, err
 	}
+	layers, err := image.Write(ctx, env, b.Python.Scheme, image.Beneath(b, in.Verdict), groups, run)
+	if err != nil {
+		return nil, err
+	}
+	res.Layers = append(res.Layers, layers...)
 	img, err := layer.Append(b.Image, layer.Config{}, image.Blobs(res.Layers)...)
 	if err != nil {
 		return nil, fmt.Errorf("assembling the image: %w", err)
@@ -140,11 +147,10 @@ func requestedPlatform(env host.Env, asked string, names []wheel.Filename) (v1.P
 	found := map[string]string{}
 	for _, n := range names {
 		for _, t := range n.Tags {
-			switch {
-			case strings.HasSuffix(t.Platform, "_aarch64"):
-				found["arm64"] = n.String()
-			case strings.HasSuffix(t.Platform, "_x86_64"):
-				found["amd64"] = n.String()
+			for _, arch := range host.Architectures {
+				if strings.HasSuffix(t.Platform, "_"+host.Machine(arch)) {
+					found[arch] = n.String()
+				}
 			}
 		}
 	}
@@ -157,10 +163,10 @@ func requestedPlatform(env host.Env, asked string, names []wheel.Filename) (v1.P
 	return v1.Platform{}, fmt.Errorf("%s is for arm64 and %s for amd64: an image is for one platform; leave one out", found["arm64"], found["amd64"])
 }
 
-// layersBase opens the base and finds out where its Python installs to. A base
-// in a registry is downloaded for that only when neither --python nor its own
-// configuration tells.
+// layersBase opens the base, reads what it holds, and finds out where its Python
+// installs to.
 func layersBase(ctx context.Context, env host.Env, req LayersRequest, p v1.Platform, run *stage.Run) (*base.Base, error) {
+	env = env.Noting(run)
 	img, err := base.OpenImage(ctx, env, req.Base, "", p)
 	if err != nil {
 		return nil, fmt.Errorf("opening base %s: %w", req.Base, err)
@@ -177,41 +183,21 @@ func layersBase(ctx context.Context, env host.Env, req LayersRequest, p v1.Platf
 		return nil, fmt.Errorf("base %s is for %s and the image for %s; give another --base or --platform", req.Base, config.Architecture, p.Architecture)
 	}
 	b := &base.Base{Reference: req.Base, Digest: digest.String(), Platform: p, Image: img}
-	if path, version := base.ConfiguredPython(config.Config.Env, req.Python); version != "" && !host.IsPath(req.Base) {
-		b.Python = base.FilePython(path, version, "", "")
-		return b, nil
-	}
-	if _, err := b.Unpack(ctx, env); err != nil {
+	if err := b.ReadFiles(ctx, env, run); err != nil {
 		return nil, err
 	}
-	b.Python, err = b.AskPython(ctx, env, run)
-	if err == nil {
-		return b, nil
-	}
-	asking := err
-	b.Python, err = base.ReadPython(b.Root, p.Architecture, req.Python)
-	switch {
-	case errors.Is(err, base.ErrNoPython) && req.Python != "":
-		run.Note("%v: the image's Python will find the wheels only if it is %s and looks in %s", base.ErrNoPython, req.Python, b.Python.Scheme.Purelib)
-	case err != nil:
-		return nil, err
-	default:
-		run.Note("the base's interpreter does not run here (%v); its layout is taken from its files", asking)
-	}
-	return b, nil
+	b.Python, err = b.FindPython(ctx, env, config.Config, req.Python, run)
+	b.Shape = b.Files.Shape()
+	return b, err
 }
 
-// fits refuses a wheel that the base's Python would not take. A base whose
-// interpreter was not asked is judged by its version alone.
+// fits refuses a wheel that the base's Python would not take.
 func fits(paths []string, b *base.Base) error {
 	var faults []error
 	for _, path := range paths {
 		n, err := wheel.ParseFilename(filepath.Base(path))
 		if err != nil {
 			return err
-		}
-		if b.Python.GLIBC == "" {
-			continue
 		}
 		if err := n.Fits(b.Python.Tags()); err != nil {
 			faults = append(faults, fmt.Errorf("base %s: %w", b.Reference, err))

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 )
 
 // Output leaves what was made in dir: wheels, with the marker files of the
@@ -27,7 +26,7 @@ func Output(dir string, res *Result) error {
 	if err := writeWheels(dir, res); err != nil {
 		return fmt.Errorf("writing results: %w", err)
 	}
-	if err := recipe.WriteFile(filepath.Join(dir, "build.json"), record); err != nil {
+	if err := host.WriteFile(filepath.Join(dir, "build.json"), record); err != nil {
 		return fmt.Errorf("writing results: %w", err)
 	}
 	return nil

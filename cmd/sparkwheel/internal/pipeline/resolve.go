@@ -58,7 +58,7 @@ func Resolve(g *stage.Graph, env host.Env, r *recipe.Recipe, before *recipe.Lock
 	}
 	s := &resolving{
 		env: env, recipe: r, before: before, upgrade: upgrade, sources: map[string]*stage.Stage[sources.Resolved]{},
-		machine: map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[platform.Architecture],
+		machine: host.Machine(platform.Architecture),
 	}
 	s.addBase(g, platform)
 	needs := []stage.Need{s.base}
@@ -179,7 +179,7 @@ func (s *resolving) runtimeQuestion() environments.Question {
 const runtimeName = "runtime"
 
 func (s *resolving) pinnedBase() string {
-	if s.upgrade.has("base") || s.before.Base.Reference != s.recipe.Base {
+	if s.upgrade.has("base") || !s.before.Base.Reference.Equal(s.recipe.Base) {
 		return ""
 	}
 	return s.before.Base.Digest
@@ -205,7 +205,7 @@ func (s *resolving) pinBase(ctx context.Context, p v1.Platform, run *stage.Run) 
 }
 
 func (s *resolving) lockUV(ctx context.Context) ([]recipe.LockedUV, error) {
-	held := len(s.before.UV) == len(environments.UVPlatforms) && s.before.UV[0].Version == s.recipe.UV
+	held := len(s.before.UV) == len(host.Architectures) && s.before.UV[0].Version == s.recipe.UV
 	if held && !s.upgrade.has("uv") {
 		return s.before.UV, nil
 	}

@@ -14,6 +14,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer"
@@ -60,7 +61,7 @@ func lay(t *testing.T, dir, wheel, base string, told stage.Reporter) (*Result, e
 	defer s.Close()
 	g := new(stage.Graph)
 	made, err := Layers(g, host.Env{Store: s, Index: new(index.Client), Jobs: 2, Host: v1.Platform{OS: "linux", Architecture: "amd64"}}, LayersRequest{
-		Wheels: []string{wheel}, Base: "tar:" + base, Platform: "linux/arm64", Python: "3.12",
+		Wheels: []string{wheel}, Base: imagename.Name{Transport: imagename.Tar, Path: base}, Platform: "linux/arm64", Python: "3.12",
 	})
 	if err != nil {
 		t.Fatal(err)

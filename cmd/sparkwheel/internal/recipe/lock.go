@@ -10,10 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/google/renameio/v2"
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 )
 
 // LockVersion is the version of the lock's form; another one is refused.
@@ -40,10 +42,10 @@ type Lock struct {
 
 // LockedBase is a base image: where it was found and what it was.
 type LockedBase struct {
-	Reference   string `toml:"reference"`
-	Index       string `toml:"index,omitempty" comment:"digest of the index that lists the platforms"`
-	Digest      string `toml:"digest" comment:"of the platform's manifest"`
-	Interpreter string `toml:"interpreter" comment:"the base's Python; empty when it has none"`
+	Reference   imagename.Name `toml:"reference"`
+	Index       string         `toml:"index,omitempty" comment:"digest of the index that lists the platforms"`
+	Digest      string         `toml:"digest" comment:"of the platform's manifest"`
+	Interpreter string         `toml:"interpreter" comment:"the base's Python; empty when it has none"`
 }
 
 // LockedUV is the wheel of uv for one platform.
@@ -280,24 +282,11 @@ func (l *Lock) Covers(path string, r *Recipe, o Override) error {
 				r.lockCommand(path) + " --ref " + name + "=" + o.Refs[name]}
 		}
 	}
-	if o.Base != "" && !sameBase(o.Base, l.Base.Reference) {
+	if !o.Base.IsZero() && !o.Base.Equal(l.Base.Reference) {
 		return &MismatchError{path, fmt.Sprintf("it holds base %s, not %s", l.Base.Reference, o.Base),
-			r.lockCommand(path) + " --base " + o.Base}
+			r.lockCommand(path) + " --base " + o.Base.String()}
 	}
 	return nil
-}
-
-// sameBase tells whether two references name one base: a file can be named from
-// the working directory or from the root.
-func sameBase(a, b string) bool {
-	kindA, a, isPath := strings.Cut(a, ":")
-	kindB, b, _ := strings.Cut(b, ":")
-	if kindA != kindB || !isPath || !slices.Contains([]string{"tar", "oci", "docker-archive"}, kindA) {
-		return kindA == kindB && a == b
-	}
-	a, errA := filepath.Abs(a)
-	b, errB := filepath.Abs(b)
-	return errA == nil && errB == nil && a == b
 }
 
 // Save writes the lock and its pylocks beside it, each atomically, the lock
@@ -318,32 +307,18 @@ func (l *Lock) Save(path string) error {
 		return fmt.Errorf("saving lock: %w", err)
 	}
 	for _, b := range l.beside() {
-		if err := WriteFile(filepath.Join(dir, b.file), *b.text); err != nil {
+		if err := writeFile(filepath.Join(dir, b.file), *b.text); err != nil {
 			return fmt.Errorf("saving lock: %w", err)
 		}
 	}
-	if err := WriteFile(path, text.Bytes()); err != nil {
+	if err := writeFile(path, text.Bytes()); err != nil {
 		return fmt.Errorf("saving lock: %w", err)
 	}
 	return nil
 }
 
-// WriteFile puts data at path in one step: readers find the old file or the
+// writeFile puts data at path in one step: readers find the old file or the
 // new one, and a failure leaves the old one.
-func WriteFile(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+func writeFile(path string, data []byte) error {
+	return renameio.WriteFile(path, data, 0o644, renameio.WithTempDir(filepath.Dir(path)), renameio.IgnoreUmask())
 }

@@ -9,12 +9,16 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 )
+
+func tarFile(path string) imagename.Name { return imagename.Name{Transport: imagename.Tar, Path: path} }
 
 func testLock(r *Recipe) *Lock {
 	return &Lock{
 		Version: LockVersion, Recipe: r.Name, RecipeDigest: r.Digest, Platform: "linux/arm64", Python: "3.12",
-		Base: LockedBase{Reference: "tar:/b.tar", Index: "sha256:0", Digest: "sha256:1", Interpreter: "/usr/bin/python3"},
+		Base: LockedBase{Reference: tarFile("/b.tar"), Index: "sha256:0", Digest: "sha256:1", Interpreter: "/usr/bin/python3"},
 		UV:   []LockedUV{{"0.13.9", "linux/arm64", "uv.whl", "u", "2", 3}},
 		Packages: NewPackages(Packages{Image: []string{"vim"}, Build: []string{"cmake"}}, []LockedDeb{
 			{Name: "vim", Version: "2:9.0-1", Architecture: "arm64", URL: "u", SHA256: "4", Size: 5},
@@ -102,7 +106,7 @@ func wantMismatch(t *testing.T, err error, text string) {
 func TestCovers(t *testing.T) {
 	t.Parallel()
 	r, l, path := saved(t)
-	if err := l.Covers(path, r, Override{Refs: map[string]string{"a": "main"}, Base: "tar:/b.tar"}); err != nil {
+	if err := l.Covers(path, r, Override{Refs: map[string]string{"a": "main"}, Base: tarFile("/b.tar")}); err != nil {
 		t.Errorf("what the lock holds gave %v", err)
 	}
 	here, err := os.Getwd()
@@ -113,12 +117,12 @@ func TestCovers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Covers(path, r, Override{Base: "tar:" + relative}); err != nil {
+	if err := l.Covers(path, r, Override{Base: tarFile(relative)}); err != nil {
 		t.Error(err)
 	}
-	wantMismatch(t, l.Covers(path, r, Override{Base: "oci:/b.tar"}), "--base oci:/b.tar`")
+	wantMismatch(t, l.Covers(path, r, Override{Base: imagename.Name{Transport: imagename.OCI, Path: "/b.tar"}}), "--base oci:/b.tar`")
 	wantMismatch(t, l.Covers(path, r, Override{Refs: map[string]string{"a": "v2"}}), "--ref a=v2`")
-	wantMismatch(t, l.Covers(path, r, Override{Base: "tar:/c.tar"}), "--base tar:/c.tar`")
+	wantMismatch(t, l.Covers(path, r, Override{Base: tarFile("/c.tar")}), "--base tar:/c.tar`")
 }
 
 func TestDiff(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/git"
 )
 
@@ -27,7 +28,7 @@ type Recipe struct {
 	Path   string // the file it was read from, "" for an embedded one
 	Digest string // sha256:<hex> of the recipe's text
 	Target Target
-	Base   string // BASE: a registry reference, oci:DIR, docker-archive:FILE or tar:FILE
+	Base   imagename.Name
 	UV     string // version of uv, from the Python index
 	// ExcludeNewer (YYYY-MM-DD or RFC 3339) keeps what was uploaded later out of
 	// every resolution: a cool-down date.
@@ -143,6 +144,9 @@ type Image struct {
 	Groups      map[string][]string // layer group -> distributions
 	Budget      int                 // most layers that the wheels may take, 0 for the default
 	Over        []Over
+	// Shadow are distributions that may stand beside one that a Debian package of
+	// the base has installed elsewhere on Python's path.
+	Shadow []string
 }
 
 // Over settles which of two distributions has its way where both write one
@@ -168,9 +172,6 @@ func Load(name string) (*Recipe, error) {
 	}
 	return Parse(strings.TrimSuffix(filepath.Base(name), ".toml"), name, text)
 }
-
-// Text is the text of an embedded recipe; fs.ErrNotExist when there is none.
-func Text(name string) ([]byte, error) { return embedded.ReadFile("recipes/" + name + ".toml") }
 
 // Names lists the embedded recipes, sorted.
 func Names() []string {
@@ -212,7 +213,7 @@ func (r *Recipe) Source(name string) (*Source, bool) {
 // Override is what one run asks instead of what the recipe says.
 type Override struct {
 	Refs map[string]string // source name -> ref
-	Base string
+	Base imagename.Name    // the zero one keeps the recipe's
 }
 
 // With returns the recipe as the override wants it. Naming a source that the
@@ -227,7 +228,7 @@ func (r *Recipe) With(o Override) (*Recipe, error) {
 		}
 		s.Git.Ref = ref
 	}
-	if o.Base != "" {
+	if !o.Base.IsZero() {
 		c.Base = o.Base
 	}
 	return &c, nil

@@ -43,7 +43,7 @@ func TestSparkSaysThePage(t *testing.T) {
 		Drop             []string
 		Torch, Arch      string
 	}
-	got := page{r.Target, r.Base, vllm.Git, flashinfer.Git, vllm.Rewrite.Drop, vllm.Rewrite.Pin["torch"], r.Wheels[0].Environment["TORCH_CUDA_ARCH_LIST"]}
+	got := page{r.Target, r.Base.String(), vllm.Git, flashinfer.Git, vllm.Rewrite.Drop, vllm.Rewrite.Pin["torch"], r.Wheels[0].Environment["TORCH_CUDA_ARCH_LIST"]}
 	want := page{
 		Target{"linux/arm64", "3.12", "13.2", "12.1a"}, "docker.io/nvidia/cuda:13.2.0-devel-ubuntu24.04",
 		git.Source{URL: "https://github.com/vllm-project/vllm.git", Ref: "ace95c9cf8307301fbcdffacc4ab44e4d5e6829a"},
@@ -84,6 +84,10 @@ func TestParseFaults(t *testing.T) {
 	}{
 		"unknown key": {strings.Replace(minimal, "python =", "pyhton =", 1), []string{"r.toml:4:1: unknown key target.pyhton (nearest known key: python)"}},
 		"no TOML":     {minimal + "x = = 1\n", []string{"r.toml:17:5: ", "17| x = = 1"}},
+		"a base that is none": {
+			strings.Replace(minimal, `image = "b"`, `image = "tar:"`, 1),
+			[]string{`"tar:" does not name an image: a path is missing after tar:`, "r.toml:", `image = "tar:"`},
+		},
 		"a wheel of no source": {
 			strings.Replace(minimal, `source = "a"`, `source = "b"`, 1),
 			[]string{`wheel "a": no [[source]] is named "b"; there are a`},
@@ -144,11 +148,11 @@ func TestWith(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed, err := r.With(Override{Refs: map[string]string{"a": "v2"}, Base: "tar:x"})
+	changed, err := r.With(Override{Refs: map[string]string{"a": "v2"}, Base: tarFile("x")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := []string{changed.Sources[0].Git.Ref, changed.Base, r.Sources[0].Git.Ref, r.Base}; !slices.Equal(got, []string{"v2", "tar:x", "main", "b"}) {
+	if got := []string{changed.Sources[0].Git.Ref, changed.Base.String(), r.Sources[0].Git.Ref, r.Base.String()}; !slices.Equal(got, []string{"v2", "tar:x", "main", "b"}) {
 		t.Errorf("override gave %q", got)
 	}
 	if _, err := r.With(Override{Refs: map[string]string{"c": "v2"}}); err == nil || !strings.Contains(err.Error(), "it has a") {
@@ -158,7 +162,7 @@ func TestWith(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, name := range Names() {
-		text, err := Text(name)
+		text, err := embedded.ReadFile("recipes/" + name + ".toml")
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -7,8 +7,10 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/git"
 )
 
@@ -21,7 +23,7 @@ type shape struct {
 		GPUArch  string `toml:"gpu-arch"`
 	} `toml:"target"`
 	Base struct {
-		Image string `toml:"image"`
+		Image imagename.Name `toml:"image"`
 	} `toml:"base"`
 	Tools struct {
 		UV           string `toml:"uv"`
@@ -62,6 +64,7 @@ type shape struct {
 			Winner string `toml:"winner"`
 			Loser  string `toml:"loser"`
 		} `toml:"over"`
+		Shadow []string `toml:"shadow"`
 	} `toml:"image"`
 }
 
@@ -119,6 +122,7 @@ func (s *shape) recipe() *Recipe {
 		Image: Image{
 			WorkDir: s.Image.WorkDir, Environment: s.Image.Environment, Labels: s.Image.Labels,
 			Entrypoint: s.Image.Entrypoint, Cmd: s.Image.Cmd, Groups: s.Image.Groups, Budget: s.Image.Budget,
+			Shadow: s.Image.Shadow,
 		},
 	}
 	for _, x := range s.Packages.Source {
@@ -219,30 +223,9 @@ func knownKeys(t reflect.Type) []string {
 func Nearest(word string, candidates []string) string {
 	best, bestDistance := "", len(word)/2+1
 	for _, c := range candidates {
-		if d := editDistance(word, c); d < bestDistance {
+		if d := levenshtein.ComputeDistance(word, c); d < bestDistance {
 			best, bestDistance = c, d
 		}
 	}
 	return best
-}
-
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			above := row[j+1]
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(above+1, row[j]+1, diagonal+cost)
-			diagonal = above
-		}
-	}
-	return row[len(b)]
 }

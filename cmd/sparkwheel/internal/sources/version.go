@@ -17,38 +17,32 @@ import (
 // computed. A version that says nothing (0.0.0) is a fault of the repository's
 // tags and stops here, before it stands in a wheel's name.
 func computeVersion(ctx context.Context, env host.Env, src recipe.Source, c git.Commit, dirty bool, r *stage.Run) (string, error) {
-	text := src.Version
+	v, err := version.Parse(src.Version)
 	if src.Version == "scm" || src.Version == "tag" {
-		d, err := env.Mirrors.Describe(ctx, src.Git.URL, c, r)
-		if err != nil {
-			return "", fmt.Errorf("computing the version of %s: %w", src.Name, err)
-		}
-		text, err = versionOf(src, d, c, dirty)
-		if err != nil {
-			return "", fmt.Errorf("computing the version of %s: %w", src.Name, err)
+		var d git.Description
+		if d, err = env.Mirrors.Describe(ctx, src.Git.URL, c, r); err == nil {
+			v, err = versionOf(src, d, c, dirty)
 		}
 	}
-	v, err := version.Parse(text)
 	if err != nil {
 		return "", fmt.Errorf("computing the version of %s: %w", src.Name, err)
 	}
-	if strings.Trim(strings.SplitN(v.String(), "+", 2)[0], "0.") == "" {
+	if strings.Trim(v.Public().String(), "0.") == "" {
 		return "", fmt.Errorf("the version of %s came out as %s: its tags are missing at %s; give version = \"X.Y\" in the recipe", src.Name, v, src.Git.URL)
 	}
 	return v.String(), nil
 }
 
-func versionOf(src recipe.Source, d git.Description, c git.Commit, dirty bool) (string, error) {
-	if src.Version == "tag" {
-		d.Distance = 0
-		return d.Version(false, c.Time)
-	}
+func versionOf(src recipe.Source, d git.Description, c git.Commit, dirty bool) (version.Version, error) {
 	date := c.Time
-	if src.Date != "" {
+	switch {
+	case src.Version == "tag":
+		d.Distance, dirty = 0, false
+	case src.Date != "":
 		var err error
 		if date, err = time.Parse(time.DateOnly, src.Date); err != nil {
-			return "", err
+			return version.Version{}, err
 		}
 	}
-	return d.Version(dirty, date)
+	return version.FromSCM(version.Description(d), dirty, date)
 }

@@ -24,7 +24,7 @@ func TestVersionOf(t *testing.T) {
 		{recipe.Source{Version: "tag"}, true, "0.22.1rc0"},
 	} {
 		got, err := versionOf(tt.src, d, c, tt.dirty)
-		if err != nil || got != tt.want {
+		if err != nil || got.String() != tt.want {
 			t.Errorf("%+v, dirty %v: %q (%v), want %q", tt.src, tt.dirty, got, err, tt.want)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 // programs are the programs that build systems ask for by a variable's name.
 var programs = map[string]string{"CMAKE_CUDA_COMPILER": "nvcc", "CUDA_HOME": "nvcc", "CMAKE_CXX_COMPILER": "g++", "CMAKE_C_COMPILER": "gcc"}
 
-// nameProgramsOutsidePath adds to the remedy for a missing program where the
-// root has it all the same.
+// nameProgramsOutsidePath adds to the cause, a missing program, where the root
+// has it all the same.
 func nameProgramsOutsidePath(findings []explain.Finding, root string) {
 	for i, f := range findings {
 		if f.ID != "missing-program" {
@@ -24,7 +24,7 @@ func nameProgramsOutsidePath(findings []explain.Finding, root string) {
 			name = p
 		}
 		if dir := outsidePath(root, path.Base(name)); dir != "" {
-			findings[i].Remedy = fmt.Sprintf("the base has %s in %s, which is not in PATH: add PATH = %q to the wheel's environment in the recipe", path.Base(name), dir, dir)
+			findings[i].Cause += fmt.Sprintf("; the base has %s in %s, which is not in PATH", path.Base(name), dir)
 		}
 	}
 }

@@ -44,16 +44,12 @@ func (b Plan) tellTruth(ctx context.Context, path string, r *stage.Run) error {
 		}
 		return &truth.Error{What: d.Origin, Faults: truth.Built(d, used, b.Base.Python.Environment())}
 	}
-	temp := path + ".repaired"
-	changes, err := truth.Mend(ctx, path, temp, faults, used)
+	changes, err := truth.Mend(ctx, path, path, faults, used)
 	if err != nil {
 		return err
 	}
 	for _, c := range changes {
 		r.Note("repaired %s in %s: %s became %s", d.Origin, c.File, c.Before, c.After)
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
 	}
 	return os.WriteFile(filepath.Join(filepath.Dir(path), repairsFile), []byte(host.JSON(changes)), 0o644)
 }
