@@ -20,8 +20,8 @@ func TestAProgramOutsidePathIsNamed(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"RuntimeError: Could not find nvcc and default cuda_home": "; the base has nvcc in /usr/local/cuda/bin, which is not in PATH",
-		"CMake Error: No CMAKE_CUDA_COMPILER could be found.":      "; the base has nvcc in /usr/local/cuda/bin, which is not in PATH",
-		"sh: 1: ninja: command not found":                          "",
+		"CMake Error: No CMAKE_CUDA_COMPILER could be found.":     "; the base has nvcc in /usr/local/cuda/bin, which is not in PATH",
+		"sh: 1: ninja: command not found":                         "",
 	} {
 		var s explain.Scanner
 		if _, err := s.Write([]byte(line)); err != nil {
