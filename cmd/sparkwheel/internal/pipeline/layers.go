@@ -22,14 +22,16 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/wheel"
+	"github.com/sparkwheel/sparkwheel/wheel/install"
 )
 
 // LayersRequest asks for wheels on a base, without a recipe's build.
 type LayersRequest struct {
 	Wheels   []string // paths
 	Base     imagename.Name
-	Platform string // "" decides by the wheels' tags, else by the host
-	Python   string // for a base whose interpreter is absent or of another platform
+	Platform string       // "" decides by the wheels' tags, else by the host
+	Python   string       // for a base whose interpreter is absent or of another platform
+	Scheme   install.Kind // where wheels go; the zero one asks the base's Python
 	Strict   image.Strictness
 }
 
@@ -45,7 +47,13 @@ func Layers(g *stage.Graph, env host.Env, req LayersRequest) (*stage.Stage[*Resu
 		return nil, err
 	}
 	b := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*base.Base, error) {
-		return layersBase(ctx, env, req, platform, run)
+		b, err := layersBase(ctx, env, req, platform, run)
+		if err == nil && !req.Scheme.IsZero() {
+			url := b.Python.Scheme.URL
+			b.Python.Scheme = req.Scheme.Scheme(b.Python.Path, b.Python.Version)
+			b.Python.Scheme.URL = url
+		}
+		return b, err
 	})
 	verified := stage.Add(g, "verify wheels", func(ctx context.Context, run *stage.Run) ([]image.Member, error) {
 		var members []image.Member
@@ -184,6 +192,10 @@ func layersBase(ctx context.Context, env host.Env, req LayersRequest, p v1.Platf
 	if _, err := b.Unpack(ctx, env); err != nil {
 		return nil, err
 	}
+	if req.Base.Transport == imagename.Scratch {
+		b.Python = base.Absent(req.Python, p.Architecture)
+		return b, nil
+	}
 	b.Python, err = b.AskPython(ctx, env, run)
 	if err == nil {
 		return b, nil
@@ -210,12 +222,28 @@ func fits(paths []string, b *base.Base) error {
 		if err != nil {
 			return err
 		}
-		if b.Python.GLIBC == "" {
+		tags := b.Python.Tags()
+		if b.Reference.Transport == imagename.Scratch {
+			tags = machineTags(n, b.Python)
+		} else if b.Python.GLIBC == "" {
 			continue
 		}
-		if err := n.Fits(b.Python.Tags()); err != nil {
+		if err := n.Fits(tags); err != nil {
 			faults = append(faults, fmt.Errorf("base %s: %w", b.Reference, err))
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// machineTags are the tags that a Python of that version and machine takes with
+// the wheel's own C library: which one an image without a base will meet is not
+// known.
+func machineTags(n wheel.Filename, p base.Python) []wheel.Tag {
+	var platforms []string
+	for _, t := range n.Tags {
+		if strings.HasSuffix(t.Platform, "_"+p.Machine) {
+			platforms = append(platforms, t.Platform)
+		}
+	}
+	return wheel.Supported(p.Version, append(platforms, "linux_"+p.Machine))
 }
