@@ -35,7 +35,7 @@ type Mirrors struct {
 }
 
 // ErrOffline says that the mirrors lack what was asked for and may not fetch.
-var ErrOffline = errors.New("not in the store, and --offline forbids the network")
+var ErrOffline = errors.New("not in the local mirror, and the network is not allowed")
 
 func (m *Mirrors) transport() http.RoundTripper {
 	if m.Transport != nil {

@@ -13,6 +13,20 @@ import (
 // url.<base>.insteadOf does: of several rewrites, the longest prefix wins.
 type Rewrite struct{ Prefix, Base string }
 
+// SchemeError says that a URL is not one of https or http. Scheme is "file" for
+// a local repository, which a Rewrite or Mirrors.AllowFile would allow.
+type SchemeError struct {
+	URL    string // without credentials
+	Scheme string
+}
+
+func (e *SchemeError) Error() string {
+	if e.Scheme == "file" {
+		return fmt.Sprintf("the git URL %q is a local file, which nothing allows", e.URL)
+	}
+	return fmt.Sprintf("the git URL %q is neither https nor http", e.URL)
+}
+
 // Rewritten returns the URL to dial for raw, and whether a rewrite chose it.
 func Rewritten(raw string, rules []Rewrite) (string, bool) {
 	best := -1
@@ -53,10 +67,10 @@ func (m *Mirrors) dialURL(raw string) (*url.URL, error) {
 		}
 	case "file":
 		if !m.AllowFile && !rewritten {
-			return nil, fmt.Errorf("the git URL %q is a local file; give it as the base of a mirror (--mirror PREFIX=%s) to allow it", target, target)
+			return nil, &SchemeError{URL: redact(target), Scheme: u.Scheme}
 		}
 	default:
-		return nil, fmt.Errorf("the git URL %q is neither https nor http; send it elsewhere with --mirror PREFIX=https://HOST/", redact(target))
+		return nil, &SchemeError{URL: redact(target), Scheme: u.Scheme}
 	}
 	return u, nil
 }

@@ -19,15 +19,24 @@ type Member struct {
 // of a CUDA base it stays under the 127 that container hosts can mount.
 const DefaultBudget = 100
 
+// GroupError says that the named groups of an image leave no room for the rest.
+type GroupError struct {
+	Budget, Groups int
+	Alone          int // members outside of every group
+}
+
+func (e *GroupError) Error() string {
+	return fmt.Sprintf("grouping into at most %d layers: there are %d groups, and %d members outside of them", e.Budget, e.Groups, e.Alone)
+}
+
 // Group says which members share a layer, in the order the layers stack: first
 // the small ones that the budget forces together, then those alone by name,
-// then the named groups as they first appear, which a recipe gives to what
-// changes most. Members of a layer are sorted by name.
+// then the named groups as they first appear: name what changes most. Members of a layer are sorted by name.
 //
 // The result depends on the set of members alone, but for the order of named
 // groups. Members are small by the power of two below their size, so a rebuilt
 // member that keeps its magnitude keeps its place and changes its layer only.
-// More named groups than the budget (DefaultBudget when it is 0) are an error.
+// More named groups than the budget (DefaultBudget when it is 0) are a *GroupError.
 func Group(members []Member, budget int) ([][]Member, error) {
 	if budget == 0 {
 		budget = DefaultBudget
@@ -35,8 +44,7 @@ func Group(members []Member, budget int) ([][]Member, error) {
 	named, alone := split(members)
 	room := budget - len(named)
 	if room < 0 || room == 0 && len(alone) > 0 {
-		return nil, fmt.Errorf("grouping into at most %d layers: the recipe names %d groups and %d more stand outside of them; name fewer groups",
-			budget, len(named), len(alone))
+		return nil, &GroupError{Budget: budget, Groups: len(named), Alone: len(alone)}
 	}
 	slices.SortFunc(alone, func(a, b Member) int {
 		return cmp.Or(cmp.Compare(magnitude(a), magnitude(b)), cmp.Compare(a.Name, b.Name))

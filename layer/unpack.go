@@ -17,6 +17,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/sparkwheel/sparkwheel/layer/internal/contextio"
 )
 
 // Unpack lays the image's flattened file system out in root, which should be
@@ -78,7 +80,7 @@ func (u *unpacker) layer(ctx context.Context, l v1.Layer, diffID v1.Hash) error 
 	}
 	defer rc.Close()
 	sum := sha256.New()
-	in := io.TeeReader(contextReader{rc, ctx.Err}, sum)
+	in := io.TeeReader(contextio.NewReader(ctx, rc), sum)
 	u.written = make(map[string]bool)
 	for tr := tar.NewReader(in); ; {
 		h, err := tr.Next()
@@ -105,19 +107,6 @@ func (u *unpacker) layer(ctx context.Context, l v1.Layer, diffID v1.Hash) error 
 		return fmt.Errorf("its tar is %s, not the %s that the image's config names", got, diffID)
 	}
 	return nil
-}
-
-// contextReader ends a long read when the context does.
-type contextReader struct {
-	r   io.Reader
-	err func() error
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }
 
 func (u *unpacker) entry(h *tar.Header, r io.Reader) error {

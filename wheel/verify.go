@@ -68,7 +68,7 @@ func (r *Reader) verify(ctx context.Context, f *faults) error {
 func (f File) verify(ctx context.Context, all *faults) error {
 	c := f.Open()
 	defer c.Close()
-	_, err := io.Copy(io.Discard, contextReader{ctx, c})
+	_, err := io.Copy(io.Discard, contextReader(ctx, c))
 	if fault, ok := errors.AsType[*VerifyError](err); ok {
 		for _, one := range fault.Faults {
 			all.add(one.Code, one.Path, one.Message)
@@ -78,15 +78,17 @@ func (f File) verify(ctx context.Context, all *faults) error {
 	return err
 }
 
-// contextReader ends a long read when its context does.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
+// contextReader reads from r until ctx ends. Rooms share no code, so layer has
+// its own.
+func contextReader(ctx context.Context, r io.Reader) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.Read(p)
+	})
 }
 
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
+type readerFunc func([]byte) (int, error)
+
+func (r readerFunc) Read(p []byte) (int, error) { return r(p) }

@@ -40,13 +40,14 @@ var inside = map[string][]string{
 	"recipe":       {"imagename"},
 	"stage":        nil,
 	"store":        nil,
-	"doctor":       {"store"},
+	"remedy":       nil,
+	"doctor":       {"remedy", "store"},
 	"progress":     {"stage", "store"},
 	"host":         {"recipe", "stage", "store"},
 	"base":         {"host", "recipe", "imagename", "stage", "store"},
 	"packages":     {"base", "host", "recipe", "stage", "store"},
 	"sources":      {"base", "host", "recipe", "stage", "store"},
-	"environments": {"base", "sources", "host", "recipe", "stage", "store"},
+	"environments": {"base", "sources", "host", "recipe", "remedy", "stage", "store"},
 	"wheels":       {"base", "sources", "environments", "host", "recipe", "stage", "store"},
 	"image":        {"base", "fit", "sources", "host", "recipe", "stage", "store"},
 	"fit":          nil,
@@ -97,7 +98,7 @@ func TestArchitecture(t *testing.T) {
 	if len(pkgs) < 15 {
 		t.Fatalf("only %d packages were looked at", len(pkgs))
 	}
-	for _, v := range violations(fset, pkgs) {
+	for _, v := range violations(fset, pkgs, ourWords(t)) {
 		t.Error(v)
 	}
 }
@@ -135,13 +136,14 @@ func modulePackages(fset *token.FileSet) ([]pkg, error) {
 }
 
 // violations lists what breaks the house's rules, each with its place.
-func violations(fset *token.FileSet, pkgs []pkg) []string {
+func violations(fset *token.FileSet, pkgs []pkg, ours words) []string {
 	var found []string
 	for _, p := range pkgs {
 		found = append(found, importViolations(fset, p)...)
 		if p.room() != "cmd" {
 			found = append(found, nameViolations(fset, p)...)
 			found = append(found, variableViolations(fset, p)...)
+			found = append(found, wordViolations(fset, p, ours)...)
 		}
 	}
 	return found
@@ -272,6 +274,7 @@ func root(e ast.Expr) *ast.Ident {
 // TestArchitectureFindsViolations gives the rules what they must not let through.
 func TestArchitectureFindsViolations(t *testing.T) {
 	t.Parallel()
+	ours := ourWords(t)
 	for _, test := range []struct {
 		path, source string
 		want         []string // parts of what is said, one a violation
@@ -303,6 +306,15 @@ func TestArchitectureFindsViolations(t *testing.T) {
 		{"wheel", `import "fmt"; var x int; func f() { x++; fmt.Sprint(); y := x; y = 2; _ = y }`, []string{"changes the package variable x"}},
 		{"wheel", `var m = map[int]int{}; func f() { m[1] = 2 }`, []string{"changes the package variable m"}},
 		{"wheel", `var s struct{ a [1]*int }; func f() { *s.a[0] = 2 }`, []string{"changes the package variable s"}},
+		{"git", `const x = "run \x60sparkwheel lock\x60"`, []string{"names sparkwheel lock"}},
+		{"layer", `const x = "give --ca-cert FILE"`, []string{"names --ca-cert"}},
+		{"layer", `const x = "build with -j N"`, []string{"names -j"}},
+		{"wheel", `const x = "a [[wheel]] table"`, []string{"names [[wheel]]"}},
+		{"wheel", `const x = "set must-match = false"`, []string{"names must-match"}},
+		{"wheel", `const x = "name it in the recipe"`, []string{"names recipe"}},
+		{"wheel", `var x = []string{"--offline", "--no-index", "must-match"}`, nil},
+		{"wheel", `const x = "give the container --privileged; this sparkwheel reads 1"`, nil},
+		{"cmd/sparkwheel", `const x = "give --ca-cert FILE"`, nil},
 		{"wheel", `var x int; func f(x int) { x = 1; for x := range 3 { x = 2 } }`, nil},
 	} {
 		fset := token.NewFileSet()
@@ -310,7 +322,7 @@ func TestArchitectureFindsViolations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := violations(fset, []pkg{{test.path, []*ast.File{file}}})
+		got := violations(fset, []pkg{{test.path, []*ast.File{file}}}, ours)
 		match := func(got, want string) bool { return strings.Contains(got, want) }
 		if !slices.EqualFunc(got, test.want, match) {
 			t.Errorf("%s with %s (-want +got):\n%s", test.path, test.source, cmp.Diff(test.want, got))

@@ -17,6 +17,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer/hosts"
@@ -220,7 +221,7 @@ func (a *app) copyResult(img v1.Image, results []hosts.Result) error {
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.1f\t%s\n", h.Host, cmp.Or(h.Runtime, "-"), store.Size(h.BytesSent), store.Size(h.BytesSkipped), h.Seconds, result)
 		if r.Err != nil {
-			h.Error = r.Err.Error()
+			h.Error = remedy.Text(r.Err)
 			failed = append(failed, fmt.Errorf("copying to %s: %w", r.Host, r.Err))
 		}
 		doc.Hosts = append(doc.Hosts, h)

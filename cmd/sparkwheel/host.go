@@ -243,11 +243,9 @@ func classify(ctx context.Context, err error) error {
 
 // notLocked gives exit code 4 to what the lock or an offline store lacks.
 func notLocked(err error) error {
-	if isError[*recipe.MismatchError](err) || isError[*host.NotLockedError](err) || isError[*host.OfflineError](err) || errors.Is(err, recipe.ErrNoLock) {
+	if isError[*recipe.MismatchError](err) || isError[*host.NotLockedError](err) || isError[*host.OfflineError](err) ||
+		errors.Is(err, recipe.ErrNoLock) || errors.Is(err, git.ErrOffline) {
 		return &codeError{codeNotLocked, err}
-	}
-	if errors.Is(err, git.ErrOffline) {
-		return notLockedErrorf("%w; run `sparkwheel fetch` while there is a network", err)
 	}
 	return err
 }

@@ -108,7 +108,7 @@ func TestE2EFetchOntoBadDisks(t *testing.T) {
 	// A size that the lock does not tell is met half way.
 	lock := d.read("recipe.lock")
 	d.write("recipe.lock", strings.Replace(lock, "size = 3145728", "size = 0", 1))
-	d.wantCode(codeFailed, []string{"no space left on device", "what came is kept"}, "fetch")
+	d.wantCode(codeFailed, []string{"no space left on device", "what was downloaded is kept"}, "fetch")
 	mount("-o", "remount,size=8m")
 	before := d.asked["/words.txt"]
 	d.mustRun("fetch")

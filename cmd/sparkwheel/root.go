@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
@@ -53,7 +54,7 @@ func run(ctx context.Context, args []string, env environment) int {
 	if ctx.Err() != nil && !errors.As(err, new(*codeError)) {
 		code = codeInterrupted
 	}
-	if msg := err.Error(); msg != "" {
+	if msg := remedy.Text(err); msg != "" {
 		fmt.Fprintf(env.Stderr, "sparkwheel: %s\n", msg)
 	}
 	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok && len(exit.Tail) > 0 {

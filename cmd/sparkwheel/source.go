@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/requirements/version"
@@ -106,7 +107,7 @@ func offlineSource(err error, verb string) error {
 	if !errors.Is(err, git.ErrOffline) {
 		return err
 	}
-	return notLockedErrorf("%w; run `sparkwheel source %s` once without it, and then with the full SHA", err, verb)
+	return &codeError{codeNotLocked, remedy.With(err, fmt.Sprintf("run `sparkwheel source %s` once without --offline, and then with the full SHA", verb))}
 }
 
 // described is the document of `source describe --json`.

@@ -29,9 +29,9 @@ type spoken struct {
 	typed bool
 }
 
-// TestSpokenCommandsExist looks up every command line of ours that a message, a
+// TestArchitectureSpokenCommands looks up every command line of ours that a message, a
 // comment or a page names: the command, its flags, the number of arguments.
-func TestSpokenCommandsExist(t *testing.T) {
+func TestArchitectureSpokenCommands(t *testing.T) {
 	t.Parallel()
 	lines, faults, err := spokenBelow("../..")
 	if err != nil {
@@ -120,6 +120,9 @@ func spokenInGo(name string, src []byte) (lines []spoken, faults []string, err e
 			}
 			prose.WriteString(line)
 		}
+		if strings.HasPrefix(name, "cmd/sparkwheel/") {
+			faults = append(faults, unknownFlags(place(n.Pos()), prose.String())...)
+		}
 		found := spans(place(n.Pos()), prose.String())
 		lines = append(lines, found...)
 		if m := bareRE.FindString(spanRE.ReplaceAllString(prose.String(), "")); m != "" && knownCommand(strings.Fields(m)[1]) {
@@ -128,6 +131,25 @@ func spokenInGo(name string, src []byte) (lines []spoken, faults []string, err e
 		return false
 	})
 	return lines, faults, nil
+}
+
+// foreign are flags of other programs that our messages name, or of every
+// command.
+var foreign = []string{"--privileged", "--help"}
+
+// unknownFlags are the flags that a message names and no command of ours has.
+func unknownFlags(place, text string) (faults []string) {
+	if !strings.ContainsAny(text, " \n") || strings.Contains(text, "apt-get ") {
+		return nil // an argument for another program, or a script
+	}
+	known := commandWords(quietApp().rootCommand()).flags
+	for _, m := range flagRE.FindAllStringSubmatch(spanRE.ReplaceAllString(text, ""), -1) {
+		flag, _, _ := strings.Cut(m[1], " ")
+		if !slices.Contains(known, flag) && !slices.Contains(foreign, flag) {
+			faults = append(faults, fmt.Sprintf("%s: %q names %s, and no command has it", place, text, flag))
+		}
+	}
+	return faults
 }
 
 // literal is the text of a string literal or of a sum of them; what is no
@@ -310,7 +332,7 @@ func argsExist(args []string, typed bool) error {
 }
 
 // TestSpokenFindsFaults gives the test above what it must not let through.
-func TestSpokenFindsFaults(t *testing.T) {
+func TestArchitectureSpokenFindsFaults(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, text, want string }{
 		{"a.md", "run `sparkwheel lock -r FILE`, then `build --push IMAGE` or `plan [TARGET...]`", ""},
@@ -331,10 +353,12 @@ func TestSpokenFindsFaults(t *testing.T) {
 		{"a.go", "package p; const x = \"run `sparkwheel lock \" + y + \" --nosuch=%s`\"", "unknown flag: --nosuch"},
 		{"a.go", "package p; const x = \"run sparkwheel lock\"", `"sparkwheel lock" is outside backticks`},
 		{"a.go", "package p; const x = \"this sparkwheel reads\"", ""},
+		{"cmd/sparkwheel/a.go", "package p; const x = \"give --nosuch FILE\"", `names --nosuch`},
+		{"cmd/sparkwheel/a.go", "package p; const x = \"give --store DIR\"", ""},
 		{"a.go", "package p; const x = \"  sparkwheel rewrite\\n\"", "accepts 1 arg"},
 	} {
 		lines, faults := spokenInText(test.name, test.text), []string(nil)
-		if test.name == "a.go" {
+		if strings.HasSuffix(test.name, "a.go") {
 			var err error
 			if lines, faults, err = spokenInGo(test.name, []byte(test.text)); err != nil {
 				t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/requirements/marker"
 	"github.com/sparkwheel/sparkwheel/requirements/version"
@@ -37,7 +38,7 @@ func lies(file string, used []truth.Used) ([]wheel.Fault, error) {
 	d := truth.Of(w.Metadata, filepath.Base(file))
 	var faults []wheel.Fault
 	for _, f := range truth.Built(d, used, targetOf(w.Filename)) {
-		faults = append(faults, wheel.Fault{Code: f.Code, Path: w.DistInfo() + "/METADATA", Message: f.Requirement + ": " + f.Message + "; " + f.Remedy})
+		faults = append(faults, wheel.Fault{Code: f.Code, Path: w.DistInfo() + "/METADATA", Message: f.Requirement + ": " + f.Message + "; " + remedy.Fault(f)})
 	}
 	return faults, nil
 }

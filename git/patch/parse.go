@@ -16,7 +16,7 @@ type parser struct {
 }
 
 func (p *parser) errorf(format string, args ...any) error {
-	return &SyntaxError{p.name, min(p.next+1, max(len(p.lines), 1)), fmt.Sprintf(format, args...)}
+	return &SyntaxError{Name: p.name, Line: min(p.next+1, max(len(p.lines), 1)), Msg: fmt.Sprintf(format, args...)}
 }
 
 // peek is the current line without its line end.
@@ -184,7 +184,7 @@ func (p *parser) mode(text string) (os.FileMode, error) {
 	case "120000":
 		return os.ModeSymlink, nil
 	case "160000":
-		return 0, p.errorf("a submodule cannot be changed by a patch; name its commit in the recipe")
+		return 0, &SyntaxError{Name: p.name, Line: p.next + 1, Msg: ErrSubmodule.Error(), Err: ErrSubmodule}
 	}
 	return 0, p.errorf("the mode %q is none of 100644, 100755 and 120000", text)
 }

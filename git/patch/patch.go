@@ -7,6 +7,7 @@ package patch
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -43,12 +44,19 @@ type Line struct {
 	Text string
 }
 
+// ErrSubmodule is wrapped by the *SyntaxError of a patch that changes which
+// commit a submodule is at.
+var ErrSubmodule = errors.New("a patch cannot change a submodule")
+
 // SyntaxError says where a patch cannot be read.
 type SyntaxError struct {
 	Name string
 	Line int
 	Msg  string
+	Err  error // ErrSubmodule, or nil
 }
+
+func (e *SyntaxError) Unwrap() error { return e.Err }
 
 func (e *SyntaxError) Error() string { return fmt.Sprintf("%s:%d: %s", e.Name, e.Line, e.Msg) }
 
@@ -84,7 +92,7 @@ func (e *ConflictError) Error() string {
 type AppliedError struct{ Patch string }
 
 func (e *AppliedError) Error() string {
-	return fmt.Sprintf("the patch %s is already applied; remove it from the recipe", e.Patch)
+	return fmt.Sprintf("the patch %s is already applied", e.Patch)
 }
 
 // Parse reads a patch; name is for messages. What it cannot do, binary changes
@@ -101,7 +109,7 @@ func Parse(name string, src []byte) (*Patch, error) {
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, &SyntaxError{name, 1, "there is no change in it; is it a unified diff?"}
+		return nil, &SyntaxError{Name: name, Line: 1, Msg: "there is no change in it; is it a unified diff?"}
 	}
 	return &Patch{Name: name, SHA256: hex.EncodeToString(sum[:]), Files: files}, nil
 }

@@ -222,7 +222,7 @@ func TestParseRefuses(t *testing.T) {
 		"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-x\n-y\n+z\n":                                        "fix.patch:5: the hunk is longer than it says",
 		"diff --git a/f b/f\nindex 1..2\nGIT binary patch\nliteral 3\n":                      "fix.patch:3: binary changes cannot be applied",
 		"diff --git a/f b/f\nindex 1..2\nBinary files a/f and b/f differ\n":                  "fix.patch:3: binary changes cannot be applied",
-		"diff --git a/f b/f\nindex 1..2 160000\nold mode 160000\nnew mode 100644\n" + change: "fix.patch:3: a submodule cannot be changed",
+		"diff --git a/f b/f\nindex 1..2 160000\nold mode 160000\nnew mode 100644\n" + change: "fix.patch:3: a patch cannot change a submodule",
 		"diff --git a/f b/f\nrename from f\nrename to ../../etc/passwd\n":                    `fix.patch:3: the name "../../etc/passwd" does not stay inside`,
 	} {
 		_, err := patch.Parse("fix.patch", []byte(text))

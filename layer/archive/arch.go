@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/layer/internal/contextio"
 )
 
 // errNoProgram is what a tar without one ELF file in its bin directories is.
@@ -27,7 +28,7 @@ func architecture(ctx context.Context, blob *layer.Blob) (string, error) {
 	}
 	defer rc.Close()
 	other := ""
-	for tr := tar.NewReader(contextReader{rc, ctx.Err}); ; {
+	for tr := tar.NewReader(contextio.NewReader(ctx, rc)); ; {
 		h, err := tr.Next()
 		if err == io.EOF {
 			break

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/internal/atomicfile"
+	"github.com/sparkwheel/sparkwheel/layer/internal/contextio"
 )
 
 // dockerImage is one image of a docker-archive's manifest.json.
@@ -130,7 +131,7 @@ func dockerLayer(ctx context.Context, t *tarFS, name string, diffID v1.Hash, cac
 		return nil, err
 	}
 	defer r.Close()
-	return layer.WriteTar(ctx, dir, &diffIDReader{contextReader{r, ctx.Err}, sha256.New(), diffID}, layer.Options{})
+	return layer.WriteTar(ctx, dir, &diffIDReader{contextio.NewReader(ctx, r), sha256.New(), diffID}, layer.Options{})
 }
 
 // diffIDReader fails at its end unless what it read has the diffID: the cache

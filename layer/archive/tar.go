@@ -19,6 +19,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/layer/internal/contextio"
 )
 
 // defaultPath is the PATH of a base that is only files: Debian's and docker's.
@@ -44,7 +45,7 @@ func readTar(ctx context.Context, file, cacheDir string) (v1.Image, error) {
 	}
 	defer f.Close()
 	sum := sha256.New()
-	if _, err := io.Copy(sum, contextReader{f, ctx.Err}); err != nil {
+	if _, err := io.Copy(sum, contextio.NewReader(ctx, f)); err != nil {
 		return nil, err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
@@ -71,7 +72,7 @@ func compress(ctx context.Context, dir string, f io.Reader) (*layer.Blob, error)
 		return nil, err
 	}
 	defer r.Close()
-	return layer.WriteTar(ctx, dir, contextReader{r, ctx.Err}, layer.Options{})
+	return layer.WriteTar(ctx, dir, contextio.NewReader(ctx, r), layer.Options{})
 }
 
 func rootImage(arch string, blob *layer.Blob) (v1.Image, error) {
@@ -101,17 +102,4 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	default:
 		return io.NopCloser(br), nil
 	}
-}
-
-// contextReader ends a long read when the context does.
-type contextReader struct {
-	r   io.Reader
-	err func() error
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

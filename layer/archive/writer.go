@@ -13,6 +13,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/layer/internal/contextio"
 )
 
 // tarWriter writes an archive's members, each name once, with nothing of this
@@ -81,7 +82,7 @@ func (w *tarWriter) layer(ctx context.Context, l v1.Layer, name func(v1.Hash) st
 	}
 	defer rc.Close()
 	sum := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(w, sum), contextReader{rc, ctx.Err}); err != nil {
+	if _, err := io.Copy(io.MultiWriter(w, sum), contextio.NewReader(ctx, rc)); err != nil {
 		return fmt.Errorf("copying layer %s: %w", digest, err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != digest.Hex {

@@ -12,6 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/layer/internal/contextio"
 )
 
 // Entries are the attributes of those paths of an image that want names, as
@@ -36,7 +37,7 @@ func layerEntries(ctx context.Context, l v1.Layer, want func(string) bool, found
 		return err
 	}
 	defer r.Close()
-	for tr := tar.NewReader(contextReader{ctx, r}); ; {
+	for tr := tar.NewReader(contextio.NewReader(ctx, r)); ; {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
 			return nil

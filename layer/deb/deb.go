@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/sparkwheel/sparkwheel/layer/internal/contextio"
 )
 
 // Package is a .deb file that was read to its end.
@@ -45,7 +47,7 @@ func ReadFile(ctx context.Context, path string) (*Package, error) {
 // root, stand twice, go through a link, or are devices; one that unpacks to a
 // thousand times its size. Memory grows with the number of its files alone.
 func Read(ctx context.Context, r io.Reader) (*Package, error) {
-	a, err := newArchive(contextReader{ctx, r})
+	a, err := newArchive(contextio.NewReader(ctx, r))
 	if err != nil {
 		return nil, fmt.Errorf("reading the package: %w", err)
 	}
@@ -95,17 +97,4 @@ func (p *Package) Check(name, version, architecture, system string) error {
 		return fmt.Errorf("the package %s is for %s, the image for %s", name, architecture, system)
 	}
 	return nil
-}
-
-// contextReader ends a long read when the context does.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(p)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/sparkwheel/sparkwheel/layer/internal/contextio"
 )
 
 // archive writes the image in the form of `docker save`. Layers in have are
@@ -58,7 +60,7 @@ func layerEntry(ctx context.Context, tw *tar.Writer, file string, l v1.Layer) er
 		return err
 	}
 	defer rc.Close()
-	return entry(tw, file, size, contextReader{rc, ctx})
+	return entry(tw, file, size, contextio.NewReader(ctx, rc))
 }
 
 func entry(tw *tar.Writer, file string, size int64, r io.Reader) error {
@@ -70,16 +72,4 @@ func entry(tw *tar.Writer, file string, size int64, r io.Reader) error {
 		err = fmt.Errorf("%s has %d bytes, not %d", file, n, size)
 	}
 	return err
-}
-
-type contextReader struct {
-	r   io.Reader
-	ctx context.Context //nolint:containedctx // an io.Reader has no place for one.
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
 	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/layer/internal/atomicfile"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
 )
 
@@ -140,7 +141,7 @@ func TestWriteMendsAndTidies(t *testing.T) {
 	}
 	// As a killed writer leaves it.
 	for _, left := range []string{"index.json", "oci-layout"} {
-		if err := os.Rename(filepath.Join(dir, left), filepath.Join(dir, ".tmp-"+left)); err != nil {
+		if err := os.Rename(filepath.Join(dir, left), filepath.Join(dir, atomicfile.Temp(left)+"123")); err != nil {
 			t.Fatal(err)
 		}
 	}

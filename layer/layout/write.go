@@ -10,12 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/gofrs/flock"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"github.com/sparkwheel/sparkwheel/layer/internal/atomicfile"
+	"github.com/sparkwheel/sparkwheel/layer/internal/contextio"
 )
 
 // Write puts img into the OCI layout dir, which it creates if need be, under
@@ -40,7 +42,7 @@ func write(ctx context.Context, dir, tag string, img v1.Image) (v1.Hash, error) 
 	if err := os.MkdirAll(blobs, 0o755); err != nil {
 		return v1.Hash{}, err
 	}
-	unlock, err := lock(dir)
+	unlock, err := lock(ctx, dir)
 	if err != nil {
 		return v1.Hash{}, err
 	}
@@ -78,13 +80,13 @@ func tidy(dir, blobs string) error {
 	for _, d := range list {
 		switch name := d.Name(); {
 		case name == "blobs" || name == "oci-layout" || name == "index.json":
-		case strings.HasPrefix(name, atomicfile.TempPrefix):
+		case strings.HasPrefix(name, atomicfile.Temp("oci-layout")) || strings.HasPrefix(name, atomicfile.Temp("index.json")):
 		default:
 			return fmt.Errorf("%s is in it, so it is no OCI layout; name a new directory", name)
 		}
 	}
 	for _, d := range []string{dir, blobs} {
-		left, err := filepath.Glob(filepath.Join(d, atomicfile.TempPrefix+"*"))
+		left, err := filepath.Glob(filepath.Join(d, atomicfile.Temp("*")))
 		if err != nil {
 			return err
 		}
@@ -123,22 +125,12 @@ func Descriptor(img v1.Image, tag string) (v1.Descriptor, error) {
 }
 
 // lock keeps other writers out of dir; it needs no file of its own there.
-func lock(dir string) (unlock func(), err error) {
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err = unix.Flock(int(d.Fd()), unix.LOCK_EX)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		d.Close()
+func lock(ctx context.Context, dir string) (unlock func() error, err error) {
+	l := flock.New(dir, flock.SetFlag(os.O_RDONLY))
+	if _, err := l.TryLockContext(ctx, 50*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("locking: %w", err)
 	}
-	return func() { d.Close() }, nil
+	return l.Close, nil
 }
 
 func writeBlobs(ctx context.Context, blobs string, img v1.Image) error {
@@ -226,7 +218,7 @@ func writeLayer(ctx context.Context, path string, digest v1.Hash, l v1.Layer) er
 	defer rc.Close()
 	in := newVerifier(rc, desc)
 	return atomicfile.Write(path, func(w io.Writer) error {
-		_, err := io.Copy(w, contextReader{in, ctx.Err})
+		_, err := io.Copy(w, contextio.NewReader(ctx, in))
 		return err
 	})
 }
@@ -239,7 +231,7 @@ func sameFile(a, b string) bool {
 
 // link makes path another name of the file from, whatever path was before.
 func link(from, path string) bool {
-	temp := filepath.Join(filepath.Dir(path), atomicfile.TempPrefix+filepath.Base(path))
+	temp := filepath.Join(filepath.Dir(path), atomicfile.Temp(filepath.Base(path)))
 	if os.Link(from, temp) != nil {
 		return false
 	}
@@ -248,19 +240,6 @@ func link(from, path string) bool {
 		return false
 	}
 	return true
-}
-
-// contextReader ends a long copy when the context does.
-type contextReader struct {
-	r   io.Reader
-	err func() error
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }
 
 func syncDir(dir string) error {

@@ -3,6 +3,7 @@ package registry_test
 import (
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -216,8 +217,9 @@ func TestTLS(t *testing.T) {
 		return client(t, registry.Options{TLS: conf, HTTPS: true})
 	}
 	to := tag(t, addr+"/a/b:v1")
-	if _, err := https(nil).Push(t.Context(), to, image(t, 10), nil); err == nil || !strings.Contains(err.Error(), "--ca-cert") {
-		t.Errorf("got %v, want a word about --ca-cert", err)
+	_, err := https(nil).Push(t.Context(), to, image(t, 10), nil)
+	if e, ok := errors.AsType[*registry.TrustError](err); !ok || e.PlainHTTP || !strings.Contains(err.Error(), "unknown authority") {
+		t.Errorf("got %v, want a *TrustError about the certificate", err)
 	}
 	ca := pemOf(s.Certificate().Raw)
 	if _, err := https(ca).Push(t.Context(), to, image(t, 10), nil); err != nil {

@@ -158,7 +158,7 @@ func (e *endpoint) send(ctx context.Context, c call) (*http.Response, error) {
 	req.ContentLength = c.length
 	resp, err := e.http.Do(req)
 	if err != nil {
-		return nil, remedied(plainError(err))
+		return nil, distrusted(plainError(err))
 	}
 	return resp, nil
 }

@@ -34,10 +34,6 @@ func (e *StatusError) Error() string {
 	if e.Message != "" {
 		msg += ": " + e.Message
 	}
-	switch e.Status {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		msg += "; give --username and --password-stdin, or log in with `docker login`"
-	}
 	return msg
 }
 
@@ -172,13 +168,22 @@ func plainError(err error) error {
 	return err
 }
 
-// remedied adds to an error of the transport what to type next.
-func remedied(err error) error {
-	switch {
-	case errors.As(err, new(*tls.CertificateVerificationError)):
-		return fmt.Errorf("%w; give its authority with --ca-cert FILE", err)
-	case errors.Is(err, http.ErrSchemeMismatch):
-		return fmt.Errorf("%w; if that is meant, give --plain-http", err)
+// TrustError is a connection that cannot be trusted: the registry's certificate
+// is not of a known authority, or (PlainHTTP) the registry speaks HTTP where
+// HTTPS was expected.
+type TrustError struct {
+	PlainHTTP bool
+	Err       error
+}
+
+func (e *TrustError) Error() string { return e.Err.Error() }
+func (e *TrustError) Unwrap() error { return e.Err }
+
+// distrusted is a *TrustError where err is one of the transport that it covers.
+func distrusted(err error) error {
+	plain := errors.Is(err, http.ErrSchemeMismatch)
+	if plain || errors.As(err, new(*tls.CertificateVerificationError)) {
+		return &TrustError{PlainHTTP: plain, Err: err}
 	}
 	return err
 }

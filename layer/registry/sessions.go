@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+
+	"github.com/google/renameio/v2"
 )
 
 // session is an unfinished upload as it lies on disk. The location may hold a
@@ -67,14 +69,7 @@ func (u *upload) remember() {
 	if err != nil || os.MkdirAll(filepath.Dir(file), 0o700) != nil {
 		return
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".session-*")
-	if err != nil {
-		return
-	}
-	_, werr := f.Write(b)
-	if cerr := f.Close(); werr != nil || cerr != nil || os.Rename(f.Name(), file) != nil {
-		os.Remove(f.Name())
-	}
+	_ = renameio.WriteFile(file, b, 0o600, renameio.WithTempDir(filepath.Dir(file)))
 }
 
 func (u *upload) forget() {

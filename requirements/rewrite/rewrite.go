@@ -58,7 +58,7 @@ type UnmatchedError struct {
 }
 
 func (e *UnmatchedError) Error() string {
-	return fmt.Sprintf("rewriting requirements: nothing in %s matches: %s; remove the rule from the recipe, or set must-match = false",
+	return fmt.Sprintf("rewriting requirements: nothing in %s matches: %s",
 		strings.Join(e.Files, ", "), strings.Join(e.Rules, "; "))
 }
 

@@ -184,7 +184,7 @@ func (b *build) prepare(ctx context.Context) error {
 		return fmt.Errorf("copying the source: %w", err)
 	}
 	if err := writeFiles(b.host(dirSource), b.spec.Files, b.spec.Epoch); err != nil {
-		return fmt.Errorf("adding the recipe's files to the source: %w", err)
+		return fmt.Errorf("adding files to the source: %w", err)
 	}
 	for _, t := range b.spec.Trees {
 		if err := b.copyTree(ctx, t); err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 // FailedError is a build that ran and failed. Its text names the command and
-// what is known about the words in its log, with a remedy for each.
+// what is known about the words in its log.
 type FailedError struct {
 	Doing    string             // "building vllm"
 	Exit     *sandbox.ExitError // its Tail has the log's last lines
@@ -29,7 +29,7 @@ func (e *FailedError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %v", e.Doing, e.Exit)
 	for _, f := range e.Findings {
-		fmt.Fprintf(&b, "\n  cause:  %s [%s]\n  remedy: %s", f.Cause, f.ID, f.Remedy)
+		fmt.Fprintf(&b, "\n  cause:  %s", f)
 	}
 	return b.String()
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 
 // tinyWheel is a wheel that uv takes.
@@ -84,7 +87,8 @@ func TestE2ECredentialsStayOut(t *testing.T) {
 				t.Error(err)
 			}
 			c.Index = s.URL
-			if _, err := c.Fetch(t.Context(), pins, t.TempDir(), 1, nil); err == nil || !strings.Contains(err.Error(), "check the user and password") {
+			_, err = c.Fetch(t.Context(), pins, t.TempDir(), 1, nil)
+			if e, ok := errors.AsType[*index.StatusError](err); !ok || e.Code != http.StatusUnauthorized {
 				t.Errorf("without a password: %v", err)
 			}
 		})

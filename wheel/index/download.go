@@ -37,11 +37,11 @@ func (p Pin) Present(dir string) bool {
 func (p Pin) check(address string) (*url.URL, error) {
 	raw, err := hex.DecodeString(p.SHA256)
 	if err != nil || len(raw) != 32 || strings.ToLower(p.SHA256) != p.SHA256 {
-		return nil, fmt.Errorf("fetching %s: its pin has no sha256 (%q); run `sparkwheel lock`", p.File, p.SHA256)
+		return nil, &PinError{File: p.File, Msg: fmt.Sprintf("its pin has no sha256 (%q)", p.SHA256)}
 	}
 	u, err := url.Parse(address)
 	if err != nil || !fetchable(u) {
-		return nil, fmt.Errorf("fetching %s: its pin's URL %q is neither http:// nor https://", p.File, Redact(address))
+		return nil, &PinError{File: p.File, Msg: fmt.Sprintf("its pin's URL %q is neither http:// nor https://", Redact(address))}
 	}
 	return u, nil
 }
@@ -73,7 +73,7 @@ func (c *Client) download(ctx context.Context, pin Pin, dir string, progress fun
 		return final, nil
 	}
 	if c.Offline {
-		return "", fmt.Errorf("fetching %s: not in the store: %w", pin.File, ErrOffline)
+		return "", fmt.Errorf("fetching %s: not downloaded yet: %w", pin.File, ErrOffline)
 	}
 	part, err := openPart(ctx, final)
 	if err != nil {

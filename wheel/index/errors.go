@@ -27,10 +27,7 @@ func newStatusError(url string, resp *http.Response) *StatusError {
 
 func (e *StatusError) Error() string {
 	msg := fmt.Sprintf("%s answers %s", e.URL, e.Status)
-	switch e.Code {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
-		return msg + "; check the user and password of the index"
-	case http.StatusGone:
+	if e.Code == http.StatusGone {
 		return msg + "; the file was withdrawn"
 	}
 	return msg
@@ -40,8 +37,24 @@ func (e *StatusError) Error() string {
 type NotFoundError struct{ Name, Index string }
 
 func (e *NotFoundError) Error() string {
-	return fmt.Sprintf("no distribution %s at %s; check the name, and which index it is on", e.Name, e.Index)
+	return fmt.Sprintf("no distribution %s at %s", e.Name, e.Index)
 }
+
+// PinError says that a pin cannot be fetched as it is: it has no sha256, or a
+// URL that is not one of https or http.
+type PinError struct{ File, Msg string }
+
+func (e *PinError) Error() string { return fmt.Sprintf("fetching %s: %s", e.File, e.Msg) }
+
+// PylockError says that a pylock.toml cannot be read, or holds an entry that
+// cannot be fetched. File has line and column where they are known.
+type PylockError struct {
+	File string
+	Err  error
+}
+
+func (e *PylockError) Error() string { return fmt.Sprintf("reading %s: %v", e.File, e.Err) }
+func (e *PylockError) Unwrap() error { return e.Err }
 
 // MismatchError says that the bytes behind a URL are not those that were
 // pinned. Nothing of them is left on disk.
@@ -59,8 +72,7 @@ func (e *MismatchError) Error() string {
 	} else {
 		fmt.Fprintf(&b, "it has %d bytes, pinned are %d", e.GotSize, e.WantSize)
 	}
-	b.WriteString("; something between here and the index changed it, or upstream replaced it: try again, and if it stays so run")
-	fmt.Fprintf(&b, " `sparkwheel lock --upgrade=%s`", e.Name)
+	b.WriteString("; something between here and the index changed it, or upstream replaced it")
 	return b.String()
 }
 
@@ -74,14 +86,14 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("it has more than the %d bytes that it may have", e.Limit)
 }
 
-// GoneError says that a pinned file is no longer where the lock says.
+// GoneError says that a pinned file is no longer at the URL of its pin.
 type GoneError struct {
 	Name, File string
 	Cause      *StatusError
 }
 
 func (e *GoneError) Error() string {
-	return fmt.Sprintf("fetching %s: %v; fetch it from a bundle that has it, or run `sparkwheel lock --upgrade=%s`", e.File, e.Cause, e.Name)
+	return fmt.Sprintf("fetching %s: %v", e.File, e.Cause)
 }
 
 func (e *GoneError) Unwrap() error { return e.Cause }

@@ -37,7 +37,7 @@ type SpaceError struct {
 }
 
 func (e *SpaceError) Error() string {
-	return fmt.Sprintf("%s has %d MB free and %d MB are still to come; free some space (`sparkwheel cache gc`) or give another --store", e.Dir, e.Free/1e6, e.Need/1e6)
+	return fmt.Sprintf("%s has %d MB free and %d MB are still to come", e.Dir, e.Free/1e6, e.Need/1e6)
 }
 
 // Fetch brings every pin below dir as Download does, up to jobs at a time, the
@@ -62,7 +62,7 @@ func (c *Client) Fetch(ctx context.Context, pins []Pin, dir string, jobs int, pr
 		g.Go(func() error {
 			errs[i] = f.one(ctx, pin)
 			if errors.Is(errs[i], syscall.ENOSPC) { // all others would fail of it too
-				stop(fmt.Errorf("%w; what came is kept: free some space (`sparkwheel cache gc`) and run it again", errs[i]))
+				stop(fmt.Errorf("%w; what was downloaded is kept", errs[i]))
 			}
 			return nil
 		})

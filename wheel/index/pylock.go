@@ -39,28 +39,33 @@ const longestPylock = 32 << 20
 // ParsePylock reads a pylock.toml; name stands in messages. Each wheel and
 // sdist has a file name without slashes, an http or https URL without
 // credentials, and a sha256: an entry without is an error that names it.
-// Unknown keys are left aside, an unknown major lock-version is refused.
+// Unknown keys are left aside, an unknown major lock-version is refused. Every
+// error is a *PylockError.
 func ParsePylock(name string, src []byte) (*Pylock, error) {
-	if len(src) > longestPylock {
-		return nil, fmt.Errorf("reading %s: it is longer than %d MiB", name, longestPylock>>20)
+	p, err := parsePylock(src)
+	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
+		row, col := e.Position()
+		name = fmt.Sprintf("%s:%d:%d", name, row, col)
 	}
-	if err := checkDepth(src); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	var raw rawPylock
-	if err := toml.Unmarshal(src, &raw); err != nil {
-		if e, ok := errors.AsType[*toml.DecodeError](err); ok {
-			row, col := e.Position()
-			return nil, fmt.Errorf("reading %s:%d:%d: %w", name, row, col, e)
-		}
-		return nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	p, err := raw.pylock()
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w; run `sparkwheel lock` to write it again", name, err)
+		return nil, &PylockError{File: name, Err: err}
 	}
 	p.File = name
 	return p, nil
+}
+
+func parsePylock(src []byte) (*Pylock, error) {
+	if len(src) > longestPylock {
+		return nil, fmt.Errorf("it is longer than %d MiB", longestPylock>>20)
+	}
+	if err := checkDepth(src); err != nil {
+		return nil, err
+	}
+	var raw rawPylock
+	if err := toml.Unmarshal(src, &raw); err != nil {
+		return nil, err
+	}
+	return raw.pylock()
 }
 
 type rawPylock struct {

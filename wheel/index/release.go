@@ -22,8 +22,8 @@ func (e *NoVersionError) Error() string {
 	if len(e.Have) == 0 {
 		return fmt.Sprintf("no file of %s %s on the index, nor of any other version", e.Name, e.Version)
 	}
-	return fmt.Sprintf("no file of %s %s on the index; the newest there are %s. A mirror may lag behind upstream: "+
-		"take one of these, or set exclude-newer to a day that the mirror has reached", e.Name, e.Version, strings.Join(e.Have, ", "))
+	return fmt.Sprintf("no file of %s %s on the index; the newest there are %s; a mirror may lag behind upstream",
+		e.Name, e.Version, strings.Join(e.Have, ", "))
 }
 
 // NoFileError says that there are files of that version, and none of them

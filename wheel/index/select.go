@@ -68,7 +68,6 @@ func (e *SelectError) Error() string {
 			b.WriteString("\n    " + h)
 		}
 	}
-	b.WriteString("\ntake versions that have a wheel for this target, then run `sparkwheel lock`")
 	return b.String()
 }
 

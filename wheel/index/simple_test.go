@@ -192,7 +192,7 @@ func TestCredentials(t *testing.T) {
 	}
 	c.Extra = map[string]string{"a": strings.Replace(idx.URL, "://", "://me:wrong@", 1)}
 	_, err = c.Files(t.Context(), "a")
-	if err == nil || !strings.Contains(err.Error(), "check the user and password") || strings.Contains(err.Error(), "wrong") {
+	if e, ok := errors.AsType[*index.StatusError](err); !ok || e.Code != http.StatusUnauthorized || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("error is %v", err)
 	}
 	c.Extra = nil

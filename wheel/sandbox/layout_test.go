@@ -181,28 +181,3 @@ func TestJobs(t *testing.T) {
 		}
 	}
 }
-
-func TestNamespaceErrorNamesThreeRemedies(t *testing.T) {
-	t.Parallel()
-	for _, e := range []*NamespaceError{
-		{Step: "starting", Err: os.ErrPermission, Program: "/usr/local/bin/sparkwheel", AppArmor: true},
-		{Step: "starting", Err: os.ErrPermission},
-		{Step: "starting", Err: os.ErrPermission, Root: true},
-	} {
-		text := e.Error()
-		wants := []string{"--sandbox none", "1. ", "2. ", "3. "}
-		if e.Root {
-			wants = append(wants, "--privileged")
-		} else {
-			wants = append(wants, "sudo sparkwheel")
-		}
-		if e.AppArmor {
-			wants = append(wants, "profile sparkwheel /usr/local/bin/sparkwheel flags=(unconfined)", "userns,", "/etc/apparmor.d/sparkwheel")
-		}
-		for _, want := range wants {
-			if !strings.Contains(text, want) {
-				t.Errorf("%q lacks %q", text, want)
-			}
-		}
-	}
-}

@@ -10,7 +10,7 @@ import (
 )
 
 // NamespaceError says that this host lets the caller make no namespaces, or
-// not use them. Its text names three remedies.
+// not use them.
 type NamespaceError struct {
 	Step string // what was refused
 	Err  error
@@ -23,24 +23,14 @@ type NamespaceError struct {
 func (e *NamespaceError) Unwrap() error { return e.Err }
 
 func (e *NamespaceError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "making a sandbox: %s: %v\n", e.Step, e.Err)
-	if e.AppArmor {
-		b.WriteString("AppArmor keeps user namespaces from programs without a profile (kernel.apparmor_restrict_unprivileged_userns = 1). ")
+	text := fmt.Sprintf("making a sandbox: %s: %v", e.Step, e.Err)
+	switch {
+	case e.AppArmor:
+		text += "\nAppArmor keeps user namespaces from programs without a profile (kernel.apparmor_restrict_unprivileged_userns = 1)"
+	case e.Root:
+		text += "\nthis root lacks CAP_SYS_ADMIN"
 	}
-	b.WriteString("Three ways on:\n")
-	if e.Root {
-		b.WriteString("  1. this root lacks CAP_SYS_ADMIN: run it outside of the container, or give the container --privileged\n")
-	} else {
-		b.WriteString("  1. run it as root: sudo sparkwheel ...\n")
-	}
-	if e.AppArmor {
-		fmt.Fprintf(&b, "  2. install this profile as /etc/apparmor.d/sparkwheel, then: sudo apparmor_parser -r /etc/apparmor.d/sparkwheel\n%s", indent(Profile(e.Program)))
-	} else {
-		b.WriteString("  2. allow user namespaces: sudo sysctl user.max_user_namespaces=65536 (and kernel.unprivileged_userns_clone=1 where it exists)\n")
-	}
-	b.WriteString("  3. build without isolation, which the build's record will say: --sandbox none")
-	return b.String()
+	return text
 }
 
 // Profile is the AppArmor profile that lets program make user namespaces on
@@ -54,10 +44,6 @@ profile sparkwheel %s flags=(unconfined) {
   include if exists <local/sparkwheel>
 }
 `, program)
-}
-
-func indent(s string) string {
-	return "     " + strings.ReplaceAll(strings.TrimSuffix(s, "\n"), "\n", "\n     ") + "\n"
 }
 
 // refused makes a NamespaceError of an error that says "not allowed", and

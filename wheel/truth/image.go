@@ -135,7 +135,6 @@ func (im *image) judge(d Distribution) []Fault {
 		faults = append(faults, Fault{
 			Code: CodePython, Distribution: d.Name, Requirement: "python" + d.RequiresPython.String(), Name: d.Name,
 			Message: fmt.Sprintf("%s requires Python %s, and the image has %s", d.origin(), d.RequiresPython, im.env.PythonFullVersion),
-			Remedy:  fmt.Sprintf("take a wheel of %s for this Python, or pass --allow %s", d.Name, d.Name),
 		})
 	}
 	for _, r := range d.Requires {
@@ -158,12 +157,10 @@ func (im *image) require(d Distribution, r requirements.Requirement) []Fault {
 	case !ok:
 		f.Code = CodeMissing
 		f.Message = fmt.Sprintf("%s requires %s, which the image lacks", d.origin(), r)
-		f.Remedy = fmt.Sprintf("add a wheel of %s, or pass --allow %s", r.Name, r.Name)
 	case r.URL == "" && !r.Specifiers.Contains(have.Version):
 		f.Code = CodeConflict
 		f.Message = fmt.Sprintf("%s requires %s, and the image has %s", d.origin(), r, have.origin())
-		f.Remedy = fmt.Sprintf("take a %s that it admits, rebuild %s with `pin = { %s = %q }`, or pass --allow %s",
-			r.Name, d.Name, r.Name, Pin(have.Version), r.Name)
+		f.Pin = Pin(have.Version)
 	default:
 		return nil
 	}

@@ -62,12 +62,12 @@ type Fault struct {
 	Requirement  string            `json:"requirement"`  // what it says
 	Name         requirements.Name `json:"name"`         // the distribution that it says it of
 	Message      string            `json:"message"`      // what is so instead
-	Remedy       string            `json:"remedy"`       // what to write or type next
+	// Pin is the specifier that would admit the version that is there; empty
+	// where no version is.
+	Pin string `json:"pin,omitempty"`
 }
 
-func (f Fault) String() string {
-	return fmt.Sprintf("%s [%s]; %s", f.Message, f.Code, f.Remedy)
-}
+func (f Fault) String() string { return fmt.Sprintf("%s [%s]", f.Message, f.Code) }
 
 // Error holds all faults that were found. It has at least one.
 type Error struct {
@@ -139,7 +139,7 @@ func builtFault(d Distribution, r requirements.Requirement, u Used) Fault {
 	return Fault{
 		Code: CodeBuiltAgainst, Distribution: d.Name, Requirement: r.String(), Name: r.Name,
 		Message: fmt.Sprintf("%s requires %s%s, and was built against %s %s%s", d.origin(), r, asked, u.Name, u.Version, origin),
-		Remedy:  fmt.Sprintf("add `pin = { %s = %q }` to the source's rewrite rules, or `repair = true` to the wheel", r.Name, Pin(u.Version)),
+		Pin:     Pin(u.Version),
 	}
 }
 
@@ -158,6 +158,5 @@ func markerFault(d Distribution, r requirements.Requirement, err error) Fault {
 	return Fault{
 		Code: CodeMarker, Distribution: d.Name, Requirement: r.String(), Name: r.Name,
 		Message: fmt.Sprintf("%s requires %s: %v", d.origin(), r, err),
-		Remedy:  fmt.Sprintf("correct its metadata, or pass --allow %s", r.Name),
 	}
 }

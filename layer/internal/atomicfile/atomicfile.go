@@ -2,45 +2,31 @@
 package atomicfile
 
 import (
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
 
+	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 )
 
-// TempPrefix begins the name of a file that is still being written; one that
-// no process writes was left by a kill and may be removed.
-const TempPrefix = ".tmp-"
+// Temp begins the name of a file that is still being written and will be called
+// name; one that no process writes was left by a kill and may be removed.
+func Temp(name string) string { return "." + name }
 
 // Write gives path the content that fill writes and mode 0644: it is written to
 // a file beside path, synced and renamed. After an error path is as it was and
 // nothing is left beside it.
-func Write(path string, fill func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), TempPrefix+"*")
+func Write(path string, fill func(io.Writer) error) error {
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(0o644))
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	if err := fill(&early{file: f}); err != nil {
+	defer f.Cleanup()
+	if err := fill(&early{file: f.File}); err != nil {
 		return err
 	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return f.CloseAtomicallyReplace()
 }
 
 // earlyEvery is how much is written before the kernel is asked to begin.

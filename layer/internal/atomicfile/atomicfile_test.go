@@ -19,6 +19,9 @@ func TestWrite(t *testing.T) {
 			if _, err := io.WriteString(w, content); err != nil {
 				return err
 			}
+			if half, err := filepath.Glob(filepath.Join(dir, atomicfile.Temp("f")+"*")); err != nil || len(half) != 1 {
+				t.Errorf("while it is written, its directory holds %q, %v", half, err)
+			}
 			return fail
 		})
 	}

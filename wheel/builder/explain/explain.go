@@ -4,18 +4,24 @@ package explain
 
 import (
 	"bytes"
-	"regexp"
+	"fmt"
 	"slices"
 	"strings"
 )
 
 // Finding is one known cause, met in a log.
 type Finding struct {
-	ID     string // lower-case-with-dashes, stable for scripts
-	Line   string // the line that tells, without its end
-	Cause  string
-	Remedy string
+	ID    string // lower-case-with-dashes, stable for scripts
+	Line  string // the line that tells, without its end
+	Cause string
+	// Subject is what the line names first: a header, a module, a program; empty
+	// where it names nothing.
+	Subject string
+	// Package is where Subject comes from, where that is known.
+	Package string
 }
+
+func (f Finding) String() string { return fmt.Sprintf("%s [%s]", f.Cause, f.ID) }
 
 // Log returns what is known about the lines of a log, each cause once, in the
 // order of their first lines.
@@ -79,22 +85,27 @@ func (s *Scanner) look(line string) {
 		if m == nil || slices.ContainsFunc(s.found, func(f Finding) bool { return f.ID == sig.id }) {
 			continue
 		}
+		named := subject(line, m)
 		s.found = append(s.found, Finding{ID: sig.id, Line: strings.TrimSpace(line),
-			Cause: expand(sig.pattern, sig.cause, line, m), Remedy: expand(sig.pattern, sig.remedy, line, m) + hint(sig, line, m)})
+			Cause: string(sig.pattern.ExpandString(nil, sig.cause, line, m)), Subject: named, Package: sig.packages[named]})
 	}
 }
 
-func expand(re *regexp.Regexp, template, line string, m []int) string {
-	return string(re.ExpandString(nil, template, line, m))
-}
-
-// hint names the package that has what the first group names.
-func hint(sig signature, line string, m []int) string {
-	if len(sig.packages) == 0 || len(m) < 4 || m[2] < 0 {
-		return ""
-	}
-	if p, ok := sig.packages[line[m[2]:m[3]]]; ok {
-		return " (" + p + ")"
+// subject is the first group that matched.
+func subject(line string, m []int) string {
+	for i := 2; i+1 < len(m); i += 2 {
+		if m[i] >= 0 {
+			return line[m[i]:m[i+1]]
+		}
 	}
 	return ""
+}
+
+// IDs lists every ID that a Finding may have.
+func IDs() []string {
+	var ids []string
+	for _, sig := range signatures {
+		ids = append(ids, sig.id)
+	}
+	return ids
 }

@@ -3,14 +3,13 @@ package explain
 import "regexp"
 
 // signature is how a cause shows in a log. A line is looked at by pattern only
-// when it has one of words: logs are long. Cause and remedy may use the
-// pattern's groups.
+// when it has one of words: logs are long. Cause may use the pattern's groups.
 type signature struct {
-	id            string
-	words         []string
-	pattern       *regexp.Regexp
-	cause, remedy string
-	packages      map[string]string // what the first group may name -> where it comes from
+	id       string
+	words    []string
+	pattern  *regexp.Regexp
+	cause    string
+	packages map[string]string // what the first group may name -> where it comes from
 }
 
 var headers = map[string]string{
@@ -29,35 +28,30 @@ var signatures = []signature{
 		words:   []string{"illed", "signal 9", "bad_alloc", "virtual memory", "allocate memory", "out of memory"},
 		pattern: regexp.MustCompile(`Killed signal terminated program (\w+)|'(\w+)' died due to signal 9|virtual memory exhausted|std::bad_alloc|Cannot allocate memory|out of memory allocating \d+ bytes|(?:^|\s)Killed$`),
 		cause:   "a compiler ran out of memory: GPU and processors share one memory on a GB10",
-		remedy:  "build with fewer jobs (-j N), raise memory-per-job in the recipe, or end what holds the GPU's memory",
 	},
 	{
 		id:      "wrong-arch",
-		words:   []string{"require-arch asks for"},
-		pattern: regexp.MustCompile(`(\S+) is compiled for (.+), and the recipe's require-arch asks for (\S+)`),
+		words:   []string{"this build must compile for"},
+		pattern: regexp.MustCompile(`(\S+) is compiled for (.+), and this build must compile for (\S+)`),
 		cause:   "the build compiles $1 for $2 and not for $3",
-		remedy:  "set TORCH_CUDA_ARCH_LIST or FLASHINFER_CUDA_ARCH_LIST in the recipe's environment; vLLM's CMake folds 12.1a to 12.0 unless patched (vllm-project/vllm issue 36835)",
 	},
 	{
 		id:      "nvcc-too-old",
 		words:   []string{"Unsupported gpu architecture"},
 		pattern: regexp.MustCompile(`Unsupported gpu architecture '([^']+)'`),
 		cause:   "this nvcc does not know $1",
-		remedy:  "use a base with CUDA 13.0 or later (sm_121a came with 12.9)",
 	},
 	{
 		id:      "ptxas-too-old",
 		words:   []string{"is not defined for option 'gpu-name'"},
 		pattern: regexp.MustCompile(`Value '([^']+)' is not defined for option 'gpu-name'`),
 		cause:   "a ptxas that does not know $1 was called, most often the one that Triton brings",
-		remedy:  "set TRITON_PTXAS_PATH=/usr/local/cuda/bin/ptxas in the environment of the build and of the image",
 	},
 	{
 		id:       "missing-header",
 		words:    []string{"No such file or directory", "cannot open source file"},
 		pattern:  regexp.MustCompile(`fatal error: ([^:\s]+): No such file or directory|cannot open source file "([^"]+)"`),
 		cause:    "a header is missing: $1$2",
-		remedy:   "add the package that has it to the base, or the submodule to the recipe's source",
 		packages: headers,
 	},
 	{
@@ -65,7 +59,6 @@ var signatures = []signature{
 		words:    []string{"cannot find -l"},
 		pattern:  regexp.MustCompile(`cannot find -l([\w.+-]+)`),
 		cause:    "the linker finds no lib$1",
-		remedy:   "add the package that has it to the base",
 		packages: libraries,
 	},
 	{
@@ -73,183 +66,157 @@ var signatures = []signature{
 		words: []string{"resolve", "resolution", "not known", "unreachable", "dns error", "Failed to connect", "lookup address", "Could not connect"},
 		pattern: regexp.MustCompile(`Could not resolve host: ([\w.-]+)|host='([\w.-]+)'.*(?:name resolution|not known|[Rr]esolve)|https?://([\w.-]+)[^ ]*.*(?:dns error|lookup address|name resolution|resolve)` +
 			`|Failed to connect to ([\w.-]+)|Temporary failure in name resolution|Name or service not known|Network is unreachable|failed to lookup address|Could not connect to server`),
-		cause:  "the build asked the network for $1$2$3$4; builds run without one",
-		remedy: "name what it wants in the recipe, so that it is fetched and pinned beforehand: a source or submodule, and fetchcontent = true in the [[wheel]] for what CMake's FetchContent wants",
+		cause: "the build asked the network for $1$2$3$4; builds run without one",
 	},
 	{
 		id:      "fetchcontent",
 		words:   []string{"Build step for", "could not find git for"},
 		pattern: regexp.MustCompile(`Build step for (\S+) failed: \d+|could not find git for (?:clone|fetch) of (\S+?)(?:-populate)?$`),
 		cause:   "CMake fetches $1$2 while it configures; builds run without a network",
-		remedy:  "set fetchcontent = true in the recipe's [[wheel]] and run `sparkwheel lock`; where that is set, name $1$2 in [wheel.fetchcontent.repository.$1$2] with url and ref",
 	},
 	{
 		id:      "missing-module",
 		words:   []string{"ModuleNotFoundError", "BackendUnavailable", "is not available"},
 		pattern: regexp.MustCompile(`ModuleNotFoundError: No module named '([\w.]+)'|BackendUnavailable: (.*)|Backend '([^']+)' is not available`),
 		cause:   "the build imports $1$2$3, and no build requirement brings it",
-		remedy:  "add the distribution to the wheel's requires in the recipe, or a shim for it, and run `sparkwheel lock`",
 	},
 	{
 		id:    "missing-program",
 		words: []string{"unable to find a build program", "CMAKE_CUDA_COMPILER", "CMAKE_CXX_COMPILER", "CMAKE_C_COMPILER", "No such file or directory: '", "command not found", "CUDA_HOME environment variable is not set", "command 'gcc' failed", "could not find nvcc", "Could not find nvcc", "no executable file"},
 		pattern: regexp.MustCompile(`unable to find a build program corresponding to "(\w+)"|No (CMAKE_\w+_COMPILER) could be found|No such file or directory: '(\w[\w.+-]*)'|(\S+): command not found` +
 			`|(CUDA_HOME) environment variable is not set|error: command '([\w.+-]+)' failed: No such file|[Cc]ould not find (nvcc)|no executable file (\S+) in PATH`),
-		cause:  "a program that the build needs is not there: $1$2$3$4$5$6$7$8",
-		remedy: "add its package to the base (gcc and g++, or a devel CUDA image), or its distribution (cmake, ninja) to the wheel's requires",
+		cause: "a program that the build needs is not there: $1$2$3$4$5$6$7$8",
 	},
 	{
 		id:      "disk-full",
 		words:   []string{"No space left on device", "Disk quota exceeded"},
 		pattern: regexp.MustCompile(`No space left on device|Disk quota exceeded`),
-		cause:   "the disk under the store is full",
-		remedy:  "run `sparkwheel cache gc`, or give --store a larger disk",
+		cause:   "the disk is full",
 	},
 	{
 		id:      "outside-build",
 		words:   []string{"Read-only file system"},
 		pattern: regexp.MustCompile(`Read-only file system: '?([^'\s]+)'?|['"]?(/[^:'"\s]+)['"]?: Read-only file system`),
 		cause:   "the build writes outside its own directory: $1$2",
-		remedy:  "builds may write below /build and /tmp only; look for a variable that moves that path, such as HOME or a cache directory",
 	},
 	{
 		id:      "too-many-processes",
 		words:   []string{"Resource temporarily unavailable"},
 		pattern: regexp.MustCompile(`fork\w*: .*Resource temporarily unavailable|BlockingIOError.*Resource temporarily unavailable|pthread_create.*Resource temporarily unavailable`),
 		cause:   "the build started more processes than it may",
-		remedy:  "build with fewer jobs: -j N",
 	},
 	{
 		id:      "host-compiler-too-new",
 		words:   []string{"unsupported GNU version", "unsupported clang version"},
 		pattern: regexp.MustCompile(`unsupported (?:GNU|clang) version! (.*)`),
 		cause:   "nvcc does not take this host compiler: $1",
-		remedy:  "add the newest g++ that this CUDA supports to the base and set NVCC_PREPEND_FLAGS=-ccbin=g++-N",
 	},
 	{
 		id:      "torch-cuda-mismatch",
 		words:   []string{"mismatches the version that was used to compile"},
 		pattern: regexp.MustCompile(`detected CUDA version \(([\d.]+)\) mismatches the version that was used to compile\s*PyTorch \(([\d.]+)\)`),
 		cause:   "the base has CUDA $1, and torch was built for $2",
-		remedy:  "lock a torch for the base's CUDA (an [[index]] of the recipe for cu130), or use another base",
 	},
 	{
 		id:      "no-scm-version",
 		words:   []string{"unable to detect version", "setuptools-scm was unable"},
 		pattern: regexp.MustCompile(`setuptools[-_]scm was unable to detect version|unable to detect version for`),
 		cause:   "setuptools-scm finds neither .git nor a version given to it",
-		remedy:  "set version in the recipe's source, which is passed on as SETUPTOOLS_SCM_PRETEND_VERSION or the project's own variable",
 	},
 	{
 		id:      "undefined-torch-symbol",
 		words:   []string{"undefined symbol: _ZN"},
 		pattern: regexp.MustCompile(`undefined symbol: (_ZNK?(?:3c10|2at|5torch)\w*)`),
 		cause:   "an extension was built against another torch: it asks for $1",
-		remedy:  "build it against the torch of the lock: run `sparkwheel lock --upgrade=torch`, then build again",
 	},
 	{
 		id:      "missing-torch-cuda",
 		words:   []string{"libtorch_cuda"},
 		pattern: regexp.MustCompile(`libtorch_cuda\.so: cannot open shared object file`),
 		cause:   "torch is the CPU build: an unpinned requirement resolved it anew",
-		remedy:  "pin torch in the recipe's rules, and look at what `sparkwheel lock` chose",
 	},
 	{
 		id:      "cuda-major-mismatch",
 		words:   []string{"libcudart.so", "libcublas", "libnvrtc.so"},
 		pattern: regexp.MustCompile(`(lib(?:cudart|cublas(?:Lt)?|nvrtc)\.so\.(\d+)): cannot open shared object file`),
 		cause:   "a wheel for CUDA $2 meets a base without it: $1 is missing",
-		remedy:  "use wheels and base of the same CUDA major version",
 	},
 	{
 		id:      "no-kernel-image",
 		words:   []string{"no kernel image is available"},
 		pattern: regexp.MustCompile(`no kernel image is available`),
 		cause:   "a wheel has no code for this GPU",
-		remedy:  "build it from source with require-arch = [\"sm_121a\"]",
 	},
 	{
 		id:      "driver-too-old",
 		words:   []string{"driver version is insufficient", "unsatisfied condition: cuda"},
 		pattern: regexp.MustCompile(`CUDA driver version is insufficient for CUDA runtime version|requirement error: unsatisfied condition: cuda>=`),
 		cause:   "the driver is older than the base's CUDA needs",
-		remedy:  "`sparkwheel doctor` names both; take an older base or update the driver",
 	},
 	{
 		id:      "cubin-download",
 		words:   []string{"cubin", "403"},
 		pattern: regexp.MustCompile(`(?i)(?:403 Client Error|HTTP(?: Error)? 403|timed? ?out).*cubin|cubin.*(?:403|timed? ?out|[Ff]ailed to download)`),
 		cause:   "FlashInfer's cubins did not come: their server limits or refuses",
-		remedy:  "run it again, what has come is kept; or take the cubins from a bundle",
 	},
 	{
 		id:      "flashinfer-shim-build",
 		words:   []string{"FLASHINFER_JIT_CACHE_PROVIDER_ARCHS"},
 		pattern: regexp.MustCompile(`shim build requires FLASHINFER_JIT_CACHE_PROVIDER_ARCHS`),
 		cause:   "this FlashInfer parts jit-cache into providers and a shim",
-		remedy:  "build the wheel from flashinfer-jit-cache-provider/, or choose an older ref",
 	},
 	{
 		id:      "flashinfer-versions",
 		words:   []string{"does not match flashinfer version"},
 		pattern: regexp.MustCompile(`flashinfer-(cubin|jit-cache) version \(([^)]+)\) does not match flashinfer version \(([^)]+)\)`),
 		cause:   "flashinfer-$1 is $2 and flashinfer is $3",
-		remedy:  "lock the three at one version",
 	},
 	{
 		id:      "conflicting-urls",
 		words:   []string{"onflicting URLs for"},
 		pattern: regexp.MustCompile("[Cc]onflicting URLs for (?:package )?`?([\\w.-]+)"),
 		cause:   "two files of $1 were given at once",
-		remedy:  "name one of them",
 	},
 	{
 		id:      "no-matching-wheel",
 		words:   []string{"matching platform tag", "no usable wheels", "matching Python ABI tag", "no wheels with a matching"},
 		pattern: regexp.MustCompile(`(\S+?)(?:==\S+)? has no (?:usable wheels|wheels with a matching)|no wheels with a matching (?:platform|Python ABI|Python implementation) tag`),
 		cause:   "no wheel fits the base's Python and platform $1",
-		remedy:  "run `sparkwheel lock` again against this base, or choose another version",
 	},
 	{
 		id:      "patch-failed",
 		words:   []string{"patch failed:", "patch does not apply", "hunk FAILED", "hunks FAILED"},
 		pattern: regexp.MustCompile(`patch failed: (\S+)|(\S+): patch does not apply|hunks? FAILED`),
 		cause:   "a patch that the build applies does not fit the tree $1$2",
-		remedy:  "choose a ref that the patch is made for, or drop the patch from the recipe",
 	},
 	{
 		id:      "cutlass-internal",
 		words:   []string{"Error Internal"},
 		pattern: regexp.MustCompile(`(?i)cutlass.*Error Internal`),
 		cause:   "CUTLASS kernels were compiled for another architecture than this GPU's",
-		remedy:  "compile for sm_121a and hold the build to it by require-arch = [\"sm_121a\"]",
 	},
 	{
 		id:      "nccl-mismatch",
 		words:   []string{"undefined symbol: nccl", "ismatched NCCL version"},
 		pattern: regexp.MustCompile(`undefined symbol: (nccl\w+)|[Mm]ismatched NCCL version`),
 		cause:   "two builds of NCCL meet: another libnccl is loaded than torch was built for $1",
-		remedy:  "keep one libnccl: that of the lock's nvidia-nccl wheel, or the base's, and leave LD_LIBRARY_PATH and VLLM_NCCL_SO_PATH alone",
 	},
 	{
 		id:      "no-solution",
 		words:   []string{"No solution found", "ResolutionImpossible"},
 		pattern: regexp.MustCompile(`No solution found when resolving|ResolutionImpossible`),
 		cause:   "the requirements contradict each other: most often something newer was uploaded since it last worked",
-		remedy:  "set tools.exclude-newer in the recipe to a day on which it worked, or override what the lines below name, and run `sparkwheel lock`",
 	},
 	{
 		id:      "download-cut",
 		words:   []string{"IncompleteRead", "ended prematurely", "not a zip file", "end of central directory", "unexpected end of file"},
 		pattern: regexp.MustCompile(`IncompleteRead\(\d+ bytes read|[Rr]esponse ended prematurely|File is not a zip file|end of central directory|gzip: \S+: unexpected end of file`),
 		cause:   "a download ended before its last byte, or is no archive",
-		remedy:  "bring it by `sparkwheel fetch`, which goes on where it ended and checks every byte; name it in the recipe if the build brings it itself",
 	},
 	{
 		id:      "download-timeout",
 		words:   []string{"timed out", "UV_HTTP_TIMEOUT"},
 		pattern: regexp.MustCompile(`UV_HTTP_TIMEOUT|Read timed out|operation timed out`),
 		cause:   "a download took longer than its limit",
-		remedy:  "run it again: what has come is kept; or set UV_HTTP_TIMEOUT=600",
 	},
 }

@@ -103,7 +103,7 @@ func (c *call) check(required string) error {
 	}
 	for want := range strings.SplitSeq(required, ",") {
 		if !slices.Contains(c.arch, want) {
-			return fmt.Errorf("%s is compiled for %s, and the recipe's require-arch asks for %s", c.source, strings.Join(c.arch, " "), want)
+			return fmt.Errorf("%s is compiled for %s, and this build must compile for %s", c.source, strings.Join(c.arch, " "), want)
 		}
 	}
 	return nil

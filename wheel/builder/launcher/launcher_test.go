@@ -114,7 +114,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("launched %q, %v", out, err)
 	}
 	out, err = launch(t, env, "nvcc", "-c", "-arch=sm_120a", "b.cu", "-o", "b.o")
-	if err == nil || !strings.Contains(out, "b.cu is compiled for sm_120a, and the recipe's require-arch asks for sm_121a") {
+	if err == nil || !strings.Contains(out, "b.cu is compiled for sm_120a, and this build must compile for sm_121a") {
 		t.Errorf("launched %q, %v", out, err)
 	}
 	if out, err := launch(t, nil, "no-such-compiler"); err == nil || !strings.Contains(out, "no executable file no-such-compiler") {

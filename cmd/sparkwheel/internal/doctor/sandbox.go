@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
@@ -27,10 +28,7 @@ func (h Host) namespaces() Check {
 	c.Remedy = "use `sudo sparkwheel`, or build without isolation: `--sandbox none`"
 	if e, ok := errors.AsType[*sandbox.NamespaceError](h.Sandbox.Namespaces); ok {
 		c.Found = fmt.Sprintf("refused %s: %s: %v", who, e.Step, e.Err)
-		// The error's text says what was refused, then what helps.
-		if _, remedies, ok := strings.Cut(e.Error(), "\n"); ok {
-			c.Remedy = remedies
-		}
+		c.Remedy = strings.TrimPrefix(remedy.Of(e), "\n")
 	}
 	return c
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
@@ -45,7 +46,7 @@ func serveMerged(env host.Env) (*merged, error) {
 		Handler: http.StripPrefix(secret, env.Index.Simple(func(name string, err error) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
-			m.failed = append(m.failed, fmt.Sprintf("%s: %v", name, err))
+			m.failed = append(m.failed, name+": "+remedy.Text(err))
 		})),
 		ReadHeaderTimeout: time.Minute,
 	}

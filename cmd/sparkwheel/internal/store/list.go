@@ -105,28 +105,25 @@ func renamed(old, now string) bool {
 	return len(a) == fields && len(b) == fields && a[names] != b[names] && slices.Equal(a[:written], b[:written])
 }
 
-// sum is the SHA-256 of a file.
+// sum is the SHA-256 of a file. Some have gigabytes, so that it ends with ctx.
 func sum(ctx context.Context, path string) (string, error) {
-	r, err := os.Open(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
+	defer f.Close()
 	h := sha256.New()
-	_, err = io.Copy(h, reader{ctx, r})
-	return hex.EncodeToString(h.Sum(nil)), errors.Join(err, r.Close())
-}
-
-// reader reads until its context ends.
-type reader struct {
-	ctx context.Context //nolint:containedctx // lives as long as one copy
-	r   io.Reader
-}
-
-func (r reader) Read(p []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
+	for {
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+		switch _, err := io.CopyN(h, f, 8<<20); {
+		case errors.Is(err, io.EOF):
+			return hex.EncodeToString(h.Sum(nil)), nil
+		case err != nil:
+			return "", err
+		}
 	}
-	return r.r.Read(p)
 }
 
 // compare says how root differs from what was recorded. Files whose stamp is

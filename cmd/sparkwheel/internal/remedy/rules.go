@@ -1,0 +1,125 @@
+package remedy
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/git/patch"
+	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/layer/registry"
+	"github.com/sparkwheel/sparkwheel/requirements/rewrite"
+	"github.com/sparkwheel/sparkwheel/wheel/builder"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
+	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
+	"github.com/sparkwheel/sparkwheel/wheel/truth"
+)
+
+const whileOnline = "run `sparkwheel fetch` while there is a network"
+
+// rules are the errors of the rooms about which something can be done.
+var rules = []rule{
+	at("git.ErrOffline", git.ErrOffline, whileOnline),
+	at("patch.ErrSubmodule", patch.ErrSubmodule, "name its commit in the recipe"),
+	on(&git.SchemeError{}, scheme),
+	on(&patch.AppliedError{}, func(*patch.AppliedError) string { return "remove it from the recipe" }),
+	on(&rewrite.UnmatchedError{}, func(*rewrite.UnmatchedError) string {
+		return "remove the rule from the recipe, or set must-match = false"
+	}),
+
+	at("index.ErrOffline", index.ErrOffline, whileOnline),
+	on(&index.StatusError{}, indexStatus),
+	on(&index.NotFoundError{}, func(*index.NotFoundError) string { return "check the name, and which index has it" }),
+	on(&index.NoVersionError{}, func(e *index.NoVersionError) string {
+		if len(e.Have) == 0 {
+			return ""
+		}
+		return "take one of these, or set exclude-newer to a day that the mirror has reached"
+	}),
+	on(&index.PinError{}, func(*index.PinError) string { return "run `sparkwheel lock`" }),
+	on(&index.PylockError{}, func(*index.PylockError) string { return "run `sparkwheel lock` to write it again" }),
+	on(&index.MismatchError{}, func(e *index.MismatchError) string {
+		return "try again, and if it stays so run " + upgrade(e.Name)
+	}),
+	on(&index.GoneError{Cause: &index.StatusError{}}, func(e *index.GoneError) string {
+		return "fetch it from a bundle that has it, or run " + upgrade(e.Name)
+	}),
+	on(&index.SelectError{}, func(*index.SelectError) string {
+		return "\ntake versions that have a wheel for this target, then run `sparkwheel lock`"
+	}),
+	on(&index.SpaceError{}, func(*index.SpaceError) string {
+		return "free some space (`sparkwheel cache gc`) or give another --store"
+	}),
+
+	on(&layer.GroupError{}, func(*layer.GroupError) string { return "name fewer groups in the recipe" }),
+	on(&registry.StatusError{}, func(e *registry.StatusError) string {
+		if e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden {
+			return "give --username and --password-stdin, or log in with `docker login`"
+		}
+		return ""
+	}),
+	on(&registry.TrustError{Err: http.ErrSchemeMismatch}, func(e *registry.TrustError) string {
+		if e.PlainHTTP {
+			return "if that is meant, give --plain-http"
+		}
+		return "give its authority with --ca-cert FILE"
+	}),
+
+	on(&sandbox.NamespaceError{}, namespaces),
+	onList(&builder.FailedError{Exit: &sandbox.ExitError{}}, failed),
+	onList(&truth.Error{}, func(e *truth.Error) (all []advice) {
+		for _, f := range e.Faults {
+			all = append(all, advice{f.String(), Fault(f)})
+		}
+		return all
+	}),
+}
+
+func upgrade(name string) string { return fmt.Sprintf("`sparkwheel lock --upgrade=%s`", name) }
+
+func scheme(e *git.SchemeError) string {
+	if e.Scheme == "file" {
+		return fmt.Sprintf("give it as the base of a mirror (--mirror PREFIX=%s) to allow it", e.URL)
+	}
+	return "send it elsewhere with --mirror PREFIX=https://HOST/"
+}
+
+func indexStatus(e *index.StatusError) string {
+	switch e.Code {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return "check the user and password of the index (in ~/.netrc, or UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD)"
+	case http.StatusProxyAuthRequired:
+		return "check the user and password in HTTPS_PROXY"
+	}
+	return ""
+}
+
+// Fault is what to do about a requirement that is not satisfied.
+func Fault(f truth.Fault) string {
+	switch f.Code {
+	case truth.CodeBuiltAgainst:
+		return fmt.Sprintf("add `pin = { %s = %q }` to the source's rewrite rules, or `repair = true` to the wheel", f.Name, f.Pin)
+	case truth.CodeConflict:
+		return fmt.Sprintf("take a %s that it admits, rebuild %s with `pin = { %s = %q }`, or pass --allow %s", f.Name, f.Distribution, f.Name, f.Pin, f.Name)
+	case truth.CodeMissing:
+		return fmt.Sprintf("add a wheel of %s, or pass --allow %s", f.Name, f.Name)
+	case truth.CodePython:
+		return fmt.Sprintf("take a wheel of %s for this Python, or pass --allow %s", f.Name, f.Name)
+	case truth.CodeMarker:
+		return fmt.Sprintf("correct its metadata, or pass --allow %s", f.Name)
+	}
+	return ""
+}
+
+// namespaces lists three ways to run builds on a host that refuses namespaces.
+func namespaces(e *sandbox.NamespaceError) string {
+	first := "run it as root: sudo sparkwheel ..."
+	if e.Root {
+		first = "run it outside of the container, or give the container --privileged"
+	}
+	second := "allow user namespaces: sudo sysctl user.max_user_namespaces=65536 (and kernel.unprivileged_userns_clone=1 where it exists)"
+	if e.AppArmor {
+		second = "install this profile as /etc/apparmor.d/sparkwheel, then: sudo apparmor_parser -r /etc/apparmor.d/sparkwheel" + indented(sandbox.Profile(e.Program))
+	}
+	return fmt.Sprintf("\nThree ways on:\n  1. %s\n  2. %s\n  3. build without isolation, which the build's record will say: --sandbox none", first, second)
+}
