@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
@@ -35,7 +36,7 @@ func TestPushBars(t *testing.T) {
 		}
 		blobs = append(blobs, blob)
 	}
-	img, err := layer.Append(empty.Image, layer.Config{}, blobs...)
+	img, err := layer.Append(empty.Image, layer.Config{LayerAnnotations: host.LayerAnnotations()}, blobs...)
 	if err != nil {
 		t.Fatal(err)
 	}
