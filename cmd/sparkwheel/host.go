@@ -64,7 +64,7 @@ func (a *app) openEnv(reg *registryFlags) (host.Env, error) {
 func (a *app) indexClient(url string, rewrites []git.Rewrite) *index.Client {
 	file := a.netrc()
 	return &index.Client{
-		HTTP: &http.Client{Transport: manyConnections()}, Index: url, Offline: a.offline,
+		HTTP: &http.Client{Transport: a.network()}, Index: url, Offline: a.offline,
 		Rewrite: func(url string) string {
 			to, _ := git.Rewritten(url, rewrites)
 			return to
@@ -81,14 +81,6 @@ func (a *app) indexClient(url string, rewrites []git.Rewrite) *index.Client {
 func (a *app) indexPassword(name string) (user, password string, ok bool) {
 	user, password = a.Getenv("UV_INDEX_"+variable(name)+"_USERNAME"), a.Getenv("UV_INDEX_"+variable(name)+"_PASSWORD")
 	return user, password, user != "" || password != ""
-}
-
-// manyConnections keeps as many connections to one host open as files are
-// brought at once: manifests name thousands of small ones.
-func manyConnections() http.RoundTripper {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 32
-	return t
 }
 
 func hostPlatform() v1.Platform {

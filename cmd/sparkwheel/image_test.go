@@ -44,7 +44,7 @@ func writeImage(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		blobs = append(blobs, blob)
 	}
-	img, err := layer.Append(below, layer.Config{LayerAnnotations: host.LayerAnnotations()}, blobs...)
+	img, err := layer.Append(below, layer.Config{}, blobs...)
 	ts.Check(err)
 	ts.Check(write(context.Background(), img))
 }

@@ -190,7 +190,7 @@ func describeImage(image string, img v1.Image, made []image.Layer) (imageDocumen
 		return doc, fmt.Errorf("image %s has %d layers and %d diff IDs", image, len(manifest.Layers), len(config.RootFS.DiffIDs))
 	}
 	first := len(manifest.Layers) - len(made)
-	comments := layer.Comments(manifest, config, host.LayerAnnotations().Comment)
+	comments := layer.Comments(manifest, config)
 	for i, d := range manifest.Layers {
 		l := layerDocument{
 			Digest: d.Digest.String(), DiffID: config.RootFS.DiffIDs[i].String(), Size: d.Size,
@@ -203,7 +203,7 @@ func describeImage(image string, img v1.Image, made []image.Layer) (imageDocumen
 				l.Wheels = append(l.Wheels, file)
 			}
 		}
-		if n, err := strconv.Atoi(d.Annotations[host.LayerAnnotations().Files]); err == nil {
+		if n, err := strconv.Atoi(d.Annotations[layer.FilesAnnotation]); err == nil {
 			l.Files = n
 		}
 		doc.Layers = append(doc.Layers, l)

@@ -89,7 +89,7 @@ func layWheels(ctx context.Context, env host.Env, req LayersRequest, b *base.Bas
 	if res.Layers, err = image.Write(ctx, env, b.Python.Scheme, b.Shape, groups, run); err != nil {
 		return nil, err
 	}
-	img, err := layer.Append(b.Image, layer.Config{LayerAnnotations: host.LayerAnnotations()}, image.Blobs(res.Layers)...)
+	img, err := layer.Append(b.Image, layer.Config{}, image.Blobs(res.Layers)...)
 	if err != nil {
 		return nil, fmt.Errorf("assembling the image: %w", err)
 	}
