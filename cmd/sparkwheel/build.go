@@ -55,6 +55,7 @@ func (a *app) buildCommand() *cobra.Command {
 func registerStrictness(cmd *cobra.Command, s *image.Strictness) {
 	cmd.Flags().StringArrayVar(&s.Allow, "allow", nil, "accept that the image has another version of distribution `NAME` than is required (repeatable; recorded)")
 	cmd.Flags().BoolVar(&s.Complete, "complete", false, "refuse an image that lacks a required distribution")
+	cmd.Flags().BoolVar(&s.NoReplace, "no-replace", false, "refuse wheels whose distributions the base already has, rather than replace those")
 }
 
 func (a *app) runBuild(ctx context.Context, f *buildFlags, targets []string) error {

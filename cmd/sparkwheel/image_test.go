@@ -1,8 +1,10 @@
 package main
 
 import (
+	"archive/tar"
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -16,10 +18,11 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/layer/layout"
 )
 
-// writeImage is the script command `image OUT [WHEEL=]DIR...`: an image of a
-// layer for each directory, one that names a wheel as if made of it.
+// writeImage is the script command `image OUT [env:K=V...] [WHEEL=]DIR...`: an
+// image of a layer for each directory, one that names a wheel as if made of it.
 func writeImage(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: image OUT [WHEEL=]DIR...")
@@ -30,9 +33,12 @@ func writeImage(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	write, err := imageWriter(out)
 	ts.Check(err)
-	below, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{
-		OS: "linux", Architecture: "arm64", Variant: "v8", RootFS: v1.RootFS{Type: "layers"},
-	})
+	config := &v1.ConfigFile{OS: "linux", Architecture: "arm64", Variant: "v8", RootFS: v1.RootFS{Type: "layers"}}
+	for strings.HasPrefix(args[1], "env:") {
+		config.Config.Env = append(config.Config.Env, strings.TrimPrefix(args[1], "env:"))
+		args = args[1:]
+	}
+	below, err := mutate.ConfigFile(empty.Image, config)
 	ts.Check(err)
 	var blobs []*layer.Blob
 	for _, arg := range args[1:] {
@@ -73,4 +79,31 @@ func unpackImage(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return err
 	}))
+}
+
+// listLayers is the script command `layers OCI`: what the layers of an image
+// hold, each path behind the number of its layer, directories left out.
+func listLayers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: layers oci:DIR")
+	}
+	img, err := layout.Read(ts.MkAbs(strings.TrimPrefix(args[0], "oci:")), "latest", v1.Platform{OS: "linux", Architecture: "arm64"})
+	ts.Check(err)
+	layers, err := img.Layers()
+	ts.Check(err)
+	for i, l := range layers {
+		r, err := l.Uncompressed()
+		ts.Check(err)
+		for tr := tar.NewReader(r); ; {
+			h, err := tr.Next()
+			if err == io.EOF {
+				break
+			}
+			ts.Check(err)
+			if h.Typeflag != tar.TypeDir {
+				fmt.Fprintf(ts.Stdout(), "%d %s\n", i+1, h.Name)
+			}
+		}
+		ts.Check(r.Close())
+	}
 }

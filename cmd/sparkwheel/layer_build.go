@@ -11,6 +11,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
@@ -151,6 +152,8 @@ type imageDocument struct {
 	Layers    []layerDocument `json:"layers"`
 	BytesSent *int64          `json:"bytes_sent,omitempty"`
 	Allowed   []truth.Fault   `json:"allowed,omitempty"`
+	// Replaced are the base's distributions that a wheel takes the place of.
+	Replaced []fit.Replaced `json:"replaced,omitempty"`
 }
 
 type layerDocument struct {
@@ -160,6 +163,7 @@ type layerDocument struct {
 	MediaType string   `json:"media_type"`
 	Wheels    []string `json:"wheels"`
 	Packages  []string `json:"packages,omitempty"`
+	Replaces  []string `json:"replaces,omitempty"` // distributions of the base that the layer hides
 	New       bool     `json:"new"`
 	Files     int      `json:"files,omitempty"` // entries of the tar, where the image says it
 }
@@ -167,12 +171,12 @@ type layerDocument struct {
 // layersOf describes an image that was made here: its last layers are new.
 func layersOf(image string, made *pipeline.Result) (imageDocument, error) {
 	doc, err := describeImage(image, made.Image, made.Layers)
-	doc.Allowed = made.Allowed
+	doc.Allowed, doc.Replaced = made.Allowed, made.Replaced
 	return doc, err
 }
 
-func describeImage(image string, img v1.Image, made []image.Layer) (imageDocument, error) {
-	doc := imageDocument{Image: image, Layers: []layerDocument{}}
+func describeImage(name string, img v1.Image, made []image.Layer) (imageDocument, error) {
+	doc := imageDocument{Image: name, Layers: []layerDocument{}}
 	digest, err := img.Digest()
 	if err != nil {
 		return doc, err
@@ -187,7 +191,7 @@ func describeImage(image string, img v1.Image, made []image.Layer) (imageDocumen
 		return doc, err
 	}
 	if len(manifest.Layers) != len(config.RootFS.DiffIDs) {
-		return doc, fmt.Errorf("image %s has %d layers and %d diff IDs", image, len(manifest.Layers), len(config.RootFS.DiffIDs))
+		return doc, fmt.Errorf("image %s has %d layers and %d diff IDs", name, len(manifest.Layers), len(config.RootFS.DiffIDs))
 	}
 	first := len(manifest.Layers) - len(made)
 	comments := layer.Comments(manifest, config)
@@ -196,7 +200,11 @@ func describeImage(image string, img v1.Image, made []image.Layer) (imageDocumen
 			Digest: d.Digest.String(), DiffID: config.RootFS.DiffIDs[i].String(), Size: d.Size,
 			MediaType: string(d.MediaType), Wheels: []string{}, New: i >= first,
 		}
+		l.Replaces = image.Replaces(comments[i])
 		for _, file := range strings.Fields(comments[i]) {
+			if len(l.Replaces) > 0 {
+				break
+			}
 			if strings.HasSuffix(file, ".deb") {
 				l.Packages = append(l.Packages, file)
 			} else {

@@ -29,6 +29,7 @@ func TestScript(t *testing.T) {
 			"mkwheel":   makeWheel,
 			"image":     writeImage,
 			"unpack":    unpackImage,
+			"layers":    listLayers,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir+"/home")

@@ -19,6 +19,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/archive"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
+	"github.com/sparkwheel/sparkwheel/layer/listing"
 )
 
 // Base is a base image, pinned, and unpacked as the sandbox's root, with the
@@ -30,7 +31,9 @@ type Base struct {
 	Platform  v1.Platform
 	Image     v1.Image
 	Root      string      // the unpacked root on this host; "" until unpacked
-	Shape     layer.Shape // of Root
+	Shape     layer.Shape // of Root, or of Files
+	// Files are what the layers' lists tell; nil until ReadFiles.
+	Files *listing.Files
 	// BuildRoot is what builds see: Root with the packages for builds alone.
 	BuildRoot   string
 	BuildDigest string

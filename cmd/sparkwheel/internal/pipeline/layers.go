@@ -73,11 +73,12 @@ func layWheels(ctx context.Context, env host.Env, req LayersRequest, b *base.Bas
 	if err := fits(req.Wheels, b); err != nil {
 		return nil, err
 	}
-	wheels, err := image.Inspect(env, b.Python.Scheme, members)
+	in, err := image.Inspect(env, b, b.Python.Scheme, members, req.Strict)
 	if err != nil {
 		return nil, err
 	}
-	j, err := req.Strict.Judge(b, wheels, run)
+	image.NoteVerdict(in.Verdict, run)
+	j, err := req.Strict.Judge(b, in, run)
 	if err != nil {
 		return nil, err
 	}
@@ -85,10 +86,15 @@ func layWheels(ctx context.Context, env host.Env, req LayersRequest, b *base.Bas
 	if err != nil {
 		return nil, err
 	}
-	res := &Result{Allowed: j.Allowed}
-	if res.Layers, err = image.Write(ctx, env, b.Python.Scheme, b.Shape, groups, run); err != nil {
+	res := &Result{Allowed: j.Allowed, Replaced: in.Verdict.Replaced}
+	if res.Layers, err = image.WriteWhiteouts(ctx, env, b, in.Verdict); err != nil {
 		return nil, err
 	}
+	layers, err := image.Write(ctx, env, b.Python.Scheme, image.Beneath(b, in.Verdict), groups, run)
+	if err != nil {
+		return nil, err
+	}
+	res.Layers = append(res.Layers, layers...)
 	img, err := layer.Append(b.Image, layer.Config{}, image.Blobs(res.Layers)...)
 	if err != nil {
 		return nil, fmt.Errorf("assembling the image: %w", err)
@@ -165,10 +171,10 @@ func requestedPlatform(env host.Env, asked string, names []wheel.Filename) (v1.P
 	return v1.Platform{}, fmt.Errorf("%s is for arm64 and %s for amd64: an image is for one platform; leave one out", found["arm64"], found["amd64"])
 }
 
-// layersBase opens the base and finds out where its Python installs to. A base
-// in a registry is downloaded for that only when neither --python nor its own
-// configuration tells.
+// layersBase opens the base, reads what it holds, and finds out where its Python
+// installs to.
 func layersBase(ctx context.Context, env host.Env, req LayersRequest, p v1.Platform, run *stage.Run) (*base.Base, error) {
+	env = env.Noting(run)
 	img, err := base.OpenImage(ctx, env, req.Base, "", p)
 	if err != nil {
 		return nil, fmt.Errorf("opening base %s: %w", req.Base, err)
@@ -185,36 +191,19 @@ func layersBase(ctx context.Context, env host.Env, req LayersRequest, p v1.Platf
 		return nil, fmt.Errorf("base %s is for %s and the image for %s; give another --base or --platform", req.Base, config.Architecture, p.Architecture)
 	}
 	b := &base.Base{Reference: req.Base, Digest: digest.String(), Platform: p, Image: img}
-	if path, version := base.ConfiguredPython(config.Config.Env, req.Python); version != "" && req.Base.Remote() {
-		b.Python = base.FilePython(path, version, "", "")
-		return b, nil
-	}
-	if _, err := b.Unpack(ctx, env); err != nil {
+	if err := b.ReadFiles(ctx, env, run); err != nil {
 		return nil, err
 	}
 	if req.Base.Transport == imagename.Scratch {
 		b.Python = base.Absent(req.Python, p.Architecture)
 		return b, nil
 	}
-	b.Python, err = b.AskPython(ctx, env, run)
-	if err == nil {
-		return b, nil
-	}
-	asking := err
-	b.Python, err = base.ReadPython(b.Root, p.Architecture, req.Python)
-	switch {
-	case errors.Is(err, base.ErrNoPython) && req.Python != "":
-		run.Note("%v: the image's Python will find the wheels only if it is %s and looks in %s", base.ErrNoPython, req.Python, b.Python.Scheme.Purelib)
-	case err != nil:
-		return nil, err
-	default:
-		run.Note("the base's interpreter does not run here (%v); its layout is taken from its files", asking)
-	}
-	return b, nil
+	b.Python, err = b.FindPython(ctx, env, config.Config, req.Python, run)
+	b.Shape = b.Files.Shape()
+	return b, err
 }
 
-// fits refuses a wheel that the base's Python would not take. A base whose
-// interpreter was not asked is judged by its version alone.
+// fits refuses a wheel that the base's Python would not take.
 func fits(paths []string, b *base.Base) error {
 	var faults []error
 	for _, path := range paths {
@@ -222,28 +211,9 @@ func fits(paths []string, b *base.Base) error {
 		if err != nil {
 			return err
 		}
-		tags := b.Python.Tags()
-		if b.Reference.Transport == imagename.Scratch {
-			tags = machineTags(n, b.Python)
-		} else if b.Python.GLIBC == "" {
-			continue
-		}
-		if err := n.Fits(tags); err != nil {
+		if err := n.Fits(b.Python.Tags()); err != nil {
 			faults = append(faults, fmt.Errorf("base %s: %w", b.Reference, err))
 		}
 	}
 	return errors.Join(faults...)
-}
-
-// machineTags are the tags that a Python of that version and machine takes with
-// the wheel's own C library: which one an image without a base will meet is not
-// known.
-func machineTags(n wheel.Filename, p base.Python) []wheel.Tag {
-	var platforms []string
-	for _, t := range n.Tags {
-		if strings.HasSuffix(t.Platform, "_"+p.Machine) {
-			platforms = append(platforms, t.Platform)
-		}
-	}
-	return wheel.Supported(p.Version, append(platforms, "linux_"+p.Machine))
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
@@ -44,6 +45,9 @@ type Record struct {
 	// name, Missing the required distributions that the image lacks.
 	Allowed []truth.Fault `json:"allowed,omitempty"`
 	Missing []string      `json:"missing,omitempty"`
+	// Replaced are the base's distributions that a wheel takes the place of; a
+	// layer before the wheels' hides their files.
+	Replaced []fit.Replaced `json:"replaced,omitempty"`
 }
 
 // Base names the base. A base that is a path is known by digest alone.
