@@ -163,11 +163,17 @@ func (f *fetcher) deep(ctx context.Context, h plumbing.Hash, tips []plumbing.Has
 }
 
 // twice asks for a pack, stores it and lets check look at it; what fails for
-// any other reason than a refusal is tried once more, from nothing.
+// any other reason than a refusal, or a server that cannot be had, is tried
+// once more, from nothing.
 func (f *fetcher) twice(ctx context.Context, w want, blob blobSink, check func() error) error {
 	err := f.once(ctx, w, blob, check)
-	if err == nil || errors.Is(err, errRefused) || errors.As(err, new(*refusedTree)) || ctx.Err() != nil {
+	if err == nil || errors.Is(err, errRefused) || ctx.Err() != nil {
 		return err
+	}
+	for _, final := range []any{new(*refusedTree), new(*StatusError), new(*UnreachableError)} {
+		if errors.As(err, final) {
+			return err
+		}
 	}
 	fmt.Fprintf(f.w, "%v; trying once more\n", err)
 	w.Haves, w.Shallows = nil, nil

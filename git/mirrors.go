@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"time"
 )
 
 // Mirrors is a directory of bare repositories, one for each URL, that any
@@ -20,14 +19,13 @@ type Mirrors struct {
 	// Rewrites send URLs elsewhere; mirrors are still kept by the first URL.
 	Rewrites []Rewrite
 	// Transport carries the requests; nil is http.DefaultTransport. It brings
-	// proxies and CA certificates with it.
+	// proxies and CA certificates with it, repeats what got no answer and ends
+	// what stands still.
 	Transport http.RoundTripper
 	// Credentials answers for a host (with its port, when the URL gives one).
 	// An empty user makes the password a bearer token. Nothing is sent to a
 	// host that a redirect leads to.
 	Credentials func(host string) (user, password string, ok bool)
-	// Idle ends a request that brought no byte for so long; 0 is one minute.
-	Idle time.Duration
 	// Offline makes every need of the network an error: see ErrOffline.
 	Offline bool
 	// AllowFile lets file:// URLs be fetched, which runs the host's git.
@@ -42,13 +40,6 @@ func (m *Mirrors) transport() http.RoundTripper {
 		return m.Transport
 	}
 	return http.DefaultTransport
-}
-
-func (m *Mirrors) idle() time.Duration {
-	if m.Idle > 0 {
-		return m.Idle
-	}
-	return time.Minute
 }
 
 // Path is the bare repository of a URL's whole commits, there or not: what is

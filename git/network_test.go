@@ -12,48 +12,63 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/sparkwheel/sparkwheel/git"
 )
 
-func TestFetchEndsWhenServerStandsStill(t *testing.T) {
+// An interrupt ends a fetch from a server that stands still.
+func TestFetchEndsAtInterrupt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("up")
 	c := git.Commit{Hash: r.commit("one")}
 	h := w.handler()
-	done := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 		if req.Method == http.MethodPost {
 			rw.WriteHeader(http.StatusOK)
 			rw.(http.Flusher).Flush()
-			<-done
+			cancel()
+			<-req.Context().Done()
 			return
 		}
 		h.ServeHTTP(rw, req)
 	}))
 	t.Cleanup(s.Close)
-	t.Cleanup(func() { close(done) })
-	m := &git.Mirrors{Dir: t.TempDir(), Idle: 50 * time.Millisecond}
-	err := m.Fetch(t.Context(), s.URL+"/up", c, "", t.Output())
-	if err == nil || !strings.Contains(err.Error(), "the server sent nothing for 50ms") {
+	m := &git.Mirrors{Dir: t.TempDir()}
+	if err := m.Fetch(ctx, s.URL+"/up", c, "", t.Output()); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	// An interrupt ends it too.
-	ctx, cancel := context.WithCancel(t.Context())
-	m = &git.Mirrors{Dir: t.TempDir()}
-	go func() {
-		for {
-			if files, _ := filepath.Glob(filepath.Join(m.Dir, "*.git")); len(files) > 0 {
-				cancel()
-				return
+}
+
+// What a server answers instead of a repository is named, not quoted: its page
+// may be any page, and without an end.
+func TestFetchNamesStatus(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[int]string{
+		503: "the server answers 503 Service Unavailable",
+		429: `the server answers 429 Too Many Requests (Retry-After: "3600")`,
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			rw.Header().Set("Retry-After", map[int]string{429: "3600"}[code])
+			rw.WriteHeader(code)
+			for r.Context().Err() == nil {
+				if _, err := rw.Write([]byte("<b>\x1b[2J" + strings.Repeat("x", 1<<16))); err != nil {
+					return
+				}
 			}
-			time.Sleep(time.Millisecond)
+		}))
+		t.Cleanup(s.Close)
+		_, err := (&git.Mirrors{Dir: t.TempDir()}).Resolve(t.Context(), git.Source{URL: s.URL + "/up", Ref: "main"})
+		var status *git.StatusError
+		if !errors.As(err, &status) || status.Status != code || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%d: %v", code, err)
 		}
-	}()
-	if err := m.Fetch(ctx, s.URL+"/up", c, "", t.Output()); !errors.Is(err, context.Canceled) {
+	}
+	_, err := (&git.Mirrors{Dir: t.TempDir()}).Resolve(t.Context(), git.Source{URL: "http://me:s3cret@127.0.0.1:1/up", Ref: "main"})
+	if !errors.As(err, new(*git.UnreachableError)) || strings.Contains(err.Error(), "s3cret") {
 		t.Error(err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 
@@ -48,7 +49,7 @@ func (m *Mirrors) connect(ctx context.Context, raw string) (*remote, error) {
 	}
 	r := &remote{url: redact(raw), received: new(atomic.Int64)}
 	client := transport.Transport(githttp.NewClientWithOptions(&http.Client{
-		Transport: &idleTransport{base: m.transport(), idle: m.idle(), received: r.received},
+		Transport: countingTransport{m.transport(), r.received},
 	}, nil))
 	if u.Scheme == "file" {
 		client = file.DefaultClient
@@ -119,6 +120,42 @@ func explain(ctx context.Context, err error) error {
 		return errors.New("there is no such repository")
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return errors.New("the repository is empty")
+	}
+	return unwrapped(err)
+}
+
+// StatusError is an answer of a git server over HTTP that is not a repository's.
+type StatusError struct {
+	Status     int
+	RetryAfter string // what the server asked to wait, in its words; "": nothing
+}
+
+func (e *StatusError) Error() string {
+	msg := fmt.Sprintf("the server answers %d %s", e.Status, http.StatusText(e.Status))
+	if e.RetryAfter != "" {
+		msg += fmt.Sprintf(" (Retry-After: %.40q)", e.RetryAfter)
+	}
+	return msg
+}
+
+// UnreachableError says that a git server gave no answer, however often it was
+// asked.
+type UnreachableError struct{ Err error }
+
+func (e *UnreachableError) Error() string { return e.Err.Error() }
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// unwrapped is what lies in go-git's error, which hides the cause and quotes
+// the page that came instead of an answer.
+func unwrapped(err error) error {
+	if e, ok := errors.AsType[*plumbing.UnexpectedError](err); ok {
+		err = e.Err
+	}
+	if e, ok := errors.AsType[*githttp.Err](err); ok {
+		return &StatusError{e.StatusCode(), e.Response.Header.Get("Retry-After")}
+	}
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return &UnreachableError{e.Err} // without its URL, which may hold a password
 	}
 	return err
 }

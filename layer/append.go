@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,18 +23,8 @@ type Config struct {
 	Labels     map[string]string // added to the base's
 	// Annotations are the manifest's, added to the base's.
 	Annotations map[string]string
-	// LayerAnnotations name the annotations of each new layer's descriptor.
-	LayerAnnotations LayerAnnotations
 	// Created is the image's time and that of each new layer's history (default Epoch).
 	Created time.Time
-}
-
-// LayerAnnotations are the keys under which a layer's descriptor says what its
-// Blob knows of it, so that a reader need not fetch it; an empty key says
-// nothing.
-type LayerAnnotations struct {
-	Comment string // Options.Comment, where there is one
-	Files   string // how many entries the tar has
 }
 
 // Append is base with the blobs on top, in the order given, as an OCI image:
@@ -79,7 +68,6 @@ func appendTo(base v1.Image, cfg Config, blobs []*Blob) (*image, error) {
 		if err != nil {
 			return nil, err
 		}
-		desc.Annotations = cfg.LayerAnnotations.of(b)
 		m.Layers = append(m.Layers, *desc)
 		img.config.RootFS.DiffIDs = append(img.config.RootFS.DiffIDs, b.meta.DiffID)
 		img.config.History = append(img.config.History, v1.History{
@@ -116,20 +104,6 @@ func Stack(rawConfig []byte, blobs ...*Blob) (v1.Image, error) {
 		m.Layers = append(m.Layers, *desc)
 	}
 	return img, img.seal(m)
-}
-
-func (a LayerAnnotations) of(b *Blob) map[string]string {
-	notes := map[string]string{}
-	if a.Comment != "" && b.meta.Comment != "" {
-		notes[a.Comment] = b.meta.Comment
-	}
-	if a.Files != "" && b.meta.Files > 0 {
-		notes[a.Files] = strconv.Itoa(b.meta.Files)
-	}
-	if len(notes) == 0 {
-		return nil
-	}
-	return notes
 }
 
 func configured(base *v1.ConfigFile, cfg Config, layers int) *v1.ConfigFile {

@@ -52,10 +52,9 @@ func TestAppend(t *testing.T) {
 	created := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 	img, err := layer.Append(base, layer.Config{
 		Env: []string{"A=2", "B=3"}, WorkDir: "/workspace", Entrypoint: []string{"vllm"},
-		Labels:           map[string]string{"org.opencontainers.image.version": "0.22.1"},
-		Annotations:      map[string]string{"org.opencontainers.image.source": "https://example.org"},
-		Created:          created,
-		LayerAnnotations: layer.LayerAnnotations{Comment: "org.example.comment", Files: "org.example.files"},
+		Labels:      map[string]string{"org.opencontainers.image.version": "0.22.1"},
+		Annotations: map[string]string{"org.opencontainers.image.source": "https://example.org"},
+		Created:     created,
 	}, one, two)
 	if err != nil {
 		t.Fatal(err)
@@ -91,10 +90,10 @@ func TestAppend(t *testing.T) {
 	}
 	got := []string{string(m.MediaType), string(m.Config.MediaType)}
 	for _, l := range m.Layers {
-		got = append(got, string(l.MediaType)+" "+l.Annotations["org.example.comment"]+" "+l.Annotations["org.example.files"])
+		got = append(got, string(l.MediaType)+" "+l.Annotations[layer.CommentAnnotation])
 	}
 	oci := string(types.OCILayer) + " "
-	wantTypes := []string{string(types.OCIManifestSchema1), string(types.OCIConfigJSON), oci + " ", oci + " ", oci + " ", oci + "one.whl 2", oci + "two.whl 2"}
+	wantTypes := []string{string(types.OCIManifestSchema1), string(types.OCIConfigJSON), oci, oci, oci, oci + "one.whl", oci + "two.whl"}
 	if diff := cmp.Diff(wantTypes, got); diff != "" {
 		t.Errorf("media types (-want +got):\n%s", diff)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -110,8 +111,28 @@ func (b *Blob) Uncompressed() (io.ReadCloser, error) {
 	return decompressed(b.meta.Compression, f)
 }
 
-// Descriptor is what a manifest says of the layer, without annotations: those
-// are for who makes the manifest to choose (Config.LayerAnnotations).
+// Descriptor is what a manifest says of the layer, with the annotations below.
 func (b *Blob) Descriptor() (*v1.Descriptor, error) {
-	return &v1.Descriptor{MediaType: mediaType(b.meta.Compression), Size: b.meta.Size, Digest: b.meta.Digest}, nil
+	d := &v1.Descriptor{MediaType: mediaType(b.meta.Compression), Size: b.meta.Size, Digest: b.meta.Digest}
+	notes := make(map[string]string)
+	if b.meta.Comment != "" {
+		notes[CommentAnnotation] = b.meta.Comment
+	}
+	if b.meta.Files > 0 {
+		notes[FilesAnnotation] = strconv.Itoa(b.meta.Files)
+	}
+	if len(notes) > 0 {
+		d.Annotations = notes
+	}
+	return d, nil
 }
+
+// The annotations of a layer's descriptor.
+const (
+	// CommentAnnotation holds Options.Comment: of a layer of wheels their file
+	// names, separated by spaces.
+	CommentAnnotation = "io.github.sparkwheel.wheels"
+	// FilesAnnotation counts the layer's entries, which readers of a manifest
+	// could not know without fetching it.
+	FilesAnnotation = "io.github.sparkwheel.files"
+)

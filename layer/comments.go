@@ -6,10 +6,9 @@ import v1 "github.com/google/go-containerregistry/pkg/v1"
 const createdBy = "sparkwheel"
 
 // Comments are the Options.Comment of an image's layers, one for each, empty
-// for those that Append did not add. They come from the history, and from the
-// descriptors' annotation (LayerAnnotations.Comment), which a docker-archive
-// loses.
-func Comments(m *v1.Manifest, config *v1.ConfigFile, annotation string) []string {
+// for those that Append did not add. They come from the descriptors, or, where
+// a docker-archive lost these, from the history.
+func Comments(m *v1.Manifest, config *v1.ConfigFile) []string {
 	comments := make([]string, len(m.Layers))
 	i := 0
 	for _, h := range config.History {
@@ -22,7 +21,7 @@ func Comments(m *v1.Manifest, config *v1.ConfigFile, annotation string) []string
 		i++
 	}
 	for i, d := range m.Layers {
-		if c := d.Annotations[annotation]; c != "" {
+		if c := d.Annotations[CommentAnnotation]; c != "" {
 			comments[i] = c
 		}
 	}

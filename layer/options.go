@@ -33,8 +33,9 @@ type Options struct {
 	Jobs int
 	// MTime is the modification time of every entry, to the second (default Epoch).
 	MTime time.Time
-	// Comment stands in the image's history, and in an annotation of the layer's
-	// descriptor (LayerAnnotations): what the layer holds, in the caller's words.
+	// Comment stands in the image's history and in the layer descriptor's
+	// annotation: for a layer of wheels, or of Debian packages, their file names,
+	// separated by spaces.
 	Comment string
 	// Links are directories that the base holds as symbolic links, slash paths
 	// without a leading slash ("bin" -> "usr/bin"): what the tree has under the

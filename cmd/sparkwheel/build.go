@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -55,6 +55,7 @@ func (a *app) buildCommand() *cobra.Command {
 func registerStrictness(cmd *cobra.Command, s *image.Strictness) {
 	cmd.Flags().StringArrayVar(&s.Allow, "allow", nil, "accept that the image has another version of distribution `NAME` than is required (repeatable; recorded)")
 	cmd.Flags().BoolVar(&s.Complete, "complete", false, "refuse an image that lacks a required distribution")
+	cmd.Flags().BoolVar(&s.NoReplace, "no-replace", false, "refuse wheels whose distributions the base already has, rather than replace those")
 }
 
 func (a *app) runBuild(ctx context.Context, f *buildFlags, targets []string) error {
@@ -215,9 +216,9 @@ func (a *app) sayChanges(rec *record.Record) {
 // writeReport leaves what depends on this run and this host, which has no
 // place in build.json.
 func writeReport(dir string, doc buildDocument, store string) error {
-	text, err := json.MarshalIndent(map[string]any{"build": doc, "store": store}, "", "  ")
-	if err != nil {
+	var text bytes.Buffer
+	if err := host.WriteJSON(&text, map[string]any{"build": doc, "store": store}); err != nil {
 		return err
 	}
-	return host.WriteFile(filepath.Join(dir, "build-report.json"), append(text, '\n'))
+	return host.WriteFile(filepath.Join(dir, "build-report.json"), text.Bytes())
 }

@@ -85,7 +85,7 @@ func (a *app) describeImages(ctx context.Context, f *imageFlags, images ...strin
 		}
 		// Here nothing was made just now: new is what does not come from the base.
 		for i, l := range doc.Layers {
-			doc.Layers[i].New = len(l.Wheels)+len(l.Packages) > 0
+			doc.Layers[i].New = len(l.Wheels)+len(l.Packages)+len(l.Replaces) > 0
 		}
 		docs = append(docs, doc)
 	}
@@ -99,6 +99,9 @@ func printLayers(w io.Writer, layers []layerDocument, mark string) error {
 		wheels := strings.Join(l.Wheels, " ")
 		if len(l.Packages) > 0 {
 			wheels = fmt.Sprintf("%d packages", len(l.Packages))
+		}
+		if len(l.Replaces) > 0 {
+			wheels = "replaces " + strings.Join(l.Replaces, ", ")
 		}
 		if wheels == "" {
 			wheels = "-"

@@ -10,9 +10,9 @@ import (
 )
 
 // gitMirrors are the store's git mirrors, with the rewrites of --mirror and the
-// user's credentials. Proxies come from the environment with Go's transport.
+// user's credentials.
 func (a *app) gitMirrors() (*git.Mirrors, error) {
-	m := &git.Mirrors{Dir: filepath.Join(a.store, "git"), Offline: a.offline, Credentials: a.gitCredentials()}
+	m := &git.Mirrors{Dir: filepath.Join(a.store, "git"), Offline: a.offline, Credentials: a.gitCredentials(), Transport: a.network()}
 	for _, flag := range a.mirrors {
 		prefix, base, ok := strings.Cut(flag, "=")
 		if !ok || prefix == "" || base == "" {

@@ -8,7 +8,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/progress"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer"
@@ -35,7 +34,7 @@ func newPushBars(display progress.Display, img v1.Image) (*pushBars, error) {
 		return nil, err
 	}
 	names := map[v1.Hash]string{manifest.Config.Digest: blobName("config", manifest.Config.Digest)}
-	comments := layer.Comments(manifest, config, host.LayerAnnotations().Comment)
+	comments := layer.Comments(manifest, config)
 	for i, d := range manifest.Layers {
 		what := "layer"
 		if wheels := strings.Fields(comments[i]); len(wheels) > 0 {

@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
@@ -36,7 +35,7 @@ func TestPushBars(t *testing.T) {
 		}
 		blobs = append(blobs, blob)
 	}
-	img, err := layer.Append(empty.Image, layer.Config{LayerAnnotations: host.LayerAnnotations()}, blobs...)
+	img, err := layer.Append(empty.Image, layer.Config{}, blobs...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,12 +60,16 @@ func (f *registryFlags) loginAt(images ...imagename.Name) {
 // in the store, so that a second push goes on where a killed one stood.
 func (f *registryFlags) client(a *app, env host.Env) (*registry.Client, error) {
 	opt := registry.Options{
-		Proxy: http.ProxyFromEnvironment, PlainHTTP: f.plainHTTP, Jobs: min(a.jobs, 4),
+		Transport: a.network(), PlainHTTP: f.plainHTTP, Jobs: min(a.jobs, 4),
 		Sessions: env.Store.Path("uploads"), Now: time.Now, UserAgent: "sparkwheel/" + programVersion(),
 	}
 	var err error
-	if opt.TLS, err = f.tls(); err != nil {
-		return nil, err
+	if f.caCert != "" || f.clientCert != "" || f.clientKey != "" {
+		conf, err := f.tls()
+		if err != nil {
+			return nil, err
+		}
+		opt.Transport = newWire(conf)
 	}
 	if opt.Mirrors, err = f.mirrorMap(); err != nil {
 		return nil, err

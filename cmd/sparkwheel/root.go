@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -37,6 +38,7 @@ type app struct {
 	json     bool
 	progress string
 	verbose  bool
+	wire     http.RoundTripper // see network
 }
 
 // run is main without the process: it returns the exit code of the design

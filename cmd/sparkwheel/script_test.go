@@ -28,6 +28,8 @@ func TestScript(t *testing.T) {
 			"exits":     exits,
 			"mkwheel":   makeWheel,
 			"image":     writeImage,
+			"unpack":    unpackImage,
+			"layers":    listLayers,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir+"/home")

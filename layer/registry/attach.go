@@ -179,7 +179,7 @@ func (e *endpoint) referrers(ctx context.Context, digest string) ([]byte, error)
 		}
 		var page []byte
 		var link string
-		err := e.c.retry(ctx, func() error {
+		err := e.c.whole(ctx, func() error {
 			resp, err := e.do(ctx, call{method: http.MethodGet, url: next, header: http.Header{"Accept": {string(types.OCIImageIndex)}}}, http.StatusOK)
 			if err != nil {
 				return err

@@ -12,7 +12,7 @@ import (
 )
 
 // withReferrers is the in-process registry with the referrers API.
-func withReferrers(t *testing.T) string {
+func withReferrers(t testing.TB) string {
 	t.Helper()
 	return serve(t, ggcr.New(ggcr.WithReferrersSupport(true), ggcr.Logger(log.New(io.Discard, "", 0))))
 }
@@ -21,7 +21,7 @@ func withReferrers(t *testing.T) string {
 // again, once, however often it was attached.
 func TestAttach(t *testing.T) {
 	t.Parallel()
-	starts := map[string]func(*testing.T) string{
+	starts := map[string]func(testing.TB) string{
 		"fallback tag": inProcess, "docker-registry": distribution, "referrers": withReferrers,
 	}
 	for kind, start := range starts {

@@ -170,7 +170,7 @@ func (e *endpoint) exchange(ctx context.Context) error {
 		return err
 	}
 	client := http.Client{
-		Transport:     idleTransport{e.c.opt.Transport, e.c.opt.Idle},
+		Transport:     e.c.opt.Transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(req)

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 
 	"github.com/sparkwheel/sparkwheel/layer/registry"
+	"github.com/sparkwheel/sparkwheel/layer/registry/registrytest"
 )
 
 // guarded is a registry behind bearer tokens, each good for a few requests.
@@ -130,7 +131,7 @@ func TestCredentialsStayAtTheirHost(t *testing.T) {
 			http.Redirect(w, r, "http://"+other+r.URL.Path, http.StatusTemporaryRedirect)
 			return
 		}
-		inner.ServeHTTP(&changed{ResponseWriter: w, change: func(h http.Header) {
+		inner.ServeHTTP(&registrytest.Changed{ResponseWriter: w, Change: func(h http.Header) {
 			if l := h.Get("Location"); l != "" {
 				h.Set("Location", "http://"+other+l)
 			}
@@ -214,7 +215,7 @@ func TestTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return client(t, registry.Options{TLS: conf, HTTPS: true})
+		return client(t, registry.Options{Transport: &http.Transport{TLSClientConfig: conf}, HTTPS: true})
 	}
 	to := tag(t, addr+"/a/b:v1")
 	_, err := https(nil).Push(t.Context(), to, image(t, 10), nil)
@@ -243,7 +244,7 @@ func TestTLSClientCertificate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = client(t, registry.Options{TLS: conf, HTTPS: true}).Push(t.Context(), to, image(t, 10), nil)
+		_, err = client(t, registry.Options{Transport: &http.Transport{TLSClientConfig: conf}, HTTPS: true}).Push(t.Context(), to, image(t, 10), nil)
 		return err
 	}
 	if err := push(); err == nil {

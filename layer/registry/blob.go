@@ -26,7 +26,8 @@ type blobReader struct {
 	pos     int64
 	sum     hash.Hash // nil when it did not begin at 0
 	body    io.ReadCloser
-	back    backoff
+	row     row
+	open    bool // the answer under way began
 	err     error
 }
 
@@ -34,7 +35,7 @@ type blobReader struct {
 func (c *Client) blob(ctx context.Context, from origin, digest v1.Hash, offset int64) *blobReader {
 	r := &blobReader{
 		ctx: ctx, c: c, sources: from.sources, digest: digest, size: from.size, pos: offset,
-		back: backoff{opt: &c.opt},
+		row: row{limit: c.opt.Attempts},
 	}
 	if offset == 0 {
 		r.sum = sha256.New()
@@ -54,7 +55,7 @@ func (r *blobReader) Read(p []byte) (int, error) {
 		n, err := r.read(p)
 		if n > 0 {
 			r.pos += int64(n)
-			r.back.progressed()
+			r.row.progressed()
 			if r.sum != nil {
 				r.sum.Write(p[:n])
 			}
@@ -82,6 +83,7 @@ func (r *blobReader) read(p []byte) (int, error) {
 	if rest == 0 {
 		return r.overrun()
 	}
+	r.open = true
 	n, err := r.body.Read(p[:min(int64(len(p)), rest)])
 	if err == io.EOF && int64(n) < rest {
 		err = io.ErrUnexpectedEOF
@@ -101,27 +103,29 @@ func (r *blobReader) overrun() (int, error) {
 	return 0, io.EOF // whatever ended it: all bytes are here and their digest decides
 }
 
+// fail goes on after an error: where the answer broke off, else at the next
+// source. What got no answer was repeated by the transport already.
 func (r *blobReader) fail(err error) {
+	began := r.open
+	r.open = false
 	r.closeBody()
 	if err == io.EOF {
 		return
 	}
-	if hasStatus(err, http.StatusNotFound) || !temporary(err) {
-		// A mirror may lack what the origin has.
-		if len(r.sources) > 1 && r.ctx.Err() == nil {
-			r.sources = r.sources[1:]
-			r.back.progressed()
+	if began || errors.As(err, new(*brokenError)) {
+		again := r.row.again(r.ctx, err)
+		if again == nil {
 			return
 		}
+		err = again
 	}
-	if err := r.back.wait(r.ctx, err); err != nil {
-		if _, ok := errors.AsType[*GiveUpError](err); ok && len(r.sources) > 1 {
-			r.sources = r.sources[1:]
-			r.back.progressed()
-			return
-		}
-		r.err = fmt.Errorf("reading blob %s of %s: %w", r.digest, r.sources[0].host, err)
+	// A mirror may lack what the origin has.
+	if len(r.sources) > 1 && r.ctx.Err() == nil {
+		r.sources = r.sources[1:]
+		r.row.progressed()
+		return
 	}
+	r.err = fmt.Errorf("reading blob %s of %s: %w", r.digest, r.sources[0].host, err)
 }
 
 func (r *blobReader) verify() error {
@@ -172,7 +176,7 @@ func (e *endpoint) openBlob(ctx context.Context, digest v1.Hash, offset, size in
 		// No ranges here: read and drop what is known already.
 		if _, err := io.CopyN(io.Discard, resp.Body, offset); err != nil {
 			resp.Body.Close()
-			return nil, err
+			return nil, &brokenError{err}
 		}
 	}
 	return resp.Body, nil

@@ -1,16 +1,14 @@
 // Package registry speaks the OCI distribution protocol: it resolves, pulls,
-// pushes and attaches, each through any fault that a retry can heal, and it
-// serves images read-only. Start with New; Push and Pull are the heart.
+// pushes and attaches, going on where a connection broke off, and it serves
+// images read-only. Start with New; Push and Pull are the heart.
 package registry
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
@@ -22,14 +20,10 @@ import (
 // Options say how a Client behaves. The zero value of every field is a usable
 // default.
 type Options struct {
-	// Transport carries the requests; nil is a transport of the client's own
-	// that uses TLS. A given transport does its own TLS.
+	// Transport carries the requests: it does TLS and proxies, repeats what got no
+	// answer, waits as registries ask and ends what stands still. nil is
+	// http.DefaultTransport, which does neither of the last three.
 	Transport http.RoundTripper
-	// TLS is used for https; nil trusts the system's authorities. See TLS.
-	TLS *tls.Config
-	// Proxy chooses a proxy for a request, as http.ProxyFromEnvironment does; nil
-	// uses none. A given Transport does its own.
-	Proxy func(*http.Request) (*url.URL, error)
 	// Keychain finds credentials by host; nil is anonymous. What it gives for
 	// one host is never sent to another, but to a token server over https.
 	Keychain authn.Keychain
@@ -49,26 +43,12 @@ type Options struct {
 	// 64 MiB: proxies are known to refuse 100 MB). With Now set it doubles, up to
 	// 16 times that, while one takes less than a second and nothing goes wrong.
 	Chunk int64
-	// Idle ends a request on which no byte moved for so long (default 60 s).
-	Idle time.Duration
-	// Commit is Idle for the request that ends an upload, on which a registry
-	// may read gigabytes again before it answers (default ten times Idle).
-	Commit time.Duration
-	// Attempts is how often in a row something may fail without any progress
-	// before the error is returned (default 6).
+	// Attempts is how often in a row an upload or a download may break off
+	// without any progress before the error is returned (default 6).
 	Attempts int
-	// MaxWait bounds the wait that a registry may ask for with Retry-After
-	// (default 5 minutes); a longer one is an error that names it.
-	MaxWait time.Duration
 	// Now tells when a token runs out and how long a chunk took; nil renews
 	// tokens when one is refused, and chunks stay as they are.
 	Now func() time.Time
-	// Sleep waits between attempts and returns early with ctx's error; nil is
-	// a timer.
-	Sleep func(ctx context.Context, d time.Duration) error
-	// Jitter picks the wait from the upper bound it is given; nil is at random
-	// between half of it and all.
-	Jitter func(d time.Duration) time.Duration
 	// UserAgent names the program to registries.
 	UserAgent string
 }
@@ -86,7 +66,7 @@ type Client struct {
 // New returns a Client; it opens no connection.
 func New(opt Options) *Client {
 	if opt.Transport == nil {
-		opt.Transport = newTransport(opt.TLS, opt.Proxy)
+		opt.Transport = http.DefaultTransport
 	}
 	if opt.Keychain == nil {
 		opt.Keychain = anonymous{}
@@ -97,23 +77,8 @@ func New(opt Options) *Client {
 	if opt.Chunk < 1 {
 		opt.Chunk = 64 << 20
 	}
-	if opt.Idle <= 0 {
-		opt.Idle = time.Minute
-	}
-	if opt.Commit <= 0 {
-		opt.Commit = 10 * opt.Idle
-	}
 	if opt.Attempts < 1 {
 		opt.Attempts = 6
-	}
-	if opt.MaxWait <= 0 {
-		opt.MaxWait = 5 * time.Minute
-	}
-	if opt.Sleep == nil {
-		opt.Sleep = sleep
-	}
-	if opt.Jitter == nil {
-		opt.Jitter = jitter
 	}
 	if opt.UserAgent == "" {
 		opt.UserAgent = "sparkwheel"
@@ -141,22 +106,6 @@ func TLS(ca []byte, certs ...tls.Certificate) (*tls.Config, error) {
 	}
 	conf.RootCAs = pool
 	return conf, nil
-}
-
-func newTransport(conf *tls.Config, proxy func(*http.Request) (*url.URL, error)) *http.Transport {
-	return &http.Transport{
-		Proxy:                 proxy,
-		DialContext:           (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:       conf,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   16,
-		IdleConnTimeout:       90 * time.Second,
-		// Layers are gigabytes: fewer, larger writes halve the system calls.
-		WriteBufferSize: 256 << 10,
-		ReadBufferSize:  64 << 10,
-	}
 }
 
 type anonymous struct{}

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -32,6 +33,8 @@ type endpoint struct {
 	header    string    // Authorization; empty until asked for
 	expires   time.Time // zero when not known
 	mounts    []string  // repositories that the token must be able to read
+	closed    []string  // repositories that no token is to be asked for again
+	known     knowledge
 }
 
 const (
@@ -51,7 +54,7 @@ func (c *Client) endpointAt(key endpointKey) *endpoint {
 	}
 	e := &endpoint{endpointKey: key, c: c, authHost: key.host}
 	e.http = &http.Client{
-		Transport:     authTransport{e, idleTransport{c.opt.Transport, c.opt.Idle}},
+		Transport:     authTransport{e, c.opt.Transport},
 		CheckRedirect: e.checkRedirect,
 	}
 	c.endpoints[key] = e
@@ -101,17 +104,29 @@ func (e *endpoint) url(format string, args ...any) string {
 // base is the address that relative Locations are read against.
 func (e *endpoint) base() (*url.URL, error) { return url.Parse(e.scheme + "://" + e.authHost + "/") }
 
-// call is one request. Body is opened for each sending; nil for none.
+// call is one request, with content that can be sent again, a body that can
+// not, or neither.
 type call struct {
 	method, url string
 	header      http.Header
+	content     []byte
+	sent        *counter // of content's bytes; nil counts none
 	body        io.Reader
 	length      int64
 }
 
+// fresh is the content from its start.
+func (c call) fresh() io.ReadCloser {
+	r := io.Reader(bytes.NewReader(c.content))
+	if c.sent != nil {
+		r = c.sent.reader(r)
+	}
+	return io.NopCloser(r)
+}
+
 // do sends the call and returns an answer whose status is in ok, or an error.
-// A 401 renews the token: a call without a body is then sent once more, one
-// with a body ends in errRenewed.
+// A 401 renews the token: the call is then sent once more, unless its body
+// cannot be: that ends in errRenewed.
 func (e *endpoint) do(ctx context.Context, c call, ok ...int) (*http.Response, error) {
 	for again := false; ; again = true {
 		used := e.usedHeader()
@@ -156,6 +171,10 @@ func (e *endpoint) send(ctx context.Context, c call) (*http.Response, error) {
 		req.Header[k] = v
 	}
 	req.ContentLength = c.length
+	if len(c.content) > 0 {
+		req.Body, req.ContentLength = c.fresh(), int64(len(c.content))
+		req.GetBody = func() (io.ReadCloser, error) { return c.fresh(), nil }
+	}
 	resp, err := e.http.Do(req)
 	if err != nil {
 		return nil, distrusted(plainError(err))
@@ -173,7 +192,7 @@ func permanent(err error) bool {
 	}
 	for _, target := range []any{
 		new(*CredentialsError), new(*DigestError), new(*SizeError), new(*PlatformError),
-		new(*WaitError), new(*GiveUpError), new(*LocationError),
+		new(*ResentError), new(*GiveUpError), new(*LocationError),
 		new(*tls.CertificateVerificationError), new(tls.RecordHeaderError), new(tls.AlertError),
 	} {
 		if errors.As(err, target) {

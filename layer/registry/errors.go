@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -10,7 +11,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -22,8 +22,12 @@ type StatusError struct {
 	Status      int
 	// Code and Message are the first of the registry's own errors, if it gave any.
 	Code, Message string
-	// RetryAfter is what the registry asked to wait; zero when it did not.
-	RetryAfter time.Duration
+	// RequestID is what the registry's operators find the request by; "" when
+	// the answer holds none.
+	RequestID string
+	// RetryAfter is what the registry asked to wait, in its words: seconds or a
+	// date. It is empty when it did not, and longer than the transport waits.
+	RetryAfter string
 }
 
 func (e *StatusError) Error() string {
@@ -34,21 +38,41 @@ func (e *StatusError) Error() string {
 	if e.Message != "" {
 		msg += ": " + e.Message
 	}
+	if e.RetryAfter != "" {
+		msg += fmt.Sprintf(" (Retry-After: %s)", e.RetryAfter)
+	}
+	if e.RequestID != "" {
+		msg += fmt.Sprintf(" (request id %s)", e.RequestID)
+	}
 	return msg
 }
 
-// IdleError ends a request on which no byte moved for Idle.
-type IdleError struct {
-	Method, URL string
-	Idle        time.Duration
+// BlobError says which blob of a push could not be sent. Who knows what is in
+// it can say so.
+type BlobError struct {
+	Digest v1.Hash
+	Size   int64
+	Err    error
 }
 
-func (e *IdleError) Error() string {
-	return fmt.Sprintf("%s %s: nothing moved for %s", e.Method, e.URL, e.Idle)
+func (e *BlobError) Error() string {
+	return fmt.Sprintf("sending %s (%d bytes): %s", e.Digest, e.Size, e.Err)
 }
 
-// Timeout is true: an IdleError is a net.Error in spirit.
-func (e *IdleError) Timeout() bool { return true }
+func (e *BlobError) Unwrap() error { return e.Err }
+
+// ResentError ends an upload that would send a blob a third time; Err is why
+// the registry does not have it.
+type ResentError struct {
+	Size, Sent int64
+	Err        error
+}
+
+func (e *ResentError) Error() string {
+	return fmt.Sprintf("not sending it a third time (%d bytes sent): %s", e.Sent, e.Err)
+}
+
+func (e *ResentError) Unwrap() error { return e.Err }
 
 // DigestError says that content is not what its digest promises, or that a
 // registry claims another digest for what it was sent.
@@ -94,18 +118,6 @@ func (e *LocationError) Error() string {
 	return fmt.Sprintf("upload location %q: %s", e.Location, e.Reason)
 }
 
-// WaitError is a Retry-After longer than Options.MaxWait.
-type WaitError struct {
-	Wait, Max time.Duration
-	Err       error
-}
-
-func (e *WaitError) Error() string {
-	return fmt.Sprintf("the registry asks to wait %s, longer than %s: %s", e.Wait, e.Max, e.Err)
-}
-
-func (e *WaitError) Unwrap() error { return e.Err }
-
 // GiveUpError ends a run of attempts that brought no progress; it wraps the last one's error.
 type GiveUpError struct {
 	Attempts int
@@ -121,6 +133,10 @@ func (e *GiveUpError) Unwrap() error { return e.Err }
 // maxErrorBody bounds what is read of a refusal.
 const maxErrorBody = 16 << 10
 
+// requestIDs are the headers in which products name a request, Amazon's,
+// Azure's, GitHub's, Cloudflare's among them.
+var requestIDs = []string{"X-Request-Id", "X-Amzn-Requestid", "X-Amz-Request-Id", "X-Ms-Correlation-Request-Id", "X-Ms-Request-Id", "X-Github-Request-Id", "X-Oss-Request-Id", "Eagleeye-Traceid", "Cf-Ray"}
+
 // statusError reads and closes the answer.
 func statusError(resp *http.Response) *StatusError {
 	defer resp.Body.Close()
@@ -128,16 +144,43 @@ func statusError(resp *http.Response) *StatusError {
 		Method:     resp.Request.Method,
 		URL:        redact(resp.Request.URL),
 		Status:     resp.StatusCode,
-		RetryAfter: retryAfter(resp.Header),
+		RetryAfter: printable(resp.Header.Get("Retry-After")),
+	}
+	for _, name := range requestIDs {
+		if id := resp.Header.Get(name); id != "" && e.RequestID == "" {
+			e.RequestID = printable(id)
+		}
 	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-	var doc struct {
-		Errors []struct{ Code, Message string }
-	}
-	if json.Unmarshal(body, &doc) == nil && len(doc.Errors) > 0 {
-		e.Code, e.Message = printable(doc.Errors[0].Code), printable(doc.Errors[0].Message)
-	}
+	e.Code, e.Message = said(resp.Header.Get("Content-Type"), body)
 	return e
+}
+
+// said is what a refusal says: the first of the specification's errors, else a
+// message as other products write it, else its plain text.
+func said(media string, body []byte) (code, message string) {
+	var doc struct {
+		Errors []struct {
+			Code, Message string
+			Detail        json.RawMessage
+		}
+		Message, Error string
+	}
+	if json.Unmarshal(body, &doc) == nil {
+		if len(doc.Errors) == 0 {
+			return "", printable(cmp.Or(doc.Message, doc.Error))
+		}
+		first := doc.Errors[0]
+		var detail string
+		if json.Unmarshal(first.Detail, &detail) == nil && detail != first.Message {
+			first.Message = strings.TrimPrefix(first.Message+": "+detail, ": ")
+		}
+		return printable(first.Code), printable(first.Message)
+	}
+	if strings.HasPrefix(media, "text/plain") {
+		return "", printable(strings.TrimSpace(string(body)))
+	}
+	return "", ""
 }
 
 // printable keeps a hostile registry from writing to the user's terminal.

@@ -34,7 +34,7 @@ func (u *upload) follow(resp *http.Response) error {
 func (e *endpoint) location(base *url.URL, loc string) (string, error) {
 	u, err := base.Parse(loc)
 	if err != nil {
-		return "", &LocationError{"", "it is no URL"}
+		return "", &LocationError{"", "not a URL"}
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return "", &LocationError{redact(u), "it is not of http or https"}
@@ -49,7 +49,7 @@ func (e *endpoint) location(base *url.URL, loc string) (string, error) {
 	u.User = nil
 	out := u.String()
 	if _, err := url.Parse(out); err != nil {
-		return "", &LocationError{"", "it is no URL"}
+		return "", &LocationError{"", "not a URL"}
 	}
 	return out, nil
 }

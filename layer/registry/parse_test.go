@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -95,30 +94,6 @@ func TestReceived(t *testing.T) {
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
-	t.Parallel()
-	const date = "Mon, 02 Jan 2006 15:04:05 GMT"
-	tests := []struct {
-		after, date string
-		want        time.Duration
-	}{
-		{"5", "", 5 * time.Second},
-		{" 5 ", "", 5 * time.Second},
-		{"-5", "", 0},
-		{"99999999999", "", (1 << 31) * time.Second},
-		{"Mon, 02 Jan 2006 15:05:05 GMT", date, time.Minute},
-		{"Monday, 02-Jan-06 15:05:05 GMT", date, time.Minute},
-		{"Mon, 02 Jan 2006 15:03:05 GMT", date, 0},
-		{"Mon, 02 Jan 2006 15:05:05 GMT", "", 0},
-		{"soon", date, 0},
-	}
-	for _, tt := range tests {
-		if got := retryAfter(http.Header{"Retry-After": {tt.after}, "Date": {tt.date}}); got != tt.want {
-			t.Errorf("%q at %q: %s, want %s", tt.after, tt.date, got, tt.want)
-		}
-	}
-}
-
 func TestParseChallenges(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -166,19 +141,16 @@ func TestRealm(t *testing.T) {
 // What a registry says never makes the client crash, leave http, or carry user
 // information on.
 func FuzzAnswers(f *testing.F) {
-	for _, s := range []string{`Bearer realm="a\`, `Basic ,,,`, `Bearer =`, "http://r.example:5000@evil/", "0-9223372036854775807", "//[::1]:x/", "Mon, 02 Jan 2006 15:04:05 GMT"} {
+	for _, s := range []string{`Bearer realm="a\`, `Basic ,,,`, `Bearer =`, "http://r.example:5000@evil/", "0-9223372036854775807", "//[::1]:x/"} {
 		f.Add(s)
 	}
 	e := &endpoint{endpointKey: endpointKey{scheme: "https", host: "r.example"}, authHost: "r.example"}
 	base := &url.URL{Scheme: "https", Host: "r.example", Path: "/v2/a/blobs/uploads/"}
 	f.Fuzz(func(t *testing.T, s string) {
-		h := http.Header{"Www-Authenticate": {s}, "Range": {s}, "Retry-After": {s}, "Date": {s}}
+		h := http.Header{"Www-Authenticate": {s}, "Range": {s}}
 		parseChallenges(h)
 		if n, _ := received(h); n < 0 {
 			t.Errorf("received %d bytes", n)
-		}
-		if d := retryAfter(h); d < 0 {
-			t.Errorf("wait %s", d)
 		}
 		if from, to, ok := byteRange(s, 100); ok && (from < 0 || to > 100 || from < 100 && from >= to) {
 			t.Errorf("range %d to %d of 100", from, to)

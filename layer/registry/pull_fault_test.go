@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -19,50 +18,6 @@ import (
 
 func pemOf(der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-}
-
-func TestPullHeals(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name    string
-		rules   func() []*rule
-		resumes bool // the layer was under way
-	}{
-		{"burst of 503", burst(503), false},
-		{"429", one(anything, 429, "Retry-After", "3"), false},
-		{"reset at 10 % of a blob", strike(blob, cutAnswer(10)), false},
-		{"reset at 60 % of a blob", later(1, blob, cutAnswer(60)), true},
-		{"reset at 99 % of a blob", later(1, blob, cutAnswer(99)), true},
-		{"silence before the answer", strike(blob, silence(0)), false},
-		{"silence within a blob", later(1, blob, stalledAnswer), true},
-		{"500 on a blob", later(1, blob, status(500)), false},
-	}
-	for kind, start := range servers {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			upstream := start(t)
-			img := image(t, layerSize)
-			if _, err := client(t, registry.Options{}).Push(t.Context(), tag(t, upstream+"/a/b:v1"), img, nil); err != nil {
-				t.Fatal(err)
-			}
-			for _, tt := range tests {
-				t.Run(tt.name, func(t *testing.T) {
-					t.Parallel()
-					f, addr := before(t, upstream, tt.rules()...)
-					c := client(t, registry.Options{Idle: time.Second, Attempts: 10})
-					got, err := c.Pull(t.Context(), tag(t, addr+"/a/b:v1"), amd64)
-					if err != nil {
-						t.Fatal(err)
-					}
-					readLayer(t, got)
-					// What was cut within the layer goes on there; only the first answer began at its start.
-					if whole := f.whole.Load(); tt.resumes && whole != 2 {
-						t.Errorf("%d blobs were asked for from their start, want the configuration and the layer once each", whole)
-					}
-				})
-			}
-		})
-	}
 }
 
 func readLayer(t *testing.T, img v1.Image) int64 {
@@ -96,7 +51,7 @@ func TestPullFindsLies(t *testing.T) {
 		t.Fatal(err)
 	}
 	flipped := func(f *faults, w http.ResponseWriter, r *http.Request) {
-		f.proxy.ServeHTTP(&flipper{ResponseWriter: w}, r)
+		f.Forward(&flipper{ResponseWriter: w}, r)
 	}
 	longer := func(_ *faults, w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, layerSize*2)) }
 	tests := []struct {
@@ -104,10 +59,10 @@ func TestPullFindsLies(t *testing.T) {
 		rules func() []*rule
 		check func(error) bool
 	}{
-		{"another byte", func() []*rule { return []*rule{{match: blob, skip: 1, times: -1, do: flipped}} }, is[*registry.DigestError]},
-		{"another length", func() []*rule { return []*rule{{match: blob, skip: 1, times: -1, do: longer}} }, is[*registry.SizeError]},
-		{"416 for ever", func() []*rule { return []*rule{{match: blob, skip: 1, times: -1, do: status(416)}} }, is[*registry.StatusError]},
-		{"404", func() []*rule { return []*rule{{match: blob, skip: 1, times: -1, do: status(404)}} }, is[*registry.StatusError]},
+		{"another byte", func() []*rule { return []*rule{{Match: blob, Skip: 1, Times: -1, Do: flipped}} }, is[*registry.DigestError]},
+		{"another length", func() []*rule { return []*rule{{Match: blob, Skip: 1, Times: -1, Do: longer}} }, is[*registry.SizeError]},
+		{"416 for ever", func() []*rule { return []*rule{{Match: blob, Skip: 1, Times: -1, Do: status(416)}} }, is[*registry.StatusError]},
+		{"404", func() []*rule { return []*rule{{Match: blob, Skip: 1, Times: -1, Do: status(404)}} }, is[*registry.StatusError]},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -126,7 +81,7 @@ func TestPullFindsLies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, addr := before(t, upstream, &rule{match: manifestGet, times: -1, do: flipped})
+	_, addr := before(t, upstream, &rule{Match: manifestGet, Times: -1, Do: flipped})
 	moved, err := name.NewDigest(strings.Replace(digest.String(), upstream, addr, 1))
 	if err != nil {
 		t.Fatal(err)
@@ -160,19 +115,19 @@ func TestPullMirror(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	front, addr := before(t, mirror, &rule{match: blob, skip: 1, times: -1, do: status(404)})
+	front, addr := before(t, mirror, &rule{Match: blob, Skip: 1, Times: -1, Do: status(404)})
 	back, originAddr := before(t, origin)
 	c := client(t, registry.Options{Mirrors: map[string]string{originAddr: "http://" + addr + "/cache"}})
 	got, err := c.Pull(t.Context(), tag(t, originAddr+"/a/b:v1"), amd64)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(back.seen) != 0 {
-		t.Errorf("the origin was asked for what the mirror has: %v", back.seen)
+	if len(back.Seen()) != 0 {
+		t.Errorf("the origin was asked for what the mirror has: %v", back.Seen())
 	}
 	readLayer(t, got)
-	if len(front.seen) == 0 || len(back.seen) == 0 {
-		t.Errorf("the mirror was asked %v, the origin %v", front.seen, back.seen)
+	if len(front.Seen()) == 0 || len(back.Seen()) == 0 {
+		t.Errorf("the mirror was asked %v, the origin %v", front.Seen(), back.Seen())
 	}
 }
 

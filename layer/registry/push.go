@@ -49,7 +49,8 @@ type Pushed struct {
 // this Client from another repository of the same registry are mounted, others
 // stream from where they are to the registry. The manifest comes last, is read
 // back and compared, and only then the tag moves: a push that fails leaves the
-// tag as it was. It may be repeated; with Options.Sessions it goes on where a
+// tag as it was, with a *BlobError where a blob could not be sent. No layer's
+// bytes are sent more than twice. It may be repeated; with Options.Sessions it goes on where a
 // killed one stood, if the registry still knows. progress may be nil; it is
 // called from several goroutines. The result is filled also beside an error.
 func (c *Client) Push(ctx context.Context, tag name.Tag, img v1.Image, progress func(BlobProgress)) (Pushed, error) {
@@ -158,13 +159,12 @@ func (p *push) upload(ctx context.Context, sources []source) ([]BlobProgress, er
 }
 
 func (p *push) blob(ctx context.Context, s source) (BlobProgress, error) {
-	first := p.c.opt.Chunk
-	u := &upload{push: p, to: p.to, source: s, chunk: first, first: first, growing: p.c.opt.Now != nil}
+	u := newUpload(p, s)
 	u.report(nil)
 	how, err := u.run(ctx)
 	b := BlobProgress{Digest: s.digest, Done: s.size, Total: s.size, How: how}
 	if err != nil {
-		return b, fmt.Errorf("sending %s (%d bytes): %w", s.digest, s.size, err)
+		return b, &BlobError{s.digest, s.size, err}
 	}
 	p.progress(b)
 	return b, nil
@@ -182,22 +182,14 @@ func (p *push) manifest(ctx context.Context, raw []byte, media types.MediaType, 
 	if id == "" {
 		id = digest.String()
 	}
-	var header http.Header
-	err = p.c.retry(ctx, func() error {
-		resp, err := p.to.do(ctx, call{
-			method: http.MethodPut, url: p.to.url("manifests/%s", id),
-			header: http.Header{"Content-Type": {string(media)}},
-			body:   p.sent.reader(bytes.NewReader(raw)), length: int64(len(raw)),
-		}, http.StatusCreated, http.StatusOK, http.StatusAccepted)
-		if err != nil {
-			return err
-		}
-		header = resp.Header
-		return resp.Body.Close()
-	})
+	resp, err := p.to.do(ctx, call{
+		method: http.MethodPut, url: p.to.url("manifests/%s", id),
+		header: http.Header{"Content-Type": {string(media)}}, content: raw, sent: &p.sent,
+	}, http.StatusCreated, http.StatusOK, http.StatusAccepted)
 	if err != nil {
 		return digest, nil, fmt.Errorf("putting the manifest: %w", err)
 	}
+	resp.Body.Close()
 	back, err := p.to.manifest(ctx, id)
 	if err != nil {
 		return digest, nil, fmt.Errorf("reading the manifest back: %w", err)
@@ -205,7 +197,7 @@ func (p *push) manifest(ctx context.Context, raw []byte, media types.MediaType, 
 	if back.digest != digest {
 		return digest, nil, &DigestError{fmt.Sprintf("the manifest read back as %s of %s", id, p.repo), digest, back.digest}
 	}
-	return digest, header, nil
+	return digest, resp.Header, nil
 }
 
 // source is a blob that can be read from any offset.

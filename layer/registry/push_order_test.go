@@ -34,7 +34,7 @@ func TestPushOrder(t *testing.T) {
 		want = append(want, "PUT /v2/a/b/manifests/"+id, "GET /v2/a/b/manifests/"+id)
 	}
 	var got []string
-	for line := range strings.Lines(f.requests()) {
+	for line := range strings.Lines(f.Requests()) {
 		if line = strings.TrimSpace(line); !strings.Contains(line, "/uploads/") {
 			got = append(got, line)
 		}
@@ -42,8 +42,8 @@ func TestPushOrder(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("it asked\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if i := slices.IndexFunc(f.seen, func(s string) bool { return strings.Contains(s, "/manifests/") }); strings.Contains(strings.Join(f.seen[i:], "\n"), "/blobs/") {
-		t.Errorf("a blob came after a manifest:\n%s", f.requests())
+	if i := slices.IndexFunc(f.Seen(), func(s string) bool { return strings.Contains(s, "/manifests/") }); strings.Contains(strings.Join(f.Seen()[i:], "\n"), "/blobs/") {
+		t.Errorf("a blob came after a manifest:\n%s", f.Requests())
 	}
 }
 
@@ -81,8 +81,8 @@ func TestPushReadsOnlyWhatLacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, l := range m.Layers {
-		if strings.Contains(f.requests(), http.MethodGet+" /v2/cuda/base/blobs/"+l.Digest.String()) {
-			t.Errorf("layer %s was read, and the target has it:\n%s", l.Digest, f.requests())
+		if strings.Contains(f.Requests(), http.MethodGet+" /v2/cuda/base/blobs/"+l.Digest.String()) {
+			t.Errorf("layer %s was read, and the target has it:\n%s", l.Digest, f.Requests())
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/sparkwheel/sparkwheel/layer/registry"
+	"github.com/sparkwheel/sparkwheel/layer/registry/registrytest"
 )
 
 // After kill -9 in the middle of a chunk the next process goes on where the
@@ -26,17 +27,17 @@ import (
 // more, not more than that. TestRealPushKills does it at random moments.
 func TestPushAfterKill(t *testing.T) {
 	t.Parallel()
-	for kind, start := range map[string]func(*testing.T) string{"strict": strict, "in-process": inProcess, "docker-registry": distribution} {
+	for kind, start := range map[string]func(testing.TB) string{"strict": strict, "in-process": inProcess, "docker-registry": distribution} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			sessions := t.TempDir()
-			f, addr := before(t, start(t), &rule{match: large, skip: 2, times: 1, do: stall(50)})
+			f, addr := before(t, start(t), &rule{Match: large, Skip: 2, Times: 1, Do: registrytest.Stall(50)})
 			cmd := exec.Command(os.Args[0], "-test.run=^TestPushThatIsKilled$")
 			cmd.Env = append(os.Environ(), "PUSH_TO="+addr+"/a/b:v1", "PUSH_SESSIONS="+sessions, "PUSH_SIZE="+strconv.Itoa(layerSize), "PUSH_CHUNK="+strconv.Itoa(chunkSize))
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			for f.received.Load() < 3*chunkSize { // it waits now for the third chunk's answer
+			for f.Received.Load() < 3*chunkSize { // it waits now for the third chunk's answer
 				time.Sleep(10 * time.Millisecond)
 			}
 			cmd.Process.Kill()
@@ -53,7 +54,7 @@ func TestPushAfterKill(t *testing.T) {
 				limit = imageBytes(t, img) + chunkSize
 			}
 			if got.BytesSent > limit {
-				t.Errorf("the second push sent %d bytes, at most %d were needed; it asked\n%s", got.BytesSent, limit, f.requests())
+				t.Errorf("the second push sent %d bytes, at most %d were needed; it asked\n%s", got.BytesSent, limit, f.Requests())
 			}
 			pulled, err := client(t, registry.Options{}).Pull(t.Context(), to, amd64)
 			if err != nil {
@@ -100,7 +101,7 @@ func TestLocationStaysInHTTPS(t *testing.T) {
 	t.Parallel()
 	inner := newStrict()
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		inner.ServeHTTP(&changed{ResponseWriter: w, change: func(h http.Header) {
+		inner.ServeHTTP(&registrytest.Changed{ResponseWriter: w, Change: func(h http.Header) {
 			if l := h.Get("Location"); l != "" {
 				h.Set("Location", "http://"+r.Host+l)
 			}
@@ -111,7 +112,7 @@ func TestLocationStaysInHTTPS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := client(t, registry.Options{TLS: conf, HTTPS: true})
+	c := client(t, registry.Options{Transport: &http.Transport{TLSClientConfig: conf}, HTTPS: true})
 	if _, err := c.Push(t.Context(), tag(t, strings.TrimPrefix(s.URL, "https://")+"/a/b:v1"), image(t, layerSize), nil); err != nil {
 		t.Error(err)
 	}
@@ -121,7 +122,7 @@ func TestLocationStaysInHTTPS(t *testing.T) {
 func TestPushMinimumChunk(t *testing.T) {
 	t.Parallel()
 	s := newStrict()
-	s.minimum = layerSize / 2
+	s.Minimum = layerSize / 2
 	f, addr := before(t, serve(t, s))
 	img := image(t, layerSize)
 	got, err := client(t, registry.Options{Chunk: 1000}).Push(t.Context(), tag(t, addr+"/a/b:v1"), img, nil)
@@ -129,7 +130,7 @@ func TestPushMinimumChunk(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.BytesSent != imageBytes(t, img) {
-		t.Errorf("sent %d bytes of %d; it asked\n%s", got.BytesSent, imageBytes(t, img), f.requests())
+		t.Errorf("sent %d bytes of %d; it asked\n%s", got.BytesSent, imageBytes(t, img), f.Requests())
 	}
 }
 
@@ -143,7 +144,7 @@ func TestPushGrowsChunks(t *testing.T) {
 		return func() time.Time { now = now.Add(time.Second); return now }
 	}
 	longer := func(r *http.Request) bool { return r.Method == http.MethodPatch && r.ContentLength == 4*chunk }
-	always, fault := slices.Repeat([]int{1}, 20), []*rule{{match: longer, times: 1, do: status(500)}}
+	always, fault := slices.Repeat([]int{1}, 20), []*rule{{Match: longer, Times: 1, Do: status(500)}}
 	tests := []struct {
 		name  string
 		now   func() time.Time
@@ -164,7 +165,7 @@ func TestPushGrowsChunks(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []int
-			for line := range strings.Lines(f.requests()) {
+			for line := range strings.Lines(f.Requests()) {
 				var from, to int
 				if _, err := fmt.Sscanf(line[strings.LastIndexByte(line, ' ')+1:], "%d-%d", &from, &to); err == nil {
 					got = append(got, (to-from+1)/chunk)
@@ -182,7 +183,7 @@ func TestPushMountRefused(t *testing.T) {
 	t.Parallel()
 	mount := func(r *http.Request) bool { return r.URL.Query().Get("mount") != "" }
 	for _, code := range []int{400, 403, 404, 500} {
-		_, addr := before(t, inProcess(t), &rule{match: mount, times: -1, do: status(code)})
+		_, addr := before(t, inProcess(t), &rule{Match: mount, Times: -1, Do: status(code)})
 		c := client(t, registry.Options{})
 		from := tag(t, addr+"/from/a:v1")
 		img := image(t, layerSize)

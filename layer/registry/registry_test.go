@@ -1,110 +1,21 @@
 package registry_test
 
 import (
-	"bytes"
-	"context"
-	"encoding/binary"
-	"fmt"
 	"io"
-	"log"
-	"math/rand/v2"
-	"net"
-	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
-	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 )
 
-// inProcess starts go-containerregistry's registry and returns its address.
-func inProcess(t *testing.T) string {
-	t.Helper()
-	s := httptest.NewServer(ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0))))
-	t.Cleanup(s.Close)
-	return strings.TrimPrefix(s.URL, "http://")
-}
-
-// distribution starts Debian's docker-registry and returns its address; the
-// test is skipped where it is not installed.
-func distribution(t *testing.T) string {
-	t.Helper()
-	bin, err := exec.LookPath("docker-registry")
-	if err != nil {
-		t.Skip("docker-registry is not installed: apt-get install docker-registry")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	dir := t.TempDir()
-	conf := filepath.Join(dir, "config.yml")
-	text := fmt.Sprintf("version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage:\n  filesystem: {rootdirectory: %s}\nhttp:\n  addr: %s\n  secret: s\n", dir, addr)
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return started(t, addr, exec.Command(bin, "serve", conf))
-}
-
-// started runs a server to the test's end and returns its address once it answers.
-func started(t *testing.T, addr string, cmd *exec.Cmd) string {
-	t.Helper()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	for range 100 {
-		if conn, err := net.Dial("tcp", addr); err == nil {
-			conn.Close()
-			return addr
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatalf("%s does not answer at %s", cmd.Path, addr)
-	return ""
-}
-
-var servers = map[string]func(*testing.T) string{"in-process": inProcess, "docker-registry": distribution}
-
-// image has layers of these sizes, each with bytes of its own: not gzip, since
-// making that would be most of the time these tests take.
-func image(t *testing.T, sizes ...int64) v1.Image {
-	t.Helper()
-	img := empty.Image
-	for _, n := range sizes {
-		var seed [32]byte
-		binary.LittleEndian.PutUint64(seed[:], layers.Add(1))
-		var b bytes.Buffer
-		io.CopyN(&b, rand.NewChaCha8(seed), n)
-		var err error
-		if img, err = mutate.AppendLayers(img, static.NewLayer(b.Bytes(), types.OCIUncompressedLayer)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return img
-}
-
-// layers counts the layers made, so that no two are the same.
-var layers atomic.Uint64
+var servers = map[string]func(testing.TB) string{"in-process": inProcess, "docker-registry": distribution}
 
 // gzipped is an image that validate takes.
 func gzipped(t *testing.T, sizes ...int64) v1.Image {
@@ -124,17 +35,7 @@ func gzipped(t *testing.T, sizes ...int64) v1.Image {
 
 func client(t *testing.T, opt registry.Options) *registry.Client {
 	t.Helper()
-	opt.Sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	return registry.New(opt)
-}
-
-func tag(t testing.TB, s string) name.Tag {
-	t.Helper()
-	tag, err := name.NewTag(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tag
 }
 
 var amd64 = v1.Platform{OS: "linux", Architecture: "amd64"}

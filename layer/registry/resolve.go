@@ -124,7 +124,7 @@ func (c *Client) manifest(ctx context.Context, ref name.Reference) (*manifest, e
 
 func (e *endpoint) manifest(ctx context.Context, id string) (*manifest, error) {
 	var m *manifest
-	err := e.c.retry(ctx, func() error {
+	err := e.c.whole(ctx, func() error {
 		var err error
 		m, err = e.fetchManifest(ctx, id)
 		return err
@@ -182,10 +182,13 @@ func (e *endpoint) fetchManifest(ctx context.Context, id string) (*manifest, err
 // readAll reads at most limit bytes and refuses more.
 func readAll(r io.Reader, limit int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err == nil && int64(len(b)) > limit {
-		err = fmt.Errorf("more than %d bytes", limit)
+	if err != nil {
+		return nil, &brokenError{err}
 	}
-	return b, err
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("more than %d bytes", limit)
+	}
+	return b, nil
 }
 
 // sources are the endpoints to read a repository from: its mirrors, then itself.

@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,13 +16,6 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 )
-
-func serve(t testing.TB, h http.Handler) string {
-	t.Helper()
-	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
-	return strings.TrimPrefix(s.URL, "http://")
-}
 
 func TestServer(t *testing.T) {
 	t.Parallel()

@@ -22,7 +22,7 @@ type session struct {
 // sessionFile is empty when nothing is to be remembered.
 func (u *upload) sessionFile() string {
 	dir := u.push.c.opt.Sessions
-	if dir == "" || u.ways[0] == single {
+	if dir == "" || u.ways[0] == single || u.mute {
 		return ""
 	}
 	sum := sha256.Sum256([]byte(u.to.host + "/" + u.to.repo + "@" + u.source.digest.String()))

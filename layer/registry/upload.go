@@ -23,7 +23,8 @@ const (
 	single              // one PUT of the whole blob
 )
 
-// upload brings one blob into one repository (distribution-spec, Pushing blobs).
+// upload brings one blob into one repository (distribution-spec, Pushing
+// blobs). A blob of more than smallBlob is never sent more than twice.
 type upload struct {
 	push   *push
 	to     *endpoint
@@ -43,9 +44,29 @@ type upload struct {
 	body io.ReadCloser // the source, at pos; nil when it is not open
 	pos  int64
 
+	sending    bool // the last request carried bytes of the blob
 	committing bool // the last request was the one that closes the session
 	doubted    bool // chunk and status contradicted each other
+	disturbed  bool // something was sent again in this session
+	mute       bool // the registry's Range says nothing about what it has
 	restarts   int  // fresh sessions after one was lost
+	spent      counter
+	fault      error // of the attempt before
+}
+
+func newUpload(p *push, s source) *upload {
+	u := &upload{push: p, to: p.to, source: s, ways: []way{chunked, streamed, single}}
+	u.first, u.growing = p.c.opt.Chunk, p.c.opt.Now != nil
+	if known := p.to.learned(); known.chunk > 0 {
+		u.first, u.growing = min(u.first, known.chunk), false
+	} else if known.way > 0 {
+		u.ways = u.ways[known.way:]
+	}
+	if s.size <= smallBlob {
+		u.ways = []way{single, streamed}
+	}
+	u.chunk = u.first
+	return u
 }
 
 // run returns how the blob came to be there.
@@ -53,65 +74,65 @@ func (u *upload) run(ctx context.Context) (string, error) {
 	if here, err := u.exists(ctx); err != nil || here {
 		return Present, err
 	}
-	u.ways = []way{chunked, streamed, single}
-	if u.source.size <= smallBlob {
-		u.ways = []way{single, streamed}
-	}
 	u.recall()
 	defer u.closeBody()
-	back := backoff{opt: &u.push.c.opt}
+	tries := row{limit: u.push.c.opt.Attempts}
 	for {
 		before := u.offset
+		u.sending, u.committing = false, false
 		how, err := u.attempt(ctx)
 		if err == nil {
 			u.forget()
 			return how, nil
 		}
 		if u.offset > before {
-			back.progressed()
+			tries.progressed()
 		}
-		// A refused token took none of the body with it.
-		renewed := errors.Is(err, errRenewed)
-		u.unsure = !renewed
-		adapted := u.adapt(err)
-		if !renewed {
-			u.growing, u.chunk = false, min(u.chunk, u.first)
-		}
-		if adapted {
-			continue
-		}
-		if temporary(err) && !renewed {
-			u.report(err)
-		}
-		if err := back.wait(ctx, err); err != nil {
-			return Sent, err
-		}
-		if renewed {
+		if errors.Is(err, errRenewed) {
+			// A refused token took none of the body with it.
+			if err := tries.again(ctx, err); err != nil {
+				return Sent, err
+			}
 			continue
 		}
 		// The answer may have been lost, or another push may have brought it.
-		if here, err := u.exists(ctx); err == nil && here {
-			u.forget()
-			return Sent, nil
+		if (u.committing || u.sending) && (temporary(err) || u.committing && errors.As(err, new(*StatusError))) {
+			if here, herr := u.exists(ctx); herr == nil && here {
+				u.forget()
+				return Sent, nil
+			}
 		}
+		u.unsure, u.fault = true, err
+		adapted := u.adapt(err)
+		u.growing, u.chunk = false, min(u.chunk, u.first)
+		if adapted {
+			continue
+		}
+		// What carried no bytes was repeated by the transport already.
+		if !u.sending {
+			return Sent, err
+		}
+		if temporary(err) {
+			u.report(err)
+		}
+		if err := tries.again(ctx, err); err != nil {
+			return Sent, err
+		}
+		u.disturbed = true
 	}
 }
 
 func (u *upload) exists(ctx context.Context) (bool, error) {
-	here := false
-	err := u.push.c.retry(ctx, func() error {
-		resp, err := u.to.do(ctx, call{method: http.MethodHead, url: u.to.url("blobs/%s", u.source.digest)},
-			http.StatusOK, http.StatusNotFound)
-		if err != nil {
-			return err
-		}
-		here = resp.StatusCode == http.StatusOK
-		if here && resp.ContentLength >= 0 && resp.ContentLength != u.source.size {
-			return &SizeError{fmt.Sprintf("blob %s of %s", u.source.digest, u.to.host), u.source.size, resp.ContentLength}
-		}
-		return resp.Body.Close()
-	})
-	return here, err
+	resp, err := u.to.do(ctx, call{method: http.MethodHead, url: u.to.url("blobs/%s", u.source.digest)},
+		http.StatusOK, http.StatusNotFound)
+	if err != nil {
+		return false, err
+	}
+	here := resp.StatusCode == http.StatusOK
+	if here && resp.ContentLength >= 0 && resp.ContentLength != u.source.size {
+		return false, &SizeError{fmt.Sprintf("blob %s of %s", u.source.digest, u.to.host), u.source.size, resp.ContentLength}
+	}
+	return here, resp.Body.Close()
 }
 
 // attempt goes from where the upload stands to its end.
@@ -145,16 +166,18 @@ func (u *upload) report(fault error) {
 
 // start opens a session, or has the registry mount the blob from a sibling.
 func (u *upload) start(ctx context.Context) (mounted bool, err error) {
-	u.offset, u.unsure, u.resumed, u.committing, u.doubted = 0, false, false, false, false
+	u.offset, u.unsure, u.resumed, u.doubted, u.disturbed, u.mute = 0, false, false, false, false, false
 	target := u.to.url("blobs/uploads/")
 	if f := u.source.from; f != nil && f.repo.RegistryStr() == u.to.host && f.repo.RepositoryStr() != u.to.repo {
 		u.to.alsoReads(f.repo.RepositoryStr())
 		q := url.Values{"mount": {u.source.digest.String()}, "from": {f.repo.RepositoryStr()}}
 		done, err := u.post(ctx, target+"?"+q.Encode())
-		if err == nil || !hasStatus(err, 400, 401, 403, 404, 405, 415, 422, 500, 501) {
+		if !errors.As(err, new(*StatusError)) && !errors.As(err, new(*CredentialsError)) {
 			return done, err
 		}
-		// Mounting is a courtesy: a registry that refuses it gets the bytes.
+		// Mounting is a courtesy: a registry that refuses it, or whose token server
+		// does (Harbor, of a project that one may not read), gets the bytes.
+		u.to.readsNot(f.repo.RepositoryStr())
 		u.source.from = nil
 	}
 	return u.post(ctx, target)
@@ -199,7 +222,7 @@ func (u *upload) status(ctx context.Context) error {
 	}
 	defer resp.Body.Close()
 	got, ok := received(resp.Header)
-	if !ok || got > u.source.size {
+	if !ok || got > u.source.size || u.mute {
 		u.abandon()
 		return nil
 	}
@@ -227,21 +250,31 @@ func (u *upload) patch(ctx context.Context) error {
 		return err
 	}
 	defer resp.Body.Close()
-	want := u.offset + n
-	if got, ok := received(resp.Header); ok && got != want {
-		if got <= u.offset || got > want {
-			u.abandon()
-			return fmt.Errorf("%s: after %d bytes the registry says it has %d", u.to.host, want, got)
-		}
-		want = got
-	}
-	u.offset, u.doubted = want, false
+	u.offset, u.doubted = u.taken(resp.Header, n), false
 	if err := u.follow(resp); err != nil {
 		return err
 	}
 	u.remember()
 	u.grow(n, u.now().Sub(began))
 	return nil
+}
+
+// taken is where the upload stands after a chunk of n bytes that the registry
+// accepted. The specification leaves open what the Range of such an answer
+// means, and products differ: one that has a part of the chunk is believed; one
+// that contradicts what was sent is not (Amazon ECR's stays at the end of the
+// first chunk, Aliyun's is that of this chunk), and the digest decides at the end.
+func (u *upload) taken(h http.Header, n int64) int64 {
+	want := u.offset + n
+	got, ok := received(h)
+	switch {
+	case !ok || got == want:
+	case u.offset < got && got < want && u.ways[0] == chunked:
+		return got
+	default:
+		u.mute = true
+	}
+	return want
 }
 
 // quick is how long a chunk may take for the next to be twice as large: what a
@@ -267,6 +300,9 @@ func (u *upload) now() time.Time {
 // send sends n bytes from the offset on with c. The source stays open from one
 // chunk to the next: not every layer can be opened in the middle.
 func (u *upload) send(ctx context.Context, c call, n int64, ok ...int) (*http.Response, error) {
+	if sent := u.spent.Load(); sent+n > 2*u.source.size+smallBlob {
+		return nil, &ResentError{u.source.size, sent, u.fault}
+	}
 	if u.body != nil && u.pos != u.offset {
 		u.closeBody()
 	}
@@ -277,8 +313,9 @@ func (u *upload) send(ctx context.Context, c call, n int64, ok ...int) (*http.Re
 		}
 		u.body, u.pos = body, u.offset
 	}
-	g := &guard{r: u.moving(u.push.sent.reader(io.LimitReader(u.body, n)))}
+	g := &guard{r: u.moving(u.spent.reader(u.push.sent.reader(io.LimitReader(u.body, n))))}
 	c.body, c.length = g, n
+	u.sending = true
 	resp, err := u.to.do(ctx, c, ok...)
 	u.pos += g.stop()
 	if err != nil {
@@ -298,7 +335,7 @@ func (u *upload) closeBody() {
 func (u *upload) commit(ctx context.Context, all bool) error {
 	target, err := url.Parse(u.location)
 	if err != nil {
-		return &LocationError{"", "it is no URL"}
+		return &LocationError{"", "not a URL"}
 	}
 	q := "digest=" + url.QueryEscape(u.source.digest.String())
 	if target.RawQuery != "" {
@@ -307,7 +344,6 @@ func (u *upload) commit(ctx context.Context, all bool) error {
 	target.RawQuery = q
 	c := call{method: http.MethodPut, url: target.String(), header: http.Header{"Content-Type": {"application/octet-stream"}}}
 	u.committing = true
-	ctx = withPatience(ctx, u.push.c.opt.Commit)
 	ok := []int{http.StatusCreated, http.StatusNoContent, http.StatusOK, http.StatusAccepted}
 	var resp *http.Response
 	if all && u.source.size > 0 {

@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Default is the public index: the one asked when the user set up no other
@@ -22,10 +21,8 @@ import (
 const Default = "https://pypi.org/simple/"
 
 const (
-	defaultAttempts = 5
-	defaultBackoff  = 500 * time.Millisecond
-	defaultStall    = time.Minute
-	longestWait     = 2 * time.Minute
+	// attempts is how often in a row an answer may break off without progress.
+	attempts = 5
 	// The largest simple page known, of an index of nightly builds, has 20 MB.
 	defaultMaxAnswer = 64 << 20
 )
@@ -34,8 +31,10 @@ const (
 // http.DefaultClient. It is safe for concurrent use as long as its fields are
 // not changed.
 type Client struct {
-	// HTTP makes the requests; nil means http.DefaultClient. Redirects from
-	// https to http are refused unless it has a CheckRedirect of its own.
+	// HTTP makes the requests; nil means http.DefaultClient. Its transport repeats
+	// what got no answer, waits as servers ask and ends what stands still; the
+	// Client itself goes on where an answer broke off. Redirects from https to
+	// http are refused unless it has a CheckRedirect of its own.
 	HTTP *http.Client
 	// Index is the base URL of the simple API; empty means Default. Its
 	// user:password, if any, is sent to that scheme and host only and stands in
@@ -51,21 +50,9 @@ type Client struct {
 	Rewrite func(url string) string
 	// Offline makes every call that would open a connection return ErrOffline.
 	Offline bool
-	// Attempts is how often a request is tried before a byte of it arrived; 0
-	// means 5. A transfer that made progress starts counting again.
-	Attempts int
-	// Backoff is the wait before the second try, doubled for each further one
-	// and varied by a quarter; 0 means 500 ms. A server's Retry-After wins, up
-	// to two minutes.
-	Backoff time.Duration
-	// Stall is how long a connection may stay silent before it is given up and
-	// tried again; 0 means one minute.
-	Stall time.Duration
 	// MaxAnswer is how many bytes a page of the simple API may have; 0 means 64
 	// MiB.
 	MaxAnswer int64
-	// Retrying, when set, hears of every wait. It may be called concurrently.
-	Retrying func(url string, wait time.Duration, cause error)
 }
 
 // indexOf returns the base URL, ending in a slash, that is asked for a

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -38,7 +37,7 @@ func TestDiscoverPinsWhatIsThere(t *testing.T) {
 				file.ServeHTTP(w, r)
 			})
 			dir := t.TempDir()
-			c := &index.Client{Backoff: time.Millisecond, Rewrite: func(string) string { return s.URL }}
+			c := &index.Client{Rewrite: func(string) string { return s.URL }}
 			for range 2 {
 				got, err := c.Discover(t.Context(), index.Pin{Name: "tiny", File: want.File, URL: want.URL}, dir, nil)
 				if err != nil {

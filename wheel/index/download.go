@@ -136,9 +136,9 @@ func (t *transfer) run(ctx context.Context) error {
 
 // bring appends to the part until the server says that it is whole.
 func (t *transfer) bring(ctx context.Context) error {
-	err := t.client.retry(ctx, t.url.String(), func(ctx context.Context, alive func()) (bool, error) {
+	err := whole(ctx, func() (bool, error) {
 		before := t.received
-		err := t.once(ctx, alive)
+		err := t.once(ctx)
 		return t.received > before, err
 	})
 	if err == nil {
@@ -154,7 +154,7 @@ func (t *transfer) bring(ctx context.Context) error {
 }
 
 // once makes one request for what is missing and appends its body.
-func (t *transfer) once(ctx context.Context, alive func()) error {
+func (t *transfer) once(ctx context.Context) error {
 	// Nothing would tell that two halves of an unpinned file are of one whole.
 	if t.pin.SHA256 == "" && t.etag == "" && t.part.size > 0 {
 		if err := t.part.rewind(); err != nil {
@@ -174,10 +174,9 @@ func (t *transfer) once(ctx context.Context, alive func()) error {
 	}
 	resp, err := t.client.get(ctx, t.url, header, http.StatusOK, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable)
 	if err != nil {
-		return asTransfer(err)
+		return err
 	}
 	defer resp.Body.Close()
-	alive()
 	size, err := t.place(resp)
 	if err != nil || size == t.part.size && resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
 		return err
@@ -188,7 +187,7 @@ func (t *transfer) once(ctx context.Context, alive func()) error {
 	if err := t.within(size); err != nil {
 		return err
 	}
-	return t.copy(resp, max(size, t.pin.Size), alive)
+	return t.copy(resp, max(size, t.pin.Size))
 }
 
 // place makes the part as long as the offset at which the answer's body goes
@@ -204,7 +203,7 @@ func (t *transfer) place(resp *http.Response) (size int64, err error) {
 		if err := t.part.rewind(); err != nil {
 			return 0, err
 		}
-		return 0, &transferError{fmt.Errorf("the server answers another range than asked (%q)", resp.Header.Get("Content-Range"))}
+		return 0, &brokenError{fmt.Errorf("the server answers another range than asked (%q)", resp.Header.Get("Content-Range"))}
 	case http.StatusRequestedRangeNotSatisfiable:
 		// The part may be the whole file already, or longer than it.
 		if _, size, ok := contentRange(resp.Header); ok && size == t.part.size {
@@ -213,7 +212,7 @@ func (t *transfer) place(resp *http.Response) (size int64, err error) {
 		if err := t.part.rewind(); err != nil {
 			return 0, err
 		}
-		return 0, &transferError{errors.New("the server has fewer bytes than were received before")}
+		return 0, &brokenError{errors.New("the server has fewer bytes than were received before")}
 	}
 	if t.part.size > 0 {
 		if err := t.part.rewind(); err != nil {
@@ -224,12 +223,11 @@ func (t *transfer) place(resp *http.Response) (size int64, err error) {
 }
 
 // copy appends the body, never more than size when that is known.
-func (t *transfer) copy(resp *http.Response, size int64, alive func()) error {
+func (t *transfer) copy(resp *http.Response, size int64) error {
 	buf := make([]byte, 256<<10)
 	for {
 		n, err := resp.Body.Read(buf)
 		if n > 0 {
-			alive()
 			t.received += int64(n)
 			if size > 0 && t.part.size+int64(n) > size {
 				return t.mismatch("", t.part.size+int64(n))
@@ -246,11 +244,11 @@ func (t *transfer) copy(resp *http.Response, size int64, alive func()) error {
 			break
 		}
 		if err != nil {
-			return asTransfer(bareCause(resp.Request.Context(), err))
+			return &brokenError{bareCause(resp.Request.Context(), err)}
 		}
 	}
 	if size > 0 && t.part.size < size {
-		return &transferError{fmt.Errorf("%w after %d of %d bytes", io.ErrUnexpectedEOF, t.part.size, size)}
+		return &brokenError{fmt.Errorf("%w after %d of %d bytes", io.ErrUnexpectedEOF, t.part.size, size)}
 	}
 	return nil
 }
@@ -277,14 +275,6 @@ func (t *transfer) mismatch(got string, size int64) error {
 		Name: t.pin.Name, File: t.pin.File, URL: Redact(t.url.String()),
 		Want: t.pin.SHA256, Got: got, WantSize: t.pin.Size, GotSize: size,
 	}
-}
-
-// asTransfer marks an error of the network; answers keep their own type.
-func asTransfer(err error) error {
-	if _, ok := errors.AsType[*StatusError](err); ok || errors.Is(err, ErrOffline) {
-		return err
-	}
-	return &transferError{err}
 }
 
 // contentRange reads "bytes 5-9/10" and "bytes */10" (RFC 9110, 14.4).

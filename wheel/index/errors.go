@@ -1,11 +1,11 @@
 package index
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // ErrOffline is what a call gets that would open a connection on a Client that
@@ -18,15 +18,18 @@ type StatusError struct {
 	URL        string
 	Code       int
 	Status     string
-	RetryAfter time.Duration // what the server asked for; 0: nothing
+	RetryAfter string // what the server asked for, in its words; "": nothing
 }
 
 func newStatusError(url string, resp *http.Response) *StatusError {
-	return &StatusError{URL: Redact(url), Code: resp.StatusCode, Status: resp.Status, RetryAfter: retryAfter(resp.Header)}
+	return &StatusError{URL: Redact(url), Code: resp.StatusCode, Status: resp.Status, RetryAfter: resp.Header.Get("Retry-After")}
 }
 
 func (e *StatusError) Error() string {
 	msg := fmt.Sprintf("%s answers %s", e.URL, e.Status)
+	if e.RetryAfter != "" {
+		msg += fmt.Sprintf(" (Retry-After: %.40q)", e.RetryAfter)
+	}
 	if e.Code == http.StatusGone {
 		return msg + "; the file was withdrawn"
 	}
@@ -104,4 +107,28 @@ type AnswerError struct{ URL, Msg string }
 
 func (e *AnswerError) Error() string {
 	return fmt.Sprintf("reading the answer of %s: %s", e.URL, e.Msg)
+}
+
+// brokenError is an answer that broke off, or did not go on where it was asked
+// to: another request may bring the rest.
+type brokenError struct{ err error }
+
+func (e *brokenError) Error() string { return e.err.Error() }
+func (e *brokenError) Unwrap() error { return e.err }
+
+// whole runs try until its answer does not break off, or does so too often in
+// a row without progress. What got no answer was repeated by the transport.
+func whole(ctx context.Context, try func() (moved bool, err error)) error {
+	for failures := 1; ; failures++ {
+		moved, err := try()
+		if _, broken := errors.AsType[*brokenError](err); !broken || ctx.Err() != nil {
+			return err
+		}
+		if moved {
+			failures = 1
+		}
+		if failures >= attempts {
+			return err
+		}
+	}
 }

@@ -24,7 +24,7 @@ func (a answerer) RoundTrip(r *http.Request) (*http.Response, error) {
 // fuzzPage asks an index that answers with body, and holds what comes out
 // against what File promises.
 func fuzzPage(t *testing.T, contentType, body string) {
-	c := &index.Client{HTTP: &http.Client{Transport: answerer{contentType, body}}, Index: "https://me:secret@index.test/simple/", Attempts: 1}
+	c := &index.Client{HTTP: &http.Client{Transport: answerer{contentType, body}}, Index: "https://me:secret@index.test/simple/"}
 	files, err := c.Files(t.Context(), "tiny")
 	if err != nil {
 		if strings.Contains(err.Error(), "secret") {

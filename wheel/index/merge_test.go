@@ -34,11 +34,11 @@ func TestSimpleMergesIndexes(t *testing.T) {
 		return s
 	}
 	first, second := serveIndex("1"), serveIndex("2")
-	behind := &index.Client{Index: first.URL + "/simple/", Extra: map[string]string{"b": second.URL + "/simple/"}, Attempts: 1}
+	behind := &index.Client{Index: first.URL + "/simple/", Extra: map[string]string{"b": second.URL + "/simple/"}}
 	var said []string
 	merged := httptest.NewServer(behind.Simple(func(name string, err error) { said = append(said, name) }))
 	t.Cleanup(merged.Close)
-	c := &index.Client{Index: merged.URL + "/simple/", Attempts: 1}
+	c := &index.Client{Index: merged.URL + "/simple/"}
 	for _, name := range []string{"a", "b"} {
 		want, err := behind.Files(t.Context(), name)
 		if err != nil {

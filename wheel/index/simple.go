@@ -48,8 +48,8 @@ func (c *Client) Files(ctx context.Context, name string) ([]File, error) {
 	}
 	page := base.JoinPath(name, "/")
 	var files []File
-	err = c.retry(ctx, page.String(), func(ctx context.Context, alive func()) (bool, error) {
-		files, err = c.page(ctx, page, alive)
+	err = whole(ctx, func() (bool, error) {
+		files, err = c.page(ctx, page)
 		return false, err
 	})
 	if e, ok := errors.AsType[*StatusError](err); ok && e.Code == http.StatusNotFound {
@@ -62,11 +62,11 @@ func (c *Client) Files(ctx context.Context, name string) ([]File, error) {
 }
 
 // page asks once.
-func (c *Client) page(ctx context.Context, u *url.URL, alive func()) ([]File, error) {
+func (c *Client) page(ctx context.Context, u *url.URL) ([]File, error) {
 	header := http.Header{"Accept": {"application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"}}
 	resp, err := c.get(ctx, u, header, http.StatusOK)
 	if err != nil {
-		return nil, asTransfer(err)
+		return nil, err
 	}
 	defer resp.Body.Close()
 	// Relative addresses count from where the page was found in the end.
@@ -76,7 +76,7 @@ func (c *Client) page(ctx context.Context, u *url.URL, alive func()) ([]File, er
 	if limit == 0 {
 		limit = defaultMaxAnswer
 	}
-	body := &body{r: resp.Body, left: limit, limit: limit, url: Redact(at.String()), alive: alive}
+	body := &body{r: resp.Body, left: limit, limit: limit, url: Redact(at.String())}
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil {
 		kind = resp.Header.Get("Content-Type")
@@ -95,7 +95,6 @@ type body struct {
 	r           io.Reader
 	left, limit int64
 	url         string
-	alive       func()
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -104,9 +103,8 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
-	b.alive()
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = &transferError{err}
+		err = &brokenError{err}
 	}
 	return n, err
 }
@@ -232,14 +230,14 @@ func sha256Hex(s string) string {
 }
 
 func answerError(at *url.URL, err error) error {
-	if _, ok := errors.AsType[*transferError](err); ok {
+	if _, ok := errors.AsType[*brokenError](err); ok {
 		return err
 	}
 	if _, ok := errors.AsType[*AnswerError](err); ok {
 		return err
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return &transferError{fmt.Errorf("the answer ends early: %w", io.ErrUnexpectedEOF)}
+		return &brokenError{fmt.Errorf("the answer ends early: %w", io.ErrUnexpectedEOF)}
 	}
 	return &AnswerError{URL: Redact(at.String()), Msg: err.Error()}
 }

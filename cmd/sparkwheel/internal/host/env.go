@@ -5,8 +5,6 @@
 package host
 
 import (
-	"time"
-
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
@@ -45,14 +43,9 @@ type Network struct {
 func (e Env) Blobs() string { return e.Store.Blobs() }
 
 // Noting is the same host, whose store tells a stage's user of damage and of
-// waiting for another run, and whose index client of its retries.
+// waiting for another run.
 func (e Env) Noting(r *stage.Run) Env {
 	e.Store = e.Store.Noting(r.Note)
-	client := *e.Index
-	client.Retrying = func(url string, wait time.Duration, cause error) {
-		r.Note("trying %s again in %v: %v", url, wait.Round(time.Millisecond), cause)
-	}
-	e.Index = &client
 	return e
 }
 

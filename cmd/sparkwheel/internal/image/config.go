@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/layer"
 )
@@ -13,7 +12,7 @@ import (
 func Config(r *recipe.Recipe, l *recipe.Lock) layer.Config {
 	c := layer.Config{
 		WorkDir: r.Image.WorkDir, Entrypoint: r.Image.Entrypoint, Cmd: r.Image.Cmd,
-		Labels: map[string]string{}, LayerAnnotations: host.LayerAnnotations(), Created: newest(l),
+		Labels: map[string]string{}, Created: newest(l),
 	}
 	environment := map[string]string{"PIP_CONSTRAINT": "/" + constraintsPath, "UV_CONSTRAINT": "/" + constraintsPath}
 	maps.Copy(environment, r.Image.Environment)
@@ -24,7 +23,7 @@ func Config(r *recipe.Recipe, l *recipe.Lock) layer.Config {
 		c.Labels[k] = v
 	}
 	for _, s := range l.Sources {
-		c.Labels[host.CommitLabel(s.Name)] = s.Commit
+		c.Labels["org.sparkwheel."+s.Name+".commit"] = s.Commit
 	}
 	c.Labels["org.opencontainers.image.base.digest"] = l.Base.Digest
 	if l.Base.Reference.Remote() {

@@ -26,7 +26,7 @@ func install(ctx context.Context, env host.Env, b *base.Base, l *recipe.LockedPa
 	}
 	below := b.Image
 	if b.Packages != nil {
-		if below, err = layer.Append(below, layer.Config{LayerAnnotations: host.LayerAnnotations()}, b.Packages); err != nil {
+		if below, err = layer.Append(below, layer.Config{}, b.Packages); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
@@ -16,17 +17,23 @@ import (
 
 // assemble puts the layers on the base: the packages and the runtime set below,
 // since they change least, a layer for each built wheel, and the record on top.
-func (b *building) assemble(ctx context.Context, res *Result, run *stage.Run) error {
+func (b *building) assemble(ctx context.Context, res *Result, v fit.Verdict, run *stage.Run) error {
 	base := b.base.Value()
 	built, runtime := b.members(res)
 	groups, err := image.Group(runtime, image.Budget(b.recipe, image.LayersAbove(len(built), b.files)))
 	if err != nil {
 		return fmt.Errorf("grouping the runtime's wheels: %w", err)
 	}
-	if res.Layers, err = image.Write(ctx, b.env, image.IndexScheme(base, b.recipe), base.Shape, groups, run); err != nil {
+	if res.Layers, err = image.WriteWhiteouts(ctx, b.env, base, v); err != nil {
 		return err
 	}
-	layers, err := image.Write(ctx, b.env, image.Scheme(base, b.recipe), base.Shape, image.Alone(built), run)
+	below := image.Beneath(base, v)
+	published, err := image.Write(ctx, b.env, image.IndexScheme(base, b.recipe), below, groups, run)
+	if err != nil {
+		return err
+	}
+	res.Layers = append(res.Layers, published...)
+	layers, err := image.Write(ctx, b.env, image.Scheme(base, b.recipe), below, image.Alone(built), run)
 	if err != nil {
 		return err
 	}
@@ -73,19 +80,17 @@ func (b *building) members(res *Result) (built, runtime []image.Member) {
 	return built, runtime
 }
 
-// inspect opens every wheel of the image once, before a layer of any is
-// written: what their METADATA says, and whether two of them write one path
-// with different bytes, which is refused.
-func (b *building) inspect(res *Result) (found []truth.Distribution, err error) {
+// inspect opens every wheel of the image once, before a layer of any is written.
+func (b *building) inspect(res *Result, strict image.Strictness) (image.Inspected, error) {
 	built, runtime := b.members(res)
-	return image.Inspect(b.env, image.Scheme(b.base.Value(), b.recipe), append(built, runtime...))
+	base := b.base.Value()
+	return image.Inspect(b.env, base, image.Scheme(base, b.recipe), append(built, runtime...), strict)
 }
 
 // judge looks at the whole image, whose wheels are given, before any of its
 // layers is written.
-func (b *building) judge(strict image.Strictness, res *Result, wheels []truth.Distribution, run *stage.Run) error {
-	strict.Complete = strict.Complete || b.recipe.Runtime.Complete
-	held := slices.Clone(wheels)
+func (b *building) judge(strict image.Strictness, res *Result, in image.Inspected, run *stage.Run) error {
+	held := slices.Clone(in.Wheels)
 	for _, s := range b.wheels {
 		for _, shim := range s.stage.Value().plan.Recipe.Shims {
 			v, err := version.Parse(shim.Version)
@@ -96,7 +101,8 @@ func (b *building) judge(strict image.Strictness, res *Result, wheels []truth.Di
 		}
 	}
 	res.Constraints = truth.Constraints(held)
-	j, err := strict.Judge(b.base.Value(), wheels, run)
+	j, err := strict.Judge(b.base.Value(), in, run)
+	res.Record.Replaced = in.Verdict.Replaced
 	res.Record.Allowed, res.Record.Missing = j.Allowed, image.Distributions(j.Warnings)
 	return err
 }

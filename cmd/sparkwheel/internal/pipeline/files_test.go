@@ -32,7 +32,7 @@ func lockFileNow(t *testing.T, dir string, f recipe.File, before *recipe.Lock, u
 		t.Fatal(err)
 	}
 	defer st.Close()
-	s := &resolving{env: host.Env{Store: st, Index: &index.Client{Attempts: 1}}, recipe: &recipe.Recipe{Files: []recipe.File{f}}, before: before, upgrade: up}
+	s := &resolving{env: host.Env{Store: st, Index: &index.Client{}}, recipe: &recipe.Recipe{Files: []recipe.File{f}}, before: before, upgrade: up}
 	g := &stage.Graph{}
 	all := s.addFiles(g)
 	var said notes

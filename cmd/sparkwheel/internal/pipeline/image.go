@@ -10,6 +10,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/environments"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/packages"
@@ -43,8 +44,9 @@ type Result struct {
 	// Constraints holds every distribution of the image, and what a shim stands
 	// in for, at its version.
 	Constraints string
-	Allowed     []truth.Fault // faults accepted by name, of an image without a record
-	Image       v1.Image      // nil when only wheels were asked for
+	Replaced    []fit.Replaced // distributions of the base, of an image without a record
+	Allowed     []truth.Fault  // faults accepted by name, of an image without a record
+	Image       v1.Image       // nil when only wheels were asked for
 	Layers      []image.Layer
 }
 
@@ -70,6 +72,10 @@ func Build(g *stage.Graph, env host.Env, r *recipe.Recipe, l *recipe.Lock, names
 		if b.files, err = image.Files(r, l); err != nil {
 			return nil, err
 		}
+		// Read while wheels are built: it is for the image alone.
+		needs = append(needs, stage.Add(g, "base's files", func(ctx context.Context, run *stage.Run) (struct{}, error) {
+			return struct{}{}, b.base.Value().ReadFiles(ctx, env.Noting(run), run)
+		}, b.base))
 	}
 	if len(b.files) > 0 {
 		needs = append(needs, stage.Add(g, "files", func(ctx context.Context, run *stage.Run) (struct{}, error) {
@@ -81,14 +87,17 @@ func Build(g *stage.Graph, env host.Env, r *recipe.Recipe, l *recipe.Lock, names
 		if !img {
 			return res, nil
 		}
-		found, err := b.inspect(res)
+		strict.Complete = strict.Complete || r.Runtime.Complete
+		strict.Shadow = r.Image.Shadow
+		in, err := b.inspect(res, strict)
 		if err != nil {
 			return nil, err
 		}
-		if err := b.judge(strict, res, found, run); err != nil {
+		image.NoteVerdict(in.Verdict, run)
+		if err := b.judge(strict, res, in, run); err != nil {
 			return nil, err
 		}
-		return res, b.assemble(ctx, res, run)
+		return res, b.assemble(ctx, res, in.Verdict, run)
 	}, needs...), nil
 }
 

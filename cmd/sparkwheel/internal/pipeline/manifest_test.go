@@ -63,7 +63,7 @@ func lockManifestNow(t *testing.T, dir, module string, m recipe.Manifest, before
 	tree := t.TempDir()
 	write(t, tree, "pkg/artifacts.py", module)
 	g := &stage.Graph{}
-	s := &resolving{env: host.Env{Store: st, Index: &index.Client{Attempts: 1}}, recipe: &recipe.Recipe{Manifests: []recipe.Manifest{m}}, before: before}
+	s := &resolving{env: host.Env{Store: st, Index: &index.Client{}}, recipe: &recipe.Recipe{Manifests: []recipe.Manifest{m}}, before: before}
 	s.sources = map[string]*stage.Stage[sources.Resolved]{"a": stage.Add(g, "source a", func(context.Context, *stage.Run) (sources.Resolved, error) {
 		return sources.Resolved{Tree: &sources.Tree{Dir: tree}}, nil
 	})}
@@ -170,7 +170,7 @@ func TestPlaceManifest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer st.Close()
-	env := host.Env{Store: st, Index: &index.Client{Attempts: 1}, Jobs: 2}
+	env := host.Env{Store: st, Index: &index.Client{}, Jobs: 2}
 	place := func(limit int64, entries ...recipe.Entry) (string, error) {
 		locked, err := recipe.NewManifest("k", server.URL+"/", nil, entries)
 		if err != nil {

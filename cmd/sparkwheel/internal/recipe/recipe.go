@@ -144,6 +144,9 @@ type Image struct {
 	Groups      map[string][]string // layer group -> distributions
 	Budget      int                 // most layers that the wheels may take, 0 for the default
 	Over        []Over
+	// Shadow are distributions that may stand beside one that a Debian package of
+	// the base has installed elsewhere on Python's path.
+	Shadow []string
 }
 
 // Over settles which of two distributions has its way where both write one
@@ -169,9 +172,6 @@ func Load(name string) (*Recipe, error) {
 	}
 	return Parse(strings.TrimSuffix(filepath.Base(name), ".toml"), name, text)
 }
-
-// Text is the text of an embedded recipe; fs.ErrNotExist when there is none.
-func Text(name string) ([]byte, error) { return embedded.ReadFile("recipes/" + name + ".toml") }
 
 // Names lists the embedded recipes, sorted.
 func Names() []string {

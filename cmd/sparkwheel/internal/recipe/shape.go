@@ -64,6 +64,7 @@ type shape struct {
 			Winner string `toml:"winner"`
 			Loser  string `toml:"loser"`
 		} `toml:"over"`
+		Shadow []string `toml:"shadow"`
 	} `toml:"image"`
 }
 
@@ -121,6 +122,7 @@ func (s *shape) recipe() *Recipe {
 		Image: Image{
 			WorkDir: s.Image.WorkDir, Environment: s.Image.Environment, Labels: s.Image.Labels,
 			Entrypoint: s.Image.Entrypoint, Cmd: s.Image.Cmd, Groups: s.Image.Groups, Budget: s.Image.Budget,
+			Shadow: s.Image.Shadow,
 		},
 	}
 	for _, x := range s.Packages.Source {

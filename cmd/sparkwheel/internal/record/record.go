@@ -3,7 +3,6 @@ package record
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
@@ -44,6 +45,9 @@ type Record struct {
 	// name, Missing the required distributions that the image lacks.
 	Allowed []truth.Fault `json:"allowed,omitempty"`
 	Missing []string      `json:"missing,omitempty"`
+	// Replaced are the base's distributions that a wheel takes the place of; a
+	// layer before the wheels' hides their files.
+	Replaced []fit.Replaced `json:"replaced,omitempty"`
 }
 
 // Base names the base. A base that is a path is known by digest alone.
@@ -109,10 +113,7 @@ type Pin struct {
 // JSON is the record's text, indented and with a final newline.
 func (r *Record) JSON() ([]byte, error) {
 	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(r); err != nil {
+	if err := host.WriteJSON(&out, r); err != nil {
 		return nil, fmt.Errorf("encoding build.json: %w", err)
 	}
 	return out.Bytes(), nil

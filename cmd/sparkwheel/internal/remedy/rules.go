@@ -3,7 +3,9 @@ package remedy
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/git/patch"
 	"github.com/sparkwheel/sparkwheel/layer"
@@ -73,6 +75,35 @@ var rules = []rule{
 		}
 		return all
 	}),
+	onList(&fit.Error{}, func(e *fit.Error) (all []advice) {
+		for _, p := range e.Problems {
+			all = append(all, advice{p.String(), onBase(p)})
+		}
+		return all
+	}),
+}
+
+// onBase is what to do about a wheel that cannot lie upon a base.
+func onBase(p fit.Problem) string {
+	name, _, _ := strings.Cut(p.Distribution, " ")
+	switch p.Code {
+	case fit.CodeReplaces:
+		return "leave out --no-replace to replace it, or the wheel to keep it"
+	case fit.CodeDebian:
+		text := "take a base without it, or leave out the wheel"
+		if p.Package != "" {
+			text = fmt.Sprintf("take a base without %s (`apt-get remove %s` where it is made), or leave out the wheel", p.Package, p.Package)
+		}
+		if p.Beside {
+			text += fmt.Sprintf(", or install beside it with --allow %s (a recipe's image.shadow)", name)
+		}
+		return text
+	case fit.CodeEditable, fit.CodeUnrecorded:
+		return fmt.Sprintf("take a base without it (`pip uninstall %s` where it is made), or leave out the wheel", name)
+	case fit.CodeDirectory, fit.CodeFile, fit.CodeLink:
+		return "take another base, or leave out the wheel"
+	}
+	return ""
 }
 
 func upgrade(name string) string { return fmt.Sprintf("`sparkwheel lock --upgrade=%s`", name) }

@@ -106,7 +106,7 @@ func (r *runner) start() bool {
 		r.running = append(r.running, n.name)
 		run := newRun(n.name, r.graph.Logs, r.reports)
 		go func() {
-			err := n.run(r.ctx, run)
+			err := n.run(withRun(r.ctx, run), run)
 			r.results <- result{n, run, errors.Join(err, run.close(err))}
 		}()
 		return true

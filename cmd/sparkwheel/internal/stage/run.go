@@ -2,6 +2,7 @@ package stage
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -116,6 +117,28 @@ func (r *Run) Hit(reason string) {
 // Note tells the user something that must not drown in the log.
 func (r *Run) Note(format string, args ...any) {
 	r.event(Event{Kind: Note, Text: clean(fmt.Sprintf(format, args...))})
+}
+
+type runKey struct{}
+
+func withRun(ctx context.Context, r *Run) context.Context {
+	return context.WithValue(ctx, runKey{}, r)
+}
+
+// Tell is Run.Note of the stage whose context ctx comes from, for what works on
+// behalf of whichever stage. After the stage's end, or without one, nothing is
+// said.
+func Tell(ctx context.Context, format string, args ...any) {
+	r, ok := ctx.Value(runKey{}).(*Run)
+	if !ok {
+		return
+	}
+	r.mu.Lock()
+	closed := r.closed
+	r.mu.Unlock()
+	if !closed {
+		r.Note(format, args...)
+	}
 }
 
 func (r *Run) event(e Event) {

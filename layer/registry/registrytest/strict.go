@@ -1,4 +1,4 @@
-package registry_test
+package registrytest
 
 import (
 	"bytes"
@@ -11,33 +11,35 @@ import (
 	"testing"
 )
 
-// strictServer is a registry in memory that keeps every byte of an upload that
+// Strict is a registry in memory that keeps every byte of an upload that
 // was cut off and tells how many it has, as zot does and neither of the two
 // real registries of these tests: docker-registry 2.8 refuses a session after
 // a cut chunk, go-containerregistry's forgets the chunk and has no status.
-type strictServer struct {
+type Strict struct {
 	mu        sync.Mutex
 	blobs     map[string][]byte
 	manifests map[string][]byte
 	media     map[string]string
 	uploads   map[string]*bytes.Buffer
 	opened    int
-	minimum   int // OCI-Chunk-Min-Length, enforced
+	Minimum   int // OCI-Chunk-Min-Length, enforced
 }
 
-func strict(t *testing.T) string {
+// InMemory starts a Strict and returns its address.
+func InMemory(t testing.TB) string {
 	t.Helper()
-	return serve(t, newStrict())
+	return Serve(t, NewStrict())
 }
 
-func newStrict() *strictServer {
-	return &strictServer{
+// NewStrict returns an empty registry.
+func NewStrict() *Strict {
+	return &Strict{
 		blobs: map[string][]byte{}, manifests: map[string][]byte{}, media: map[string]string{},
 		uploads: map[string]*bytes.Buffer{},
 	}
 }
 
-func (s *strictServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *Strict) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, "/v2/")
 	switch {
 	case strings.Contains(path, "/blobs/uploads/"):
@@ -61,7 +63,7 @@ func (s *strictServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func digestBytes(b []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(b)) }
 
-func (s *strictServer) manifest(w http.ResponseWriter, r *http.Request, path string) {
+func (s *Strict) manifest(w http.ResponseWriter, r *http.Request, path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.Method == http.MethodPut {
@@ -79,7 +81,7 @@ func (s *strictServer) manifest(w http.ResponseWriter, r *http.Request, path str
 	w.Write(b)
 }
 
-func (s *strictServer) upload(w http.ResponseWriter, r *http.Request, path string) {
+func (s *Strict) upload(w http.ResponseWriter, r *http.Request, path string) {
 	id := path[strings.LastIndexByte(path, '/')+1:]
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,8 +89,8 @@ func (s *strictServer) upload(w http.ResponseWriter, r *http.Request, path strin
 		s.opened++
 		id = fmt.Sprint(s.opened)
 		s.uploads[id] = &bytes.Buffer{}
-		if s.minimum > 0 {
-			w.Header().Set("OCI-Chunk-Min-Length", fmt.Sprint(s.minimum))
+		if s.Minimum > 0 {
+			w.Header().Set("OCI-Chunk-Min-Length", fmt.Sprint(s.Minimum))
 		}
 		s.answer(w, path+id, s.uploads[id], http.StatusAccepted)
 		return
@@ -106,7 +108,7 @@ func (s *strictServer) upload(w http.ResponseWriter, r *http.Request, path strin
 			s.answer(w, path, buf, http.StatusRequestedRangeNotSatisfiable)
 			return
 		}
-		if s.minimum > 0 && r.ContentLength < int64(s.minimum) && buf.Len() == 0 {
+		if s.Minimum > 0 && r.ContentLength < int64(s.Minimum) && buf.Len() == 0 {
 			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 			return
 		}
@@ -130,7 +132,7 @@ func (s *strictServer) upload(w http.ResponseWriter, r *http.Request, path strin
 	}
 }
 
-func (s *strictServer) answer(w http.ResponseWriter, path string, buf *bytes.Buffer, status int) {
+func (s *Strict) answer(w http.ResponseWriter, path string, buf *bytes.Buffer, status int) {
 	w.Header().Set("Location", "/v2/"+path)
 	w.Header().Set("Range", fmt.Sprintf("0-%d", max(0, buf.Len()-1)))
 	w.WriteHeader(status)

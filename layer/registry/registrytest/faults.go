@@ -1,4 +1,7 @@
-package registry_test
+// Package registrytest serves registries to tests: real ones, one in memory
+// that keeps each byte of a cut upload, and a proxy before any of them that
+// does what networks and products do in practice.
+package registrytest
 
 import (
 	"errors"
@@ -7,38 +10,39 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 )
 
-// faults is a proxy before a registry that does, for a number of requests that
+// Faults is a proxy before a registry that does, for a number of requests that
 // match, what networks and registries do in practice.
-type faults struct {
+type Faults struct {
 	upstream *url.URL
 	proxy    *httputil.ReverseProxy
-	received atomic.Int64  // bytes of request bodies read from clients
-	whole    atomic.Int64  // blobs asked for from their start
+	Received atomic.Int64  // bytes of request bodies read from clients
+	Whole    atomic.Int64  // blobs asked for from their start
 	over     chan struct{} // closed at the test's end: nothing stays silent longer
 
 	mu    sync.Mutex
-	rules []*rule
+	rules []*Rule
 	seen  []string // method and path of each request
 }
 
-// rule is one fault: do answers in place of the registry.
-type rule struct {
-	match func(*http.Request) bool
-	skip  int // how many matching requests pass first
-	times int // how many it strikes after that; -1 all
-	do    func(f *faults, w http.ResponseWriter, r *http.Request)
+// Rule is one fault: Do answers in place of the registry.
+type Rule struct {
+	Match func(*http.Request) bool
+	Skip  int // how many matching requests pass first
+	Times int // how many it strikes after that; -1 all
+	Do    Act
 }
 
-// before starts the proxy before the registry at host and returns it and its address.
-func before(t *testing.T, host string, rules ...*rule) (*faults, string) {
+// Before starts the proxy before the registry at host and returns it and its address.
+func Before(t testing.TB, host string, rules ...*Rule) (*Faults, string) {
 	t.Helper()
-	f := &faults{upstream: &url.URL{Scheme: "http", Host: host}, rules: rules, over: make(chan struct{})}
+	f := &Faults{upstream: &url.URL{Scheme: "http", Host: host}, rules: rules, over: make(chan struct{})}
 	f.proxy = &httputil.ReverseProxy{
 		// SetURL leaves Host: upstream sees its own, so that a Location of it
 		// that holds a host leads past the proxy unless it is rewritten.
@@ -46,49 +50,55 @@ func before(t *testing.T, host string, rules ...*rule) (*faults, string) {
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		Transport:    &http.Transport{DisableCompression: true},
 	}
-	addr := serve(t, f)
+	addr := Serve(t, f)
 	t.Cleanup(func() { close(f.over) })
 	return f, addr
 }
 
-func (f *faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *Faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil {
-		r.Body = &countedBody{r.Body, &f.received}
+		r.Body = &countedBody{r.Body, &f.Received}
 	}
-	if blob(r) && r.Header.Get("Range") == "" {
-		f.whole.Add(1)
+	if Blob(r) && r.Header.Get("Range") == "" {
+		f.Whole.Add(1)
 	}
 	f.mu.Lock()
 	f.seen = append(f.seen, r.Method+" "+r.URL.Path+" "+r.Header.Get("Content-Range"))
-	var strikes *rule
+	var strikes *Rule
 	for _, rule := range f.rules {
-		if rule.times == 0 || !rule.match(r) {
+		if rule.Times == 0 || !rule.Match(r) {
 			continue
 		}
-		if rule.skip > 0 {
-			rule.skip--
+		if rule.Skip > 0 {
+			rule.Skip--
 			continue
 		}
-		if rule.times > 0 {
-			rule.times--
+		if rule.Times > 0 {
+			rule.Times--
 		}
 		strikes = rule
 		break
 	}
 	f.mu.Unlock()
 	if strikes != nil {
-		strikes.do(f, w, r)
+		strikes.Do(f, w, r)
 		return
 	}
-	f.proxy.ServeHTTP(w, r)
+	f.Forward(w, r)
 }
 
-// requests lists what was asked, for a failed test.
-func (f *faults) requests() string {
+// Forward has the registry answer.
+func (f *Faults) Forward(w http.ResponseWriter, r *http.Request) { f.proxy.ServeHTTP(w, r) }
+
+// Seen lists method, path and Content-Range of each request.
+func (f *Faults) Seen() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return strings.Join(f.seen, "\n")
+	return slices.Clone(f.seen)
 }
+
+// Requests is Seen as lines.
+func (f *Faults) Requests() string { return strings.Join(f.Seen(), "\n") }
 
 type countedBody struct {
 	io.ReadCloser
@@ -101,30 +111,30 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// What a rule matches.
-
-func method(m string) func(*http.Request) bool {
+// Method matches requests of one method.
+func Method(m string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return r.Method == m }
 }
 
-func anything(*http.Request) bool { return true }
+// Anything matches each request.
+func Anything(*http.Request) bool { return true }
 
-func upload(m string) func(*http.Request) bool {
+// Upload matches requests of one method to an upload.
+func Upload(m string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return r.Method == m && strings.Contains(r.URL.Path, "/blobs/uploads/") }
 }
 
-func large(r *http.Request) bool { return r.Method == http.MethodPatch && r.ContentLength >= chunkSize }
-
-func blob(r *http.Request) bool {
+// Blob matches reading a blob.
+func Blob(r *http.Request) bool {
 	return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/sha256:")
 }
 
-// What a rule does.
+// Act is what a rule does.
+type Act func(f *Faults, w http.ResponseWriter, r *http.Request)
 
-type act = func(f *faults, w http.ResponseWriter, r *http.Request)
-
-func status(code int, header ...string) act {
-	return func(_ *faults, w http.ResponseWriter, r *http.Request) {
+// Status answers with a status and pairs of header names and values.
+func Status(code int, header ...string) Act {
+	return func(_ *Faults, w http.ResponseWriter, r *http.Request) {
 		for i := 0; i < len(header); i += 2 {
 			w.Header().Set(header[i], header[i+1])
 		}
@@ -133,37 +143,37 @@ func status(code int, header ...string) act {
 	}
 }
 
-// reset passes on a part of the request's body and then cuts both connections.
-func reset(percent int64) act {
-	return func(f *faults, w http.ResponseWriter, r *http.Request) {
+// Reset passes on a part of the request's body and then cuts both connections.
+func Reset(percent int64) Act {
+	return func(f *Faults, w http.ResponseWriter, r *http.Request) {
 		r.Body = &cutBody{r.Body, r.ContentLength * percent / 100}
 		func() {
 			defer func() { recover() }()
-			f.proxy.ServeHTTP(discard{http.Header{}}, r)
+			f.Forward(discard{http.Header{}}, r)
 		}()
 		sever(w)
 	}
 }
 
-// cutAnswer passes on a part of the answer's body and then cuts the connection.
-func cutAnswer(percent int64) act {
-	return func(f *faults, w http.ResponseWriter, r *http.Request) {
-		f.proxy.ServeHTTP(&cutWriter{ResponseWriter: w, percent: percent, rest: -1}, r)
+// CutAnswer passes on a part of the answer's body and then cuts the connection.
+func CutAnswer(percent int64) Act {
+	return func(f *Faults, w http.ResponseWriter, r *http.Request) {
+		f.Forward(&cutWriter{ResponseWriter: w, percent: percent, rest: -1}, r)
 	}
 }
 
-// lost has the registry do the work and cuts the connection in place of the answer.
-func lost(f *faults, w http.ResponseWriter, r *http.Request) {
-	f.proxy.ServeHTTP(discard{http.Header{}}, r)
+// Lost has the registry do the work and cuts the connection in place of the answer.
+func Lost(f *Faults, w http.ResponseWriter, r *http.Request) {
+	f.Forward(discard{http.Header{}}, r)
 	sever(w)
 }
 
-// stall passes on a part of the request's body and is silent for as long as
+// Stall passes on a part of the request's body and is silent for as long as
 // the client lives.
-func stall(percent int64) act {
-	return func(f *faults, w http.ResponseWriter, r *http.Request) {
+func Stall(percent int64) Act {
+	return func(f *Faults, w http.ResponseWriter, r *http.Request) {
 		r.Body = &stalledBody{cutBody{r.Body, r.ContentLength * percent / 100}, r}
-		f.proxy.ServeHTTP(w, r)
+		f.Forward(w, r)
 	}
 }
 
@@ -181,9 +191,9 @@ func (b *stalledBody) Read(p []byte) (int, error) {
 	return b.cutBody.Read(p)
 }
 
-// silence reads a part of the request's body and then does nothing at all.
-func silence(percent int64) act {
-	return func(f *faults, w http.ResponseWriter, r *http.Request) {
+// Silence reads a part of the request's body and then does nothing at all.
+func Silence(percent int64) Act {
+	return func(f *Faults, w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength > 0 {
 			io.CopyN(io.Discard, r.Body, r.ContentLength*percent/100)
 		}
@@ -193,7 +203,7 @@ func silence(percent int64) act {
 
 // wait does nothing until the client has gone. A server that has not read the
 // whole body does not see it go, hence the end of the test too.
-func (f *faults) wait(r *http.Request) {
+func (f *Faults) wait(r *http.Request) {
 	select {
 	case <-r.Context().Done():
 	case <-f.over:
@@ -201,19 +211,19 @@ func (f *faults) wait(r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// stalledAnswer sends half of the answer's body and then nothing.
-func stalledAnswer(f *faults, w http.ResponseWriter, r *http.Request) {
+// StalledAnswer sends half of the answer's body and then nothing.
+func StalledAnswer(f *Faults, w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		recover()
 		f.wait(r)
 	}()
-	f.proxy.ServeHTTP(&cutWriter{ResponseWriter: w, percent: 50, rest: -1, stall: true}, r)
+	f.Forward(&cutWriter{ResponseWriter: w, percent: 50, rest: -1, stall: true}, r)
 }
 
-// answerWith lets the registry answer and changes the header.
-func answerWith(change func(http.Header)) act {
-	return func(f *faults, w http.ResponseWriter, r *http.Request) {
-		f.proxy.ServeHTTP(&changed{ResponseWriter: w, change: change}, r)
+// AnswerWith lets the registry answer and changes the header.
+func AnswerWith(change func(http.Header)) Act {
+	return func(f *Faults, w http.ResponseWriter, r *http.Request) {
+		f.Forward(&Changed{ResponseWriter: w, Change: change}, r)
 	}
 }
 
@@ -275,16 +285,17 @@ func (w *cutWriter) Write(p []byte) (int, error) {
 
 func (w *cutWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-type changed struct {
+// Changed lets change see an answer's header before it is sent.
+type Changed struct {
 	http.ResponseWriter
-	change func(http.Header)
+	Change func(http.Header)
 	done   bool
 }
 
-func (w *changed) WriteHeader(code int) {
+func (w *Changed) WriteHeader(code int) {
 	if !w.done {
 		w.done = true
-		w.change(w.Header())
+		w.Change(w.Header())
 	}
 	w.ResponseWriter.WriteHeader(code)
 }

@@ -1,4 +1,4 @@
-package registry_test
+package transport_test
 
 import (
 	"context"
@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/transport"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
+	"github.com/sparkwheel/sparkwheel/layer/registry/registrytest"
 )
 
 const (
@@ -57,7 +59,7 @@ type fault struct {
 // Each fault is put before each registry.
 func TestPushHeals(t *testing.T) {
 	t.Parallel()
-	for kind, start := range map[string]func(*testing.T) string{"strict": strict, "in-process": inProcess, "docker-registry": distribution} {
+	for kind, start := range map[string]func(testing.TB) string{"strict": strict, "in-process": inProcess, "docker-registry": distribution} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			pushHeals(t, start(t), kind == "strict")
@@ -73,11 +75,11 @@ func pushHeals(t *testing.T, host string, resumes bool) {
 			img := image(t, layerSize, 1000)
 			f, addr := before(t, host, tt.rules()...)
 			to := tag(t, addr+"/faults/"+slug(t)+":v1")
-			opt := registry.Options{Chunk: chunkSize, Jobs: 1, Attempts: 10}
+			how := transport.Options{Attempts: 10}
 			if strings.HasPrefix(tt.name, "silence") {
-				opt.Idle, opt.Commit = 500*time.Millisecond, 500*time.Millisecond
+				how.Idle, how.Finish = 500*time.Millisecond, 500*time.Millisecond
 			}
-			c := client(t, opt)
+			c := client(registry.Options{Chunk: chunkSize, Jobs: 1, Attempts: 10}, how)
 			got, err := c.Push(t.Context(), to, img, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -90,13 +92,17 @@ func pushHeals(t *testing.T, host string, resumes bool) {
 			}
 			// The transport's and the kernel's buffers hold what was handed over and never read.
 			if limit := size + extra + 64<<10; got.BytesSent > limit {
-				t.Errorf("sent %d bytes of an image of %d, at most %d were needed; it asked\n%s", got.BytesSent, size, limit, f.requests())
+				t.Errorf("sent %d bytes of an image of %d, at most %d were needed; it asked\n%s", got.BytesSent, size, limit, f.Requests())
 			}
-			if got.BytesSent < f.received.Load() {
-				t.Errorf("counted %d bytes, the registry received %d", got.BytesSent, f.received.Load())
+			if got.BytesSent < f.Received.Load() {
+				t.Errorf("counted %d bytes, the registry received %d", got.BytesSent, f.Received.Load())
 			}
 		})
 	}
+}
+
+func says(words string) func(error) bool {
+	return func(err error) bool { return strings.Contains(err.Error(), words) }
 }
 
 // Faults that nothing heals end in an error that says what it is, and the tag stays.
@@ -107,12 +113,12 @@ func TestPushNamesTheFault(t *testing.T) {
 		rules func() []*rule
 		check func(error) bool
 	}{
-		{"503 for ever", always(upload("POST"), status(503)), is[*registry.GiveUpError]},
+		{"503 for ever", always(upload("POST"), status(503)), is[*registry.StatusError]},
 		{"reset for ever", always(large, reset(10)), is[*registry.GiveUpError]},
-		{"silence for ever", always(upload("POST"), silence(0)), is[*registry.IdleError]},
+		{"silence for ever", always(upload("POST"), silence(0)), is[*transport.StalledError]},
 		{"refused", always(upload("POST"), status(403)), is[*registry.StatusError]},
 		{"unauthorized without a challenge", always(upload("POST"), status(401)), is[*registry.StatusError]},
-		{"wait for a day", always(upload("POST"), status(429, "Retry-After", "86400")), is[*registry.WaitError]},
+		{"wait for a day", always(upload("POST"), status(429, "Retry-After", "86400")), says("Retry-After: 86400")},
 		{"no Location", always(upload("POST"), status(202)), is[*registry.LocationError]},
 		{"Location of another protocol", always(upload("POST"), status(202, "Location", "ftp://example.com/x")), is[*registry.LocationError]},
 		{"Location that is no URL", always(upload("POST"), status(202, "Location", "http://[")), is[*registry.LocationError]},
@@ -122,7 +128,7 @@ func TestPushNamesTheFault(t *testing.T) {
 		})), is[*registry.DigestError]},
 		{"a digest that is none", always(upload("PUT"), answerWith(func(h http.Header) { h.Set("Docker-Content-Digest", "sha256:short") })), is[*registry.DigestError]},
 		{"manifest refused", always(manifestPut, status(400)), is[*registry.StatusError]},
-		{"another manifest read back", always(manifestGet, func(_ *faults, w http.ResponseWriter, _ *http.Request) {
+		{"another manifest read back", always(manifestGet, func(_ *registrytest.Faults, w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
 			w.Write([]byte(`{"schemaVersion":2}`))
 		}), is[*registry.DigestError]},
@@ -134,11 +140,11 @@ func TestPushNamesTheFault(t *testing.T) {
 			t.Parallel()
 			repo := "/faults/" + slug(t) + ":v1"
 			old := image(t, 10)
-			if _, err := client(t, registry.Options{}).Push(t.Context(), tag(t, host+repo), old, nil); err != nil {
+			if _, err := client(registry.Options{}, transport.Options{}).Push(t.Context(), tag(t, host+repo), old, nil); err != nil {
 				t.Fatal(err)
 			}
 			_, addr := before(t, host, tt.rules()...)
-			c := client(t, registry.Options{Chunk: chunkSize, Idle: 200 * time.Millisecond, Attempts: 3})
+			c := client(registry.Options{Chunk: chunkSize, Attempts: 3}, transport.Options{Idle: 200 * time.Millisecond, Attempts: 3})
 			_, err := c.Push(t.Context(), tag(t, addr+repo), image(t, layerSize), nil)
 			if err == nil || !tt.check(err) {
 				t.Errorf("got %v", err)
@@ -148,7 +154,8 @@ func TestPushNamesTheFault(t *testing.T) {
 	}
 }
 
-// The registry's wish to wait is followed, in both of its forms.
+// The registry's wish to wait is followed, in both of its forms, and the user
+// hears of it.
 func TestPushWaitsAsAsked(t *testing.T) {
 	t.Parallel()
 	date := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -156,40 +163,47 @@ func TestPushWaitsAsAsked(t *testing.T) {
 		"seconds": {"Retry-After", "17"},
 		"date":    {"Retry-After", date.Add(17 * time.Second).Format(http.TimeFormat), "Date", date.Format(http.TimeFormat)},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, addr := before(t, inProcess(t), &rule{match: upload("POST"), times: 1, do: status(429, header...)})
-			var waits []time.Duration
-			c := registry.New(registry.Options{
-				Jobs:   1,
-				Jitter: func(time.Duration) time.Duration { return 0 },
-				Sleep:  func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil },
-			})
-			var told []error
-			_, err := c.Push(t.Context(), tag(t, addr+"/a/b:v1"), image(t), func(p registry.BlobProgress) {
-				if p.Fault != nil {
-					told = append(told, p.Fault)
+		for _, verb := range []string{"POST", "PATCH"} { // the second has a body that cannot be sent again
+			t.Run(name+" "+verb, func(t *testing.T) {
+				t.Parallel()
+				_, addr := before(t, strict(t), &rule{Match: upload(verb), Times: 1, Do: status(429, header...)})
+				var waits []time.Duration
+				var told []string
+				c := client(registry.Options{Jobs: 1, Chunk: chunkSize}, transport.Options{
+					Now:    func() time.Time { return date },
+					Jitter: func(time.Duration) time.Duration { return 0 },
+					Sleep: func(_ context.Context, d time.Duration) error {
+						waits = append(waits, d)
+						return nil
+					},
+					Notice: func(_ context.Context, n transport.Notice) { told = append(told, n.String()) },
+				})
+				_, err := c.Push(t.Context(), tag(t, addr+"/a/b:v1"), image(t, layerSize), func(p registry.BlobProgress) {
+					if p.Fault != nil {
+						told = append(told, p.Fault.Error())
+					}
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(told) != 1 || !strings.Contains(told[0], "429 Too Many Requests") {
+					t.Errorf("told of %q, want of the 429", told)
+				}
+				// With a clock that stands still every request after the 429 waits.
+				if slices.ContainsFunc(waits, func(d time.Duration) bool { return d != 17*time.Second }) || len(waits) == 0 {
+					t.Errorf("waited %v, want 17s", waits)
 				}
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(told) != 1 || !strings.Contains(told[0].Error(), "429") {
-				t.Errorf("told of %v, want of the 429", told)
-			}
-			if !slices.Equal(waits, []time.Duration{17 * time.Second}) {
-				t.Errorf("waited %v, want 17s", waits)
-			}
-		})
+		}
 	}
 }
 
 // A cancelled push ends with the context's error, wherever it waits.
 func TestPushIsCancelled(t *testing.T) {
 	t.Parallel()
-	_, addr := before(t, inProcess(t), &rule{match: large, times: -1, do: silence(50)})
+	_, addr := before(t, inProcess(t), &rule{Match: large, Times: -1, Do: silence(50)})
 	ctx, cancel := context.WithCancel(t.Context())
-	c := client(t, registry.Options{Chunk: chunkSize})
+	c := client(registry.Options{Chunk: chunkSize}, transport.Options{})
 	_, err := c.Push(ctx, tag(t, addr+"/a/b:v1"), image(t, layerSize), func(p registry.BlobProgress) {
 		if p.Done > 0 {
 			cancel()
