@@ -124,7 +124,7 @@ func (l *launcher) configured(c *call) ([]forecast.Library, error) {
 func (l *launcher) tell(text []byte) error {
 	f, err := os.OpenFile(path.Join(l.dir, NewsFile), os.O_WRONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		_, err = os.Stderr.Write(text)
+		_, err = l.stderr.Write(text)
 		return err
 	}
 	_, err = f.Write(text)

@@ -76,16 +76,17 @@ func Called(args []string) bool {
 // Run runs what args ask for in place of this process. It returns only when
 // that cannot be done, with the exit status to end with.
 func Run(args, env []string, stderr io.Writer) int {
-	fmt.Fprintf(stderr, "%s: %v\n", Name, start(args, env))
+	fmt.Fprintf(stderr, "%s: %v\n", Name, start(args, env, stderr))
 	return 1
 }
 
 // start returns only when nothing could be started.
-func start(args, env []string) error {
+func start(args, env []string, stderr io.Writer) error {
 	l, err := open(args[0], env)
 	if err != nil {
 		return err
 	}
+	l.stderr = stderr
 	base := path.Base(args[0])
 	switch {
 	case base == Name && args[1] == "--":
@@ -103,6 +104,7 @@ type launcher struct {
 	dir    string // where the launcher and its links are
 	config Config
 	env    []string
+	stderr io.Writer
 }
 
 func open(called string, env []string) (*launcher, error) {
