@@ -18,6 +18,8 @@ import (
 var plain = map[string]string{
 	"*git.RefError":              "lists the nearest refs",
 	"*git.AmbiguousError":        "lists the refs to ask for",
+	"*git.LimitError":            "names the limit and the place",
+	"*hosts.ProgramError":        "has the program's own words",
 	"*git.StatusError":           "the server's own words; the transport has waited already",
 	"*git.UnreachableError":      "wraps the network's own words",
 	"git.ErrNoTag":               "how a version is made without a tag is the caller's choice",
@@ -32,6 +34,7 @@ var plain = map[string]string{
 	"*marker.SyntaxError":        "shows the place",
 	"*marker.EvalError":          "shows what cannot be compared",
 	"*sandbox.ExitError":         "its output says it; FailedError explains it",
+	"*forecast.RefusedError":     "a launcher prints it into the build's log, where explain finds it",
 	"*wheel.VerifyError":         "lists each fault of a file that only its maker can mend",
 	"*wheel.FilenameError":       "says the form",
 	"*wheel.TagError":            "says which tag is missing",

@@ -6,16 +6,18 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
@@ -122,25 +124,23 @@ func (a *app) rootCommand() *cobra.Command {
 	f.StringVar(&a.progress, "progress", "auto", "progress as `auto|tty|plain|json|none`")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "say more on stderr")
 	root.AddCommand(a.commands()...)
-	for _, c := range root.Commands() {
-		usageArgs(c)
-	}
-	root.Args = namedCommand
+	usageArgs(root)
 	return root
 }
 
-// usageArgs makes a wrong number of arguments exit with codeUsage, at any depth,
-// and so the name of a command that there is not.
+// usageArgs makes a wrong number of arguments, and an unknown command, exit with
+// codeUsage, at any depth.
 func usageArgs(c *cobra.Command) {
-	if c.HasSubCommands() {
-		c.Args = namedCommand
-	}
-	if check := c.Args; check != nil && !c.HasSubCommands() {
+	if check := c.Args; check != nil {
 		c.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usageErrorf("%w; see `%s --help`", err, cmd.CommandPath())
+			err := check(cmd, args)
+			if err == nil {
+				return nil
 			}
-			return nil
+			if near := nearestCommand(cmd, args); near != nil {
+				return usageErrorf("%w; did you mean `%s`?", err, near.CommandPath())
+			}
+			return usageErrorf("%w; see `%s --help`", err, cmd.CommandPath())
 		}
 	}
 	for _, sub := range c.Commands() {
@@ -148,19 +148,19 @@ func usageArgs(c *cobra.Command) {
 	}
 }
 
-// namedCommand refuses what is no command of cmd and names the nearest.
-func namedCommand(cmd *cobra.Command, args []string) error {
+// nearestCommand is the command below c that the first argument is nearly the
+// name of, or nil.
+func nearestCommand(c *cobra.Command, args []string) *cobra.Command {
+	byName := map[string]*cobra.Command{}
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			byName[sub.Name()] = sub
+		}
+	}
 	if len(args) == 0 {
 		return nil
 	}
-	nearest, best := "", 0
-	for _, c := range cmd.Commands() {
-		if d := levenshtein.ComputeDistance(args[0], c.Name()); c.IsAvailableCommand() && (nearest == "" || d < best) {
-			nearest, best = c.Name(), d
-		}
-	}
-	return usageErrorf("%q is not a command of `%s`; the nearest is `%s %s`, and `%s --help` lists all",
-		args[0], cmd.CommandPath(), cmd.CommandPath(), nearest, cmd.CommandPath())
+	return byName[recipe.Nearest(args[0], slices.Sorted(maps.Keys(byName)))]
 }
 
 func (a *app) checkGlobals() error {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -16,7 +15,6 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
-	"github.com/sparkwheel/sparkwheel/git"
 )
 
 // Upgrade says what of an earlier lock is asked for anew.
@@ -216,14 +214,13 @@ func (s *resolving) source(ctx context.Context, src recipe.Source, run *stage.Ru
 	old, ok := s.before.Source(src.Name)
 	if ok && old.URL == src.Git.URL && old.Ref == src.Git.Ref && !s.upgrade.has(src.Name) {
 		run.Note("%s stays at %s; --upgrade=%s asks what %s means now", src.Name, old.Commit, src.Name, old.Ref)
-		return sources.Resolve(ctx, s.env, src, git.Commit{Hash: old.Commit, Time: old.Time, Tree: old.Tree}, s.recipe.Dir(), run)
+		return sources.Resolve(ctx, s.env, src, sources.Pinned(*old), s.recipe.Dir(), run)
 	}
-	c, err := s.env.Mirrors.Resolve(ctx, src.Git)
+	found, err := sources.Find(ctx, s.env, src, s.recipe.Dir(), run)
 	if err != nil {
 		return sources.Resolved{}, err
 	}
-	host.Logf(run, "%s is commit %s of %s", src.Git.Ref, c.Hash, c.Time.UTC().Format(time.RFC3339))
-	return sources.Resolve(ctx, s.env, src, c, s.recipe.Dir(), run)
+	return sources.Resolve(ctx, s.env, src, found, s.recipe.Dir(), run)
 }
 
 func (s *resolving) set(ctx context.Context, q environments.Question, run *stage.Run) (namedSet, error) {

@@ -17,18 +17,27 @@ type Resolved struct {
 	Tree   *Tree
 }
 
-func Resolve(ctx context.Context, env host.Env, src recipe.Source, c git.Commit, dir string, run *stage.Run) (Resolved, error) {
+// Resolve makes the tree of what was found, and what a lock pins of it.
+func Resolve(ctx context.Context, env host.Env, src recipe.Source, found Found, dir string, run *stage.Run) (Resolved, error) {
+	c := found.Commit
 	t, err := Prepare(ctx, env, src, dir, c, run)
 	if err != nil {
 		return Resolved{}, err
 	}
-	v, err := computeVersion(ctx, env, src, c, t.dirty(), run)
+	env, err = reaching(env, src, dir)
+	if err != nil {
+		return Resolved{}, err
+	}
+	v, from, err := computeVersion(ctx, env, src, found.described(), t.dirty() || found.dirty(), run)
 	if err != nil {
 		return Resolved{}, err
 	}
 	l := recipe.LockedSource{
 		Name: src.Name, URL: src.Git.URL, Ref: src.Git.Ref,
-		Commit: c.Hash, Time: c.Time.UTC(), Tree: t.Hash, Version: v,
+		Commit: c.Hash, Time: c.Time.UTC(), Tree: t.Hash, Version: v, Described: from,
+	}
+	if found.dirty() {
+		l.Dirty, l.Head = true, found.Head.Hash
 	}
 	for _, s := range t.Submodules {
 		l.Submodules = append(l.Submodules, recipe.LockedSubmodule(s))
@@ -48,6 +57,13 @@ func (e *VanishedError) Error() string {
 // out is not what it pins.
 func Checkout(ctx context.Context, env host.Env, src recipe.Source, l recipe.LockedSource, dir string, run *stage.Run) (*Tree, error) {
 	src.Git = git.Source{URL: l.URL, Ref: l.Ref}
+	if l.Dirty && src.Local {
+		here, err := reaching(env, src, dir)
+		if err != nil {
+			return nil, err
+		}
+		again(ctx, here, src, l, run)
+	}
 	t, err := Prepare(ctx, env, src, dir, git.Commit{Hash: l.Commit, Time: l.Time, Tree: l.Tree}, run)
 	if _, ok := errors.AsType[*git.RefError](err); ok {
 		return nil, &VanishedError{Source: src.Name, URL: l.URL, Ref: l.Ref, Commit: l.Commit}

@@ -38,6 +38,7 @@ type Prepared struct {
 	Changes    []requirements.Change `json:"changes"`
 	Unmatched  []string              `json:"unmatched,omitempty"`
 	Left       []requirements.Left   `json:"left,omitempty"` // matched by a rule that could not change it
+	Pointers   []string              `json:"pointers,omitempty"`
 }
 
 // Patch is a patch that was applied.
@@ -51,7 +52,10 @@ func (p Prepared) dirty() bool { return len(p.Changes)+len(p.Patches) > 0 }
 // Prepare makes a commit's tree as the recipe wants it, once for each commit
 // and set of instructions.
 func Prepare(ctx context.Context, env host.Env, src recipe.Source, dir string, c git.Commit, r *stage.Run) (*Tree, error) {
-	env = env.Noting(r)
+	env, err := reaching(env.Noting(r), src, dir)
+	if err != nil {
+		return nil, err
+	}
 	patches, err := ReadPatches(dir, src.Patches)
 	if err != nil {
 		return nil, err
@@ -74,7 +78,22 @@ func Prepare(ctx context.Context, env host.Env, src recipe.Source, dir string, c
 	if err := json.Unmarshal(text, &t.Prepared); err != nil {
 		return nil, fmt.Errorf("reading what was prepared of %s: %w", src.Name, err)
 	}
+	if len(t.Pointers) > 0 && !src.Pointers {
+		return nil, &PointersError{src.Name, t.Pointers}
+	}
 	return t, nil
+}
+
+// PointersError says that files of a source are pointers of Git LFS: a build
+// would take them for the files.
+type PointersError struct {
+	Source string
+	Files  []string
+}
+
+func (e *PointersError) Error() string {
+	return fmt.Sprintf("source %s: %s: pointers of Git LFS, whose content is not fetched; give what the build reads as a [[file]] and an input, or set lfs-pointers = true in the [[source]] to build with the pointers in place",
+		e.Source, host.Some(e.Files))
 }
 
 func Key(src recipe.Source, c git.Commit, patches []namedPatch) store.Key {
@@ -116,7 +135,7 @@ func fillTree(ctx context.Context, env host.Env, src recipe.Source, c git.Commit
 		return err
 	}
 	defer root.Close()
-	done := Prepared{Hash: tree.Hash, Submodules: tree.Submodules}
+	done := Prepared{Hash: tree.Hash, Submodules: tree.Submodules, Pointers: tree.Pointers}
 	if err := done.patch(root, patches); err != nil {
 		return fmt.Errorf("source %s: %w", src.Name, err)
 	}
