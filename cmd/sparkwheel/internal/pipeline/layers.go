@@ -39,6 +39,9 @@ type LayersRequest struct {
 // Layers adds the stages that verify wheels and put each into a layer on a
 // base. Nothing is written before all wheels are found sound.
 func Layers(g *stage.Graph, env host.Env, req LayersRequest) (*stage.Stage[*Result], error) {
+	if err := eachOnce(req.Wheels); err != nil {
+		return nil, err
+	}
 	names, err := parseNames(req.Wheels)
 	if err != nil {
 		return nil, err
@@ -144,29 +147,33 @@ func (e *CallError) Error() string { return e.Message }
 
 func callErrorf(format string, args ...any) error { return &CallError{fmt.Sprintf(format, args...)} }
 
-// parseNames reads the names of wheels that are files, each given once.
-func parseNames(paths []string) ([]wheel.Filename, error) {
-	var names []wheel.Filename
+// eachOnce refuses what is not a file, and a wheel that is given twice.
+func eachOnce(paths []string) error {
 	var faults []error
 	seen := map[string]string{}
 	for _, path := range paths {
-		file := filepath.Base(path)
-		if first, ok := seen[file]; ok && first == path {
+		first, again := seen[filepath.Base(path)]
+		seen[filepath.Base(path)] = path
+		info, err := os.Stat(path)
+		switch {
+		case again && first == path:
 			faults = append(faults, callErrorf("%s is given twice; give it once", path))
-			continue
-		} else if ok {
+		case again:
 			faults = append(faults, callErrorf("%s and %s are two files of one wheel; give one of them", first, path))
-			continue
-		}
-		seen[file] = path
-		if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		case errors.Is(err, fs.ErrNotExist):
 			faults = append(faults, callErrorf("%s: there is no such wheel", path))
-			continue
-		} else if err == nil && !info.Mode().IsRegular() {
+		case err == nil && !info.Mode().IsRegular():
 			faults = append(faults, callErrorf("%s is %s, not a wheel", path, kindOf(info)))
-			continue
 		}
-		n, err := wheel.ParseFilename(file)
+	}
+	return errors.Join(faults...)
+}
+
+func parseNames(paths []string) ([]wheel.Filename, error) {
+	var names []wheel.Filename
+	var faults []error
+	for _, path := range paths {
+		n, err := wheel.ParseFilename(filepath.Base(path))
 		names, faults = append(names, n), append(faults, err)
 	}
 	return names, errors.Join(faults...)
