@@ -16,12 +16,13 @@ import (
 // computeVersion is the version that the build is told, as the recipe wants it
 // computed. A version that says nothing (0.0.0) is a fault of the repository's
 // tags and stops here, before it stands in a wheel's name.
-func computeVersion(ctx context.Context, env host.Env, src recipe.Source, c git.Commit, dirty bool, r *stage.Run) (string, error) {
+func computeVersion(ctx context.Context, env host.Env, a At, dirty bool, r *stage.Run) (string, error) {
+	src := a.Source
 	v, err := version.Parse(src.Version)
 	if src.Version == "scm" || src.Version == "tag" {
 		var d git.Description
-		if d, err = env.Mirrors.Describe(ctx, src.Git.URL, c, r); err == nil {
-			v, err = versionOf(src, d, c, dirty)
+		if d, err = env.Mirrors.Describe(ctx, src.Git.URL, a.Commit, r); err == nil {
+			v, err = versionOf(src, d, a.Commit, dirty)
 		}
 	}
 	if err != nil {
