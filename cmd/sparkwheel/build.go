@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -244,9 +244,9 @@ func (a *app) sayChanges(rec *record.Record) {
 // writeReport leaves what depends on this run and this host, which has no
 // place in build.json.
 func writeReport(dir string, doc buildDocument, store string) error {
-	text, err := json.MarshalIndent(map[string]any{"build": doc, "store": store}, "", "  ")
-	if err != nil {
+	var text bytes.Buffer
+	if err := host.WriteJSON(&text, map[string]any{"build": doc, "store": store}); err != nil {
 		return err
 	}
-	return host.WriteFile(filepath.Join(dir, "build-report.json"), append(text, '\n'))
+	return host.WriteFile(filepath.Join(dir, "build-report.json"), text.Bytes())
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -13,6 +14,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
 )
@@ -34,7 +38,7 @@ func writeImage(ts *testscript.TestScript, neg bool, args []string) {
 		config.Config.Env = append(config.Config.Env, strings.TrimPrefix(args[1], "env:"))
 		args = args[1:]
 	}
-	base, err := mutate.ConfigFile(empty.Image, config)
+	below, err := mutate.ConfigFile(empty.Image, config)
 	ts.Check(err)
 	var blobs []*layer.Blob
 	for _, arg := range args[1:] {
@@ -46,9 +50,35 @@ func writeImage(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		blobs = append(blobs, blob)
 	}
-	img, err := layer.Append(base, layer.Config{}, blobs...)
+	img, err := layer.Append(below, layer.Config{}, blobs...)
 	ts.Check(err)
 	ts.Check(write(context.Background(), img))
+}
+
+// unpackImage is the script command `unpack IMAGE DIR`: it lays out the files
+// of an image in a layout or an archive of one, and prints their names.
+func unpackImage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: unpack IMAGE DIR")
+	}
+	n, err := imagename.Parse(args[0])
+	ts.Check(err)
+	n.Path = ts.MkAbs(n.Path)
+	img, err := base.OpenImage(context.Background(), host.Env{}, n, "", v1.Platform{})
+	ts.Check(err)
+	dir := ts.MkAbs(args[1])
+	ts.Check(os.Mkdir(dir, 0o755))
+	root, err := os.OpenRoot(dir)
+	ts.Check(err)
+	defer root.Close()
+	_, err = layer.Unpack(context.Background(), img, root)
+	ts.Check(err)
+	ts.Check(fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			_, err = fmt.Fprintln(ts.Stdout(), name)
+		}
+		return err
+	}))
 }
 
 // listLayers is the script command `layers OCI`: what the layers of an image

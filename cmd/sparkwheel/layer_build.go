@@ -20,6 +20,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/archive"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
+	"github.com/sparkwheel/sparkwheel/wheel/install"
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
@@ -29,6 +30,7 @@ type wheelFlags struct {
 	base     imagename.Name
 	platform string
 	python   string
+	scheme   string
 	strict   image.Strictness
 	reg      registryFlags
 }
@@ -40,6 +42,7 @@ func (f *wheelFlags) register(cmd *cobra.Command) {
 	f.reg.register(cmd)
 	registerStrictness(cmd, &f.strict)
 	cmd.Flags().StringVar(&f.python, "python", "", "`VERSION` of Python, such as 3.12, for a base without one")
+	cmd.Flags().StringVar(&f.scheme, "scheme", "", "install into this `SCHEME` rather than the base's own: "+install.Kinds)
 }
 
 func (a *app) layerBuildCommand() *cobra.Command {
@@ -119,9 +122,19 @@ func (a *app) wheelImage(ctx context.Context, env host.Env, f *wheelFlags) (*pip
 		}
 		f.base = r.Base
 	}
+	if f.base.Transport == imagename.Scratch && f.python == "" {
+		return nil, usageErrorf("--base scratch has no Python that could say where wheels go; give --python VERSION, such as 3.12")
+	}
+	var scheme install.Kind
+	if f.scheme != "" {
+		var err error
+		if scheme, err = install.ParseKind(f.scheme); err != nil {
+			return nil, usageErrorf("--scheme: %w", err)
+		}
+	}
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
 	s, err := pipeline.Layers(g, env, pipeline.LayersRequest{
-		Wheels: f.wheels, Base: f.base, Platform: f.platform, Python: f.python, Strict: f.strict,
+		Wheels: f.wheels, Base: f.base, Platform: f.platform, Python: f.python, Scheme: scheme, Strict: f.strict,
 	})
 	if err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ func TestScript(t *testing.T) {
 			"exits":     exits,
 			"mkwheel":   makeWheel,
 			"image":     writeImage,
+			"unpack":    unpackImage,
 			"layers":    listLayers,
 		},
 		Setup: func(env *testscript.Env) error {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sparkwheel/sparkwheel/wheel"
+	"github.com/sparkwheel/sparkwheel/wheel/internal/contextio"
 )
 
 // Found is what was found in a wheel or a tree.
@@ -78,7 +79,13 @@ func each(ctx context.Context, sources []source, o Options) (Found, error) {
 		g.Go(func() error {
 			files, err := Read(s.path, o, func() (io.ReadCloser, error) {
 				r, err := s.open()
-				return contextReader{groupCtx, r}, err
+				if err != nil {
+					return nil, err
+				}
+				return struct {
+					io.Reader
+					io.Closer
+				}{contextio.NewReader(groupCtx, r), r}, nil
 			})
 			mu.Lock()
 			defer mu.Unlock()
@@ -104,17 +111,4 @@ func (f *Found) Add(files []*File, err error) error {
 func (f *Found) sort() {
 	slices.SortFunc(f.Files, func(a, b *File) int { return strings.Compare(a.Path, b.Path) })
 	slices.SortFunc(f.Damaged, func(a, b *FileError) int { return strings.Compare(a.Path, b.Path) })
-}
-
-// contextReader ends a long read when its context does.
-type contextReader struct {
-	ctx context.Context
-	io.ReadCloser
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.ReadCloser.Read(p)
 }

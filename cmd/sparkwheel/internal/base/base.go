@@ -113,17 +113,19 @@ func OpenImage(ctx context.Context, env host.Env, n imagename.Name, pinned strin
 		return archive.ReadDocker(ctx, n.Path, "", env.Blobs())
 	case imagename.Registry:
 		return pull(ctx, env, n, pinned, p)
+	case imagename.Scratch:
+		return layer.Scratch(p)
 	case "":
 		return nil, errors.New("no image is named; give " + imagename.Forms)
 	}
 	return nil, &UnsupportedError{n}
 }
 
-// UnsupportedError says that no image can be opened by a name of that form.
+// UnsupportedError says that no image can be opened by a reserved word.
 type UnsupportedError struct{ Name imagename.Name }
 
 func (e *UnsupportedError) Error() string {
-	return fmt.Sprintf("%s is reserved: it cannot be used here yet", e.Name)
+	return fmt.Sprintf("%s, this host's own system, cannot be used as an image yet; name an image", e.Name)
 }
 
 func pull(ctx context.Context, env host.Env, n imagename.Name, pinned string, p v1.Platform) (v1.Image, error) {

@@ -190,6 +190,14 @@ func ReadPython(root, architecture, asked string) (Python, error) {
 	return FilePython(path, version, machine, root), nil
 }
 
+// Absent is the Python of an image that has none: wheels are laid out for one
+// that will be built into /usr/local, with a C library that is not known.
+func Absent(version, architecture string) Python {
+	p := FilePython("/usr/local/bin/python3", version, host.Machine(architecture), "")
+	p.AnyLibrary = true
+	return p
+}
+
 func FilePython(path, version, machine, root string) Python {
 	scheme := install.Debian(version)
 	if strings.HasPrefix(path, "/usr/local/") {
@@ -204,6 +212,9 @@ var glibcRE = regexp.MustCompile(`GNU C Library [^\n]* release version (2\.[0-9]
 // readGLIBC finds the version that the C library says of itself; "" when there
 // is no glibc.
 func readGLIBC(root, machine string) string {
+	if root == "" { // not unpacked: the paths below would be this process's own
+		return ""
+	}
 	for _, dir := range []string{"lib/" + machine + "-linux-gnu", "usr/lib/" + machine + "-linux-gnu", "lib64", "usr/lib64"} {
 		text, err := os.ReadFile(filepath.Join(root, dir, "libc.so.6"))
 		if err != nil {

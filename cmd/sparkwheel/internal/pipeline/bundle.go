@@ -2,11 +2,8 @@ package pipeline
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -108,16 +105,10 @@ func writeSums(ctx context.Context, dir string) error {
 		if !d.Type().IsRegular() || path == BundleSums || strings.HasSuffix(path, ".lock") && filepath.Base(path) != "sparkwheel.lock" {
 			return nil
 		}
-		f, err := os.Open(filepath.Join(dir, path))
+		sum, _, err := host.HashFile(filepath.Join(dir, path))
 		if err != nil {
 			return err
 		}
-		defer f.Close()
-		h := sha256.New()
-		if _, err := io.Copy(h, f); err != nil {
-			return err
-		}
-		sum := hex.EncodeToString(h.Sum(nil))
 		if name, ok := strings.CutPrefix(path, "blobs/sha256/"); ok && name != sum && !strings.HasSuffix(name, ".part") {
 			return fmt.Errorf("%s has the sha256 %s: the store is damaged; find out with `sparkwheel cache verify`, remove it with `cache gc` and fetch again", path, sum)
 		}

@@ -22,14 +22,16 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/wheel"
+	"github.com/sparkwheel/sparkwheel/wheel/install"
 )
 
 // LayersRequest asks for wheels on a base, without a recipe's build.
 type LayersRequest struct {
 	Wheels   []string // paths
 	Base     imagename.Name
-	Platform string // "" decides by the wheels' tags, else by the host
-	Python   string // for a base whose interpreter is absent or of another platform
+	Platform string       // "" decides by the wheels' tags, else by the host
+	Python   string       // for a base whose interpreter is absent or of another platform
+	Scheme   install.Kind // where wheels go; the zero one asks the base's Python
 	Strict   image.Strictness
 }
 
@@ -45,7 +47,13 @@ func Layers(g *stage.Graph, env host.Env, req LayersRequest) (*stage.Stage[*Resu
 		return nil, err
 	}
 	b := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*base.Base, error) {
-		return layersBase(ctx, env, req, platform, run)
+		b, err := layersBase(ctx, env, req, platform, run)
+		if err == nil && !req.Scheme.IsZero() {
+			url := b.Python.Scheme.URL
+			b.Python.Scheme = req.Scheme.Scheme(b.Python.Path, b.Python.Version)
+			b.Python.Scheme.URL = url
+		}
+		return b, err
 	})
 	verified := stage.Add(g, "verify wheels", func(ctx context.Context, run *stage.Run) ([]image.Member, error) {
 		var members []image.Member
@@ -186,6 +194,10 @@ func layersBase(ctx context.Context, env host.Env, req LayersRequest, p v1.Platf
 	b := &base.Base{Reference: req.Base, Digest: digest.String(), Platform: p, Image: img}
 	if err := b.ReadFiles(ctx, env, run); err != nil {
 		return nil, err
+	}
+	if req.Base.Transport == imagename.Scratch {
+		b.Python = base.Absent(req.Python, p.Architecture)
+		return b, nil
 	}
 	b.Python, err = b.FindPython(ctx, env, config.Config, req.Python, run)
 	b.Shape = b.Files.Shape()

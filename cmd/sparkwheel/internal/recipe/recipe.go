@@ -173,9 +173,6 @@ func Load(name string) (*Recipe, error) {
 	return Parse(strings.TrimSuffix(filepath.Base(name), ".toml"), name, text)
 }
 
-// Text is the text of an embedded recipe; fs.ErrNotExist when there is none.
-func Text(name string) ([]byte, error) { return embedded.ReadFile("recipes/" + name + ".toml") }
-
 // Names lists the embedded recipes, sorted.
 func Names() []string {
 	entries, _ := embedded.ReadDir("recipes")
