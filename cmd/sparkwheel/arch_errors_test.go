@@ -18,6 +18,8 @@ import (
 var plain = map[string]string{
 	"*git.RefError":              "lists the nearest refs",
 	"*git.AmbiguousError":        "lists the refs to ask for",
+	"*git.LimitError":            "names the limit and the place",
+	"*hosts.ProgramError":        "has the program's own words",
 	"*git.StatusError":           "the server's own words; the transport has waited already",
 	"*git.UnreachableError":      "wraps the network's own words",
 	"git.ErrNoTag":               "how a version is made without a tag is the caller's choice",

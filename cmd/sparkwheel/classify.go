@@ -24,6 +24,7 @@ func classify(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return &codeError{codeInterrupted, fmt.Errorf("interrupted: %w", err)}
 	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*host.PlatformError](err), isError[*sources.ContentError](err),
+		isError[*git.DirtyError](err), isError[*git.SchemeError](err), isError[*sources.VersionError](err), isError[*sources.PointersError](err),
 		isError[*base.UnsupportedError](err), isError[*base.PythonVersionError](err):
 		return &codeError{codeUsage, err}
 	case isError[*truth.Error](err), isError[*fit.Error](err), isError[*wheel.TagError](err):

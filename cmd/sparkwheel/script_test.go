@@ -22,8 +22,10 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
+		Condition:           conditions,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"gitserver": gitServer,
+			"sshserver": sshServer,
 			"registry":  registryServer,
 			"exits":     exits,
 			"mkwheel":   makeWheel,

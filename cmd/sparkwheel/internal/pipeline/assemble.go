@@ -11,6 +11,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/record"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
@@ -133,8 +134,10 @@ func (b *build) noted() (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		src, _ := b.Recipe.Source(name)
 		locked, _ := b.Lock.Source(name)
-		noted["source "+name] = host.JSON(locked) + " " + tree.Key
+		// What was done to the tree is the key's, and not known before it is.
+		noted["source "+name] = host.JSON(record.NewSource(*src, *locked, new(sources.Tree))) + " " + tree.Key
 	}
 	return noted, nil
 }

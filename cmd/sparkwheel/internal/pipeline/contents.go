@@ -72,7 +72,7 @@ func (s *resolving) content(ctx context.Context, w recipe.Wheel, one sources.Wan
 	if err != nil {
 		return l, err
 	}
-	t, err := sources.Prepare(ctx, s.env, sources.At{Source: sources.ContentSource(l, one.Patches), Commit: c, Dir: s.recipe.Dir()}, run)
+	t, err := sources.Prepare(ctx, s.env, sources.At{Source: sources.ContentSource(l, one.Patches), Found: sources.Found{Commit: c}, Dir: s.recipe.Dir()}, run)
 	if err != nil {
 		return l, err
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -209,12 +208,11 @@ func (s *resolving) source(ctx context.Context, src recipe.Source, run *stage.Ru
 		run.Note("%s stays at %s; --upgrade=%s asks what %s means now", src.Name, old.Commit, src.Name, old.Ref)
 		return sources.Resolve(ctx, s.env, sources.Locked(src, *old, s.recipe.Dir()), run)
 	}
-	c, err := s.env.Mirrors.Resolve(ctx, src.Git)
+	found, err := sources.Find(ctx, s.env, src, s.recipe.Dir(), run)
 	if err != nil {
 		return sources.Resolved{}, err
 	}
-	host.Logf(run, "%s is commit %s of %s", src.Git.Ref, c.Hash, c.Time.UTC().Format(time.RFC3339))
-	return sources.Resolve(ctx, s.env, sources.At{Source: src, Commit: c, Dir: s.recipe.Dir()}, run)
+	return sources.Resolve(ctx, s.env, sources.At{Source: src, Found: found, Dir: s.recipe.Dir()}, run)
 }
 
 func (s *resolving) set(ctx context.Context, q environments.Question, run *stage.Run) (namedSet, error) {

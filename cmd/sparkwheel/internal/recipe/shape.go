@@ -72,6 +72,8 @@ type sourceShape struct {
 	Name       string   `toml:"name"`
 	URL        string   `toml:"url"`
 	Ref        string   `toml:"ref"`
+	Dirty      bool     `toml:"dirty"`
+	Pointers   bool     `toml:"lfs-pointers"`
 	Version    string   `toml:"version"`
 	Date       string   `toml:"date"`
 	Marker     string   `toml:"marker"`
@@ -132,10 +134,7 @@ func (s *shape) recipe() *Recipe {
 		r.Image.Over = append(r.Image.Over, Over(x))
 	}
 	for _, x := range s.Source {
-		r.Sources = append(r.Sources, Source{
-			Name: x.Name, Git: git.Source{URL: x.URL, Ref: x.Ref}, Version: x.Version, Date: x.Date, Marker: x.Marker,
-			Submodules: x.Submodules, Patches: x.Patches, Rewrite: Rewrite(x.Rewrite), Files: x.Files,
-		})
+		r.Sources = append(r.Sources, x.source())
 	}
 	for _, x := range s.Wheel {
 		r.Wheels = append(r.Wheels, x.wheel())
@@ -150,6 +149,18 @@ func (s *shape) recipe() *Recipe {
 		r.Indexes = append(r.Indexes, Index(x))
 	}
 	return r
+}
+
+func (x *sourceShape) source() Source {
+	local := git.IsPath(x.URL) || strings.HasPrefix(x.URL, "file:")
+	if local && x.Ref == "" {
+		x.Ref = "HEAD"
+	}
+	return Source{
+		Name: x.Name, Git: git.Source{URL: x.URL, Ref: x.Ref}, Version: x.Version, Date: x.Date, Marker: x.Marker,
+		Submodules: x.Submodules, Patches: x.Patches, Rewrite: Rewrite(x.Rewrite), Files: x.Files,
+		Local: local, Dirty: x.Dirty, Pointers: x.Pointers,
+	}
 }
 
 func (x *wheelShape) wheel() Wheel {

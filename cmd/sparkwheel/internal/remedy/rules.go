@@ -9,6 +9,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/git/patch"
 	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/layer/hosts"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 	"github.com/sparkwheel/sparkwheel/requirements/rewrite"
 	"github.com/sparkwheel/sparkwheel/wheel/builder"
@@ -24,6 +25,18 @@ var rules = []rule{
 	at("git.ErrOffline", git.ErrOffline, whileOnline),
 	at("patch.ErrSubmodule", patch.ErrSubmodule, "name its commit in the recipe"),
 	on(&git.SchemeError{}, scheme),
+	on(&git.NotSmartError{}, func(e *git.NotSmartError) string {
+		if e.Dumb {
+			return "give its ssh URL, or clone it and give that path"
+		}
+		return "check the URL"
+	}),
+	on(&git.DirtyError{}, func(e *git.DirtyError) string {
+		if e.Submodule {
+			return "commit them there"
+		}
+		return "commit or stash them, or name the commit by its full SHA; in a recipe, `dirty = true` takes them too"
+	}),
 	on(&patch.AppliedError{}, func(*patch.AppliedError) string { return "remove it from the recipe" }),
 	on(&rewrite.UnmatchedError{}, func(*rewrite.UnmatchedError) string {
 		return "remove the rule from the recipe, or set must-match = false"
@@ -67,6 +80,9 @@ var rules = []rule{
 		return "give its authority with --ca-cert FILE"
 	}),
 
+	on(&hosts.MissingError{}, func(e *hosts.MissingError) string {
+		return fmt.Sprintf("install it: `apt-get install %s`", e.Name)
+	}),
 	on(&sandbox.NamespaceError{}, namespaces),
 	onList(&builder.FailedError{Exit: &sandbox.ExitError{}}, failed),
 	onList(&truth.Error{}, func(e *truth.Error) (all []advice) {

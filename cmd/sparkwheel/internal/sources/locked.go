@@ -24,13 +24,20 @@ func Resolve(ctx context.Context, env host.Env, a At, run *stage.Run) (Resolved,
 	if err != nil {
 		return Resolved{}, err
 	}
-	v, err := computeVersion(ctx, env, a, t.dirty(), run)
+	env, err = reaching(env, a.Source, a.Dir)
+	if err != nil {
+		return Resolved{}, err
+	}
+	v, from, err := computeVersion(ctx, env, a, t.dirty() || a.dirty(), run)
 	if err != nil {
 		return Resolved{}, err
 	}
 	l := recipe.LockedSource{
 		Name: a.Name, URL: a.Git.URL, Ref: a.Git.Ref,
-		Commit: a.Commit.Hash, Time: a.Commit.Time.UTC(), Tree: t.Hash, Version: v,
+		Commit: a.Commit.Hash, Time: a.Commit.Time.UTC(), Tree: t.Hash, Version: v, Described: from,
+	}
+	if a.dirty() {
+		l.Dirty, l.Head = true, a.Head.Hash
 	}
 	for _, s := range t.Submodules {
 		l.Submodules = append(l.Submodules, recipe.LockedSubmodule(s))
@@ -50,12 +57,19 @@ func (e *VanishedError) Error() string {
 // recipe's.
 func Locked(src recipe.Source, l recipe.LockedSource, dir string) At {
 	src.Git = git.Source{URL: l.URL, Ref: l.Ref}
-	return At{Source: src, Commit: git.Commit{Hash: l.Commit, Time: l.Time, Tree: l.Tree}, Dir: dir}
+	return At{Source: src, Found: Pinned(l), Dir: dir}
 }
 
 // Checkout prepares a tree that a lock pins, and says so when what comes out is
 // not what it pins.
 func Checkout(ctx context.Context, env host.Env, a At, run *stage.Run) (*Tree, error) {
+	if a.dirty() && a.Local {
+		here, err := reaching(env, a.Source, a.Dir)
+		if err != nil {
+			return nil, err
+		}
+		again(ctx, here, a, run)
+	}
 	t, err := Prepare(ctx, env, a, run)
 	if _, ok := errors.AsType[*git.RefError](err); ok {
 		return nil, &VanishedError{Source: a.Name, URL: a.Git.URL, Ref: a.Git.Ref, Commit: a.Commit.Hash}

@@ -38,6 +38,7 @@ type Prepared struct {
 	Changes    []requirements.Change `json:"changes"`
 	Unmatched  []string              `json:"unmatched,omitempty"`
 	Left       []requirements.Left   `json:"left,omitempty"` // matched by a rule that could not change it
+	Pointers   []string              `json:"pointers,omitempty"`
 }
 
 // Patch is a patch that was applied.
@@ -48,11 +49,11 @@ type Patch struct {
 
 func (p Prepared) dirty() bool { return len(p.Changes)+len(p.Patches) > 0 }
 
-// At is a source at a commit.
+// At is a source at what was found of it.
 type At struct {
 	recipe.Source
-	Commit git.Commit
-	Dir    string // the recipe's, where patches are
+	Found
+	Dir string // the recipe's, where patches are and local paths begin
 }
 
 // Entry is the source's tree in the store, under a key of the commit and of all
@@ -81,7 +82,10 @@ func (a At) Tree(env host.Env) (*Tree, error) {
 // Prepare makes the source's tree as the recipe wants it, once for each commit
 // and set of instructions.
 func Prepare(ctx context.Context, env host.Env, a At, r *stage.Run) (*Tree, error) {
-	env = env.Noting(r)
+	env, err := reaching(env.Noting(r), a.Source, a.Dir)
+	if err != nil {
+		return nil, err
+	}
 	patches, err := a.readPatches()
 	if err != nil {
 		return nil, err
@@ -104,7 +108,22 @@ func Prepare(ctx context.Context, env host.Env, a At, r *stage.Run) (*Tree, erro
 	if err := json.Unmarshal(text, &t.Prepared); err != nil {
 		return nil, fmt.Errorf("reading what was prepared of %s: %w", a.Name, err)
 	}
+	if len(t.Pointers) > 0 && !a.Pointers {
+		return nil, &PointersError{a.Name, t.Pointers}
+	}
 	return t, nil
+}
+
+// PointersError says that files of a source are pointers of Git LFS: a build
+// would take them for the files.
+type PointersError struct {
+	Source string
+	Files  []string
+}
+
+func (e *PointersError) Error() string {
+	return fmt.Sprintf("source %s: %s: pointers of Git LFS, whose content is not fetched; give what the build reads as a [[file]] and an input, or set lfs-pointers = true in the [[source]] to build with the pointers in place",
+		e.Source, host.Some(e.Files))
 }
 
 type namedPatch struct {
@@ -137,7 +156,7 @@ func (a At) fill(ctx context.Context, env host.Env, patches []namedPatch, dir st
 		return err
 	}
 	defer root.Close()
-	done := Prepared{Hash: tree.Hash, Submodules: tree.Submodules}
+	done := Prepared{Hash: tree.Hash, Submodules: tree.Submodules, Pointers: tree.Pointers}
 	if err := done.patch(root, patches); err != nil {
 		return fmt.Errorf("source %s: %w", a.Name, err)
 	}
