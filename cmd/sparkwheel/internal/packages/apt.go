@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -192,8 +191,8 @@ func (a *apt) do(ctx context.Context, program string, args ...string) ([]byte, e
 	cmd.Output = &out
 	err := a.box.Run(ctx, cmd)
 	if _, failed := errors.AsType[*sandbox.ExitError](err); failed {
-		io.Copy(a.run, bytes.NewReader(out.Bytes()))
-		return nil, &aptError{args[0], out.String()}
+		_, err := a.run.Write(out.Bytes())
+		return nil, errors.Join(&aptError{args[0], out.String()}, err)
 	}
 	return out.Bytes(), err
 }

@@ -25,6 +25,7 @@ var notInKey = map[string]string{
 	"Memory":   "how much memory the host lends",
 	"Launcher": "this program's path; it passes compilers' commands on",
 	"CCache":   "a cache gives what the compiler would",
+	"Gate":     "it ends a build, which leaves no wheel; the key has the recipe's wheel whole, and with it what the recipe demands",
 	"Vary":     "a second build, whose wheel is compared and not kept",
 }
 
@@ -53,7 +54,6 @@ var inKey = map[string]func(*Plan){
 	"Frontend":     func(p *Plan) { p.Recipe.Frontend = "pip" },
 	"MemoryPerJob": func(p *Plan) { p.Recipe.MemoryPerJob = 1 },
 	"CPUs":         func(p *Plan) { p.Recipe.CPUs = 4 },
-	"RequireArch":  func(p *Plan) { p.Recipe.RequireArch = []string{"12.1a"} },
 	"NoRepack":     func(p *Plan) { p.Recipe.Repack = true },
 }
 

@@ -4,6 +4,7 @@ package wheels
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -110,14 +111,21 @@ func (b Plan) spec(ctx context.Context, env host.Env, wheels map[string]string) 
 		}
 		files[filepath.Join(b.Recipe.Subdirectory, path)] = list
 	}
+	variables := b.Environment()
+	if b.Host == nil {
+		var err error
+		if variables, err = b.Base.Environment(variables); err != nil {
+			return builder.Spec{}, fmt.Errorf("reading the environment of base %s: %w", b.Base.Reference, err)
+		}
+	}
 	spec := builder.Spec{
 		Source: b.Tree.Dir, Subdir: b.Recipe.Subdirectory, Files: files,
 		Python: b.python(), UV: b.UV.Path, Wheels: wheels,
-		Env: b.Environment(), Config: b.Recipe.Config, Epoch: b.Locked.Time,
+		Env: variables, Config: b.Recipe.Config, Epoch: b.Locked.Time,
 		Distribution: b.Recipe.Distribution, Frontend: b.Recipe.Frontend,
 		Jobs: env.Jobs, MemoryPerJob: b.Recipe.MemoryPerJob, CPUs: b.Recipe.CPUs,
 		Launcher: env.Launcher, CCache: env.Store.Path("ccache"),
-		RequireArch: b.Recipe.RequireArch, NoRepack: !b.Recipe.Repack,
+		NoRepack: !b.Recipe.Repack,
 	}
 	var err error
 	if spec.Mounts, err = sources.Mounts(ctx, env, b.Inputs); err != nil {

@@ -3,6 +3,7 @@ package wheels
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -66,6 +67,12 @@ func (b Plan) fill(ctx context.Context, env host.Env, dir string, r *stage.Run) 
 		return err
 	}
 	built, err := builder.Wheels(ctx, box, spec, dir, r)
+	if failed, ok := errors.AsType[*builder.FailedError](err); ok {
+		nameProgramsOutsidePath(failed.Findings, b.root())
+		if failed.Commands != nil {
+			err = errors.Join(err, r.Attach(builder.CommandsFile, failed.Commands))
+		}
+	}
 	if err != nil {
 		return err
 	}
