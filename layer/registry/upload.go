@@ -88,6 +88,7 @@ func (u *upload) run(ctx context.Context) (string, error) {
 		if u.offset > before {
 			tries.progressed()
 		}
+		u.fault = err
 		if errors.Is(err, errRenewed) {
 			// A refused token took none of the body with it.
 			if err := tries.again(ctx, err); err != nil {
@@ -102,7 +103,7 @@ func (u *upload) run(ctx context.Context) (string, error) {
 				return Sent, nil
 			}
 		}
-		u.unsure, u.fault = true, err
+		u.unsure = true
 		adapted := u.adapt(err)
 		u.growing, u.chunk = false, min(u.chunk, u.first)
 		if adapted {
