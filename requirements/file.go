@@ -103,9 +103,6 @@ func (f *File) locate(l logicalLine, err error) error {
 	return &moved
 }
 
-// Name is the name given to Parse.
-func (f *File) Name() string { return f.name }
-
 // Bytes is the file; unedited, it is what Parse was given, byte for byte.
 func (f *File) Bytes() []byte {
 	if f.src != nil {

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/sparkwheel/sparkwheel/wheel/internal/contextio"
 )
 
 // Verify reads every member once, on all processors, and holds it against the
@@ -68,7 +70,7 @@ func (r *Reader) verify(ctx context.Context, f *faults) error {
 func (f File) verify(ctx context.Context, all *faults) error {
 	c := f.Open()
 	defer c.Close()
-	_, err := io.Copy(io.Discard, contextReader(ctx, c))
+	_, err := io.Copy(io.Discard, contextio.NewReader(ctx, c))
 	if fault, ok := errors.AsType[*VerifyError](err); ok {
 		for _, one := range fault.Faults {
 			all.add(one.Code, one.Path, one.Message)
@@ -77,18 +79,3 @@ func (f File) verify(ctx context.Context, all *faults) error {
 	}
 	return err
 }
-
-// contextReader reads from r until ctx ends. Rooms share no code, so layer has
-// its own.
-func contextReader(ctx context.Context, r io.Reader) io.Reader {
-	return readerFunc(func(p []byte) (int, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		return r.Read(p)
-	})
-}
-
-type readerFunc func([]byte) (int, error)
-
-func (r readerFunc) Read(p []byte) (int, error) { return r(p) }

@@ -40,7 +40,7 @@ var inside = map[string][]string{
 	"recipe":       {"imagename"},
 	"stage":        nil,
 	"store":        nil,
-	"remedy":       nil,
+	"remedy":       {"fit"},
 	"doctor":       {"remedy", "store"},
 	"progress":     {"stage", "store"},
 	"host":         {"recipe", "stage", "store"},
@@ -51,7 +51,7 @@ var inside = map[string][]string{
 	"wheels":       {"base", "sources", "environments", "host", "recipe", "stage", "store"},
 	"image":        {"base", "fit", "sources", "host", "recipe", "stage", "store"},
 	"fit":          nil,
-	"record":       {"base", "sources", "wheels", "host", "recipe"},
+	"record":       {"base", "fit", "sources", "wheels", "host", "recipe"},
 	"pipeline":     {"record", "fit", "wheels", "image", "packages", "environments", "sources", "base", "host", "recipe", "imagename", "stage", "store"},
 }
 

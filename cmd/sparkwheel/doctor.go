@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/doctor"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
@@ -94,10 +94,7 @@ func examineStore(dir string) doctor.Store {
 
 func (a *app) printDoctor(report hostReport) error {
 	if a.json {
-		enc := json.NewEncoder(a.Stdout)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		return enc.Encode(map[string][]hostReport{"hosts": {report}})
+		return host.WriteJSON(a.Stdout, map[string][]hostReport{"hosts": {report}})
 	}
 	return writeChecks(a.Stdout, report.Checks)
 }

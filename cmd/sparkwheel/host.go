@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,16 +11,13 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
-	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
 // openEnv lends this host to a run: its store, its network, its processors.
@@ -214,32 +210,6 @@ func (f *overrideFlags) override() (recipe.Override, error) {
 		o.Refs[name] = ref
 	}
 	return o, nil
-}
-
-// classify gives the errors of the rooms the exit codes of the design.
-func classify(ctx context.Context, err error) error {
-	var coded *codeError
-	switch {
-	case err == nil, errors.As(err, &coded):
-		return err
-	case ctx.Err() != nil:
-		return &codeError{codeInterrupted, fmt.Errorf("interrupted: %w", err)}
-	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*host.PlatformError](err), isError[*sources.ContentError](err),
-		isError[*base.UnsupportedError](err):
-		return &codeError{codeUsage, err}
-	case isError[*truth.Error](err):
-		return &codeError{codeFaults, err}
-	}
-	return notLocked(err)
-}
-
-// notLocked gives exit code 4 to what the lock or an offline store lacks.
-func notLocked(err error) error {
-	if isError[*recipe.MismatchError](err) || isError[*host.NotLockedError](err) || isError[*host.OfflineError](err) ||
-		errors.Is(err, recipe.ErrNoLock) || errors.Is(err, git.ErrOffline) {
-		return &codeError{codeNotLocked, err}
-	}
-	return err
 }
 
 func isError[E error](err error) bool {

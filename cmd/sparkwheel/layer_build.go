@@ -11,6 +11,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
@@ -19,6 +20,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/archive"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
+	"github.com/sparkwheel/sparkwheel/wheel/install"
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
@@ -28,6 +30,7 @@ type wheelFlags struct {
 	base     imagename.Name
 	platform string
 	python   string
+	scheme   string
 	strict   image.Strictness
 	reg      registryFlags
 }
@@ -39,6 +42,7 @@ func (f *wheelFlags) register(cmd *cobra.Command) {
 	f.reg.register(cmd)
 	registerStrictness(cmd, &f.strict)
 	cmd.Flags().StringVar(&f.python, "python", "", "`VERSION` of Python, such as 3.12, for a base without one")
+	cmd.Flags().StringVar(&f.scheme, "scheme", "", "install into this `SCHEME` rather than the base's own: "+install.Kinds)
 }
 
 func (a *app) layerBuildCommand() *cobra.Command {
@@ -118,9 +122,19 @@ func (a *app) wheelImage(ctx context.Context, env host.Env, f *wheelFlags) (*pip
 		}
 		f.base = r.Base
 	}
+	if f.base.Transport == imagename.Scratch && f.python == "" {
+		return nil, usageErrorf("--base scratch has no Python that could say where wheels go; give --python VERSION, such as 3.12")
+	}
+	var scheme install.Kind
+	if f.scheme != "" {
+		var err error
+		if scheme, err = install.ParseKind(f.scheme); err != nil {
+			return nil, usageErrorf("--scheme: %w", err)
+		}
+	}
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
 	s, err := pipeline.Layers(g, env, pipeline.LayersRequest{
-		Wheels: f.wheels, Base: f.base, Platform: f.platform, Python: f.python, Strict: f.strict,
+		Wheels: f.wheels, Base: f.base, Platform: f.platform, Python: f.python, Scheme: scheme, Strict: f.strict,
 	})
 	if err != nil {
 		return nil, err
@@ -138,6 +152,8 @@ type imageDocument struct {
 	Layers    []layerDocument `json:"layers"`
 	BytesSent *int64          `json:"bytes_sent,omitempty"`
 	Allowed   []truth.Fault   `json:"allowed,omitempty"`
+	// Replaced are the base's distributions that a wheel takes the place of.
+	Replaced []fit.Replaced `json:"replaced,omitempty"`
 }
 
 type layerDocument struct {
@@ -147,6 +163,7 @@ type layerDocument struct {
 	MediaType string   `json:"media_type"`
 	Wheels    []string `json:"wheels"`
 	Packages  []string `json:"packages,omitempty"`
+	Replaces  []string `json:"replaces,omitempty"` // distributions of the base that the layer hides
 	New       bool     `json:"new"`
 	Files     int      `json:"files,omitempty"` // entries of the tar, where the image says it
 }
@@ -154,12 +171,12 @@ type layerDocument struct {
 // layersOf describes an image that was made here: its last layers are new.
 func layersOf(image string, made *pipeline.Result) (imageDocument, error) {
 	doc, err := describeImage(image, made.Image, made.Layers)
-	doc.Allowed = made.Allowed
+	doc.Allowed, doc.Replaced = made.Allowed, made.Replaced
 	return doc, err
 }
 
-func describeImage(image string, img v1.Image, made []image.Layer) (imageDocument, error) {
-	doc := imageDocument{Image: image, Layers: []layerDocument{}}
+func describeImage(name string, img v1.Image, made []image.Layer) (imageDocument, error) {
+	doc := imageDocument{Image: name, Layers: []layerDocument{}}
 	digest, err := img.Digest()
 	if err != nil {
 		return doc, err
@@ -174,7 +191,7 @@ func describeImage(image string, img v1.Image, made []image.Layer) (imageDocumen
 		return doc, err
 	}
 	if len(manifest.Layers) != len(config.RootFS.DiffIDs) {
-		return doc, fmt.Errorf("image %s has %d layers and %d diff IDs", image, len(manifest.Layers), len(config.RootFS.DiffIDs))
+		return doc, fmt.Errorf("image %s has %d layers and %d diff IDs", name, len(manifest.Layers), len(config.RootFS.DiffIDs))
 	}
 	first := len(manifest.Layers) - len(made)
 	comments := layer.Comments(manifest, config)
@@ -183,7 +200,11 @@ func describeImage(image string, img v1.Image, made []image.Layer) (imageDocumen
 			Digest: d.Digest.String(), DiffID: config.RootFS.DiffIDs[i].String(), Size: d.Size,
 			MediaType: string(d.MediaType), Wheels: []string{}, New: i >= first,
 		}
+		l.Replaces = image.Replaces(comments[i])
 		for _, file := range strings.Fields(comments[i]) {
+			if len(l.Replaces) > 0 {
+				break
+			}
 			if strings.HasSuffix(file, ".deb") {
 				l.Packages = append(l.Packages, file)
 			} else {

@@ -24,6 +24,18 @@ func (f *imageFlags) register(cmd *cobra.Command) {
 	f.reg.register(cmd)
 }
 
+// chosen is the platform that the flags ask for.
+func (f *imageFlags) chosen() (v1.Platform, error) {
+	if f.platform == "" {
+		return hostPlatform(), nil
+	}
+	parsed, err := v1.ParsePlatform(f.platform)
+	if err != nil {
+		return v1.Platform{}, usageErrorf("--platform %q: %w", f.platform, err)
+	}
+	return *parsed, nil
+}
+
 func (a *app) layerLsCommand() *cobra.Command {
 	var f imageFlags
 	cmd := &cobra.Command{
@@ -55,13 +67,9 @@ func (a *app) runLayerLs(ctx context.Context, f *imageFlags, image string) error
 // describeImages opens images and reads what their manifests say: no layer is
 // fetched.
 func (a *app) describeImages(ctx context.Context, f *imageFlags, images ...string) ([]imageDocument, error) {
-	platform := hostPlatform()
-	if f.platform != "" {
-		parsed, err := v1.ParsePlatform(f.platform)
-		if err != nil {
-			return nil, usageErrorf("--platform %q: %w", f.platform, err)
-		}
-		platform = *parsed
+	platform, err := f.chosen()
+	if err != nil {
+		return nil, err
 	}
 	names, err := imageNames(images)
 	if err != nil {
@@ -85,7 +93,7 @@ func (a *app) describeImages(ctx context.Context, f *imageFlags, images ...strin
 		}
 		// Here nothing was made just now: new is what does not come from the base.
 		for i, l := range doc.Layers {
-			doc.Layers[i].New = len(l.Wheels)+len(l.Packages) > 0
+			doc.Layers[i].New = len(l.Wheels)+len(l.Packages)+len(l.Replaces) > 0
 		}
 		docs = append(docs, doc)
 	}
@@ -99,6 +107,9 @@ func printLayers(w io.Writer, layers []layerDocument, mark string) error {
 		wheels := strings.Join(l.Wheels, " ")
 		if len(l.Packages) > 0 {
 			wheels = fmt.Sprintf("%d packages", len(l.Packages))
+		}
+		if len(l.Replaces) > 0 {
+			wheels = "replaces " + strings.Join(l.Replaces, ", ")
 		}
 		if wheels == "" {
 			wheels = "-"

@@ -1,8 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 )
 
 // result prints what a command made: the document with --json, else the line.
@@ -11,8 +12,5 @@ func (a *app) result(document any, line string) error {
 		_, err := fmt.Fprintln(a.Stdout, line)
 		return err
 	}
-	enc := json.NewEncoder(a.Stdout)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(document)
+	return host.WriteJSON(a.Stdout, document)
 }

@@ -22,12 +22,17 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
+		Condition:           conditions,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"gitserver": gitServer,
+			"sshserver": sshServer,
 			"registry":  registryServer,
 			"exits":     exits,
 			"mkwheel":   makeWheel,
+			"elf":       makeELF,
 			"image":     writeImage,
+			"unpack":    unpackImage,
+			"layers":    listLayers,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir+"/home")

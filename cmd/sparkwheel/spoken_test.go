@@ -316,7 +316,7 @@ func argsExist(args []string, typed bool) error {
 	cmd.InitDefaultHelpFlag()
 	err := cmd.ParseFlags(args)
 	if _, short := errors.AsType[*pflag.ValueRequiredError](err); short && !typed {
-		err = cmd.ParseFlags(append(args, "NAME"))
+		err = cmd.ParseFlags(append(args, "name"))
 	}
 	if err != nil {
 		return err

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
@@ -20,7 +20,7 @@ func (a *app) wheelCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.wheelVerifyCommand())
+	cmd.AddCommand(a.wheelInspectCommand(), a.wheelVerifyCommand())
 	return cmd
 }
 
@@ -105,12 +105,10 @@ func verifyWheel(ctx context.Context, file string, used []truth.Used) (wheelRepo
 
 func (a *app) printWheelReports(reports []wheelReport) error {
 	if a.json {
-		enc := json.NewEncoder(a.Stdout)
-		enc.SetEscapeHTML(false)
 		if len(reports) == 1 {
-			return enc.Encode(reports[0])
+			return host.WriteJSON(a.Stdout, reports[0])
 		}
-		return enc.Encode(reports)
+		return host.WriteJSON(a.Stdout, reports)
 	}
 	for _, r := range reports {
 		for _, w := range r.Warnings {

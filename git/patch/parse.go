@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // parser stands at line next of a patch.
@@ -38,7 +39,7 @@ func (p *parser) files() ([]File, error) {
 		switch {
 		case strings.HasPrefix(line, "diff --git "):
 			f, err = p.gitFile()
-		case strings.HasPrefix(line, "--- ") && p.next+1 < len(p.lines) && strings.HasPrefix(p.lines[p.next+1], "+++ "):
+		case p.startsPlain():
 			f, err = p.plainFile()
 		case strings.HasPrefix(line, "@@ -"):
 			return nil, p.errorf("a hunk stands before the names of its file")
@@ -52,6 +53,20 @@ func (p *parser) files() ([]File, error) {
 		files = append(files, f)
 	}
 	return files, nil
+}
+
+// startsPlain is whether the names of a file and its first hunk stand here. A
+// mail's text may hold lines like those of the names.
+func (p *parser) startsPlain() bool {
+	for i, prefix := range []string{"--- ", "+++ ", "@@ -"} {
+		if i == 2 && p.next+i == len(p.lines) {
+			return true // cut off there, which is said
+		}
+		if p.next+i >= len(p.lines) || !strings.HasPrefix(p.lines[p.next+i], prefix) {
+			return false
+		}
+	}
+	return true
 }
 
 // plainFile reads a part that diff -u wrote. /dev/null stands for no file.
@@ -73,10 +88,14 @@ func (p *parser) names(f *File) error {
 		if !ok {
 			return p.errorf("a line with %q should stand here", strings.TrimSpace(side.prefix))
 		}
-		// diff -u puts a tab and a time after the name.
+		// diff -u puts a tab and a time after the name; that of no file is the
+		// epoch, where diff -N wrote it.
 		name, err := p.path(rest)
 		if err != nil {
 			return err
+		}
+		if _, when, ok := strings.Cut(rest, "\t"); ok && isEpoch(when) {
+			name = ""
 		}
 		*side.name = name
 		p.next++
@@ -85,6 +104,12 @@ func (p *parser) names(f *File) error {
 		return p.errorf("both names are /dev/null")
 	}
 	return nil
+}
+
+// isEpoch is whether a time is 1970-01-01 00:00 UTC, in any zone.
+func isEpoch(when string) bool {
+	t, err := time.Parse("2006-01-02 15:04:05 -0700", strings.TrimSpace(when))
+	return err == nil && t.Unix() == 0
 }
 
 // gitFile reads a part that git wrote: its extended header, and hunks if there
@@ -191,7 +216,12 @@ func (p *parser) mode(text string) (os.FileMode, error) {
 
 // path reads a name with a leading element to take off, or /dev/null.
 func (p *parser) path(text string) (string, error) {
-	if !strings.HasPrefix(text, `"`) {
+	// A tab follows a name with a space, and a quoted one likewise.
+	if quoted, err := strconv.QuotedPrefix(text); err == nil && text[0] == '"' {
+		if rest := text[len(quoted):]; rest == "" || rest[0] == '\t' {
+			text = quoted
+		}
+	} else {
 		text, _, _ = strings.Cut(text, "\t")
 	}
 	if text == "/dev/null" {

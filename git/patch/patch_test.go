@@ -117,6 +117,27 @@ func TestApply(t *testing.T) {
 		patch:  "--- a/f\t2026-01-01\n+++ b/f\t2026-01-02\n@@ -4,3 +4,3 @@\n 4\n-5\n+five\n 6\n",
 		after:  map[string]string{"f": "0\n0\n0\n" + strings.Replace(numbers, "5", "five", 1)},
 	}, {
+		name:   "files that diff -N adds and removes, the epoch in two zones",
+		before: map[string]string{"gone": "1\n", "f": "1\n"},
+		patch: "diff -ruN a/gone b/gone\n--- a/gone\t2026-01-01 00:00:00.000000000 +0000\n+++ b/gone\t1970-01-01 01:00:00.000000000 +0100\n@@ -1 +0,0 @@\n-1\n" +
+			"diff -ruN a/new b/new\n--- a/new\t1969-12-31 19:00:00.000000000 -0500\n+++ b/new\t2026-01-01 00:00:00.000000000 +0000\n@@ -0,0 +1 @@\n+2\n",
+		after: map[string]string{"f": "1\n", "new": "2\n"},
+	}, {
+		name:   "names with a space and other letters, quoted, a tab behind them",
+		before: map[string]string{"a ü": "1\n"},
+		patch:  "diff --git \"a/a \\303\\274\" \"b/a \\303\\274\"\n--- \"a/a \\303\\274\"\t\n+++ \"b/a \\303\\274\"\t\n@@ -1 +1 @@\n-1\n+2\n",
+		after:  map[string]string{"a ü": "2\n"},
+	}, {
+		name:   "a mail whose text looks like a file's names",
+		before: map[string]string{"f": "1\n"},
+		patch:  "Subject: x\n\n--- a/not\n+++ b/neither\n---\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-1\n+2\n",
+		after:  map[string]string{"f": "2\n"},
+	}, {
+		name:   "a patch whose own lines end in CRLF",
+		before: map[string]string{"f": "1\r\n"},
+		patch:  "diff --git a/f b/f\r\n--- a/f\r\n+++ b/f\r\n@@ -1 +1 @@\r\n-1\r\n+2\r\ndiff --git a/n b/n\r\nnew file mode 100644\r\n--- /dev/null\r\n+++ b/n\r\n@@ -0,0 +1 @@\r\n+n\r\n",
+		after:  map[string]string{"f": "2\r\n", "n": "n\r\n"},
+	}, {
 		name:   "no newline at the end, before and after",
 		before: map[string]string{"f": "1\n2"},
 		patch:  "--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n 1\n-2\n\\ No newline at end of file\n+two\n\\ No newline at end of file\n",

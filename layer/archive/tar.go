@@ -15,9 +15,6 @@ import (
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
@@ -79,15 +76,7 @@ func compress(ctx context.Context, dir string, f io.Reader) (*layer.Blob, error)
 }
 
 func rootImage(arch string, blob *layer.Blob) (v1.Image, error) {
-	base := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
-	config := &v1.ConfigFile{
-		OS: "linux", Architecture: arch,
-		RootFS: v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{}},
-	}
-	if arch == "arm64" {
-		config.Variant = "v8"
-	}
-	base, err := mutate.ConfigFile(base, config)
+	base, err := layer.Scratch(v1.Platform{OS: "linux", Architecture: arch})
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/layer/internal/contextio"
 )
 
 // Limits of what a layer may hold; one that goes beyond is refused. The largest
@@ -64,7 +65,7 @@ func Whole(size, limit int64) Reader {
 func Write(ctx context.Context, w io.Writer, layerTar io.Reader, keep Keep) error {
 	out := newEncoder(w)
 	l := &lister{enc: out, keep: keep}
-	in := &contextReader{ctx, layerTar}
+	in := contextio.NewReader(ctx, layerTar)
 	for tr := tar.NewReader(in); ; {
 		h, err := tr.Next()
 		if err == io.EOF {
@@ -128,16 +129,3 @@ func (l *lister) add(h *tar.Header, content io.Reader) error {
 
 // base is the last component of a name.
 func base(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
-
-// contextReader ends a long read when the context does.
-type contextReader struct {
-	ctx context.Context //nolint:containedctx // lives as long as one call
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(p)
-}

@@ -3,6 +3,8 @@ package cmake
 import (
 	"bytes"
 	"strings"
+
+	"github.com/sparkwheel/sparkwheel/requirements/internal/excerpt"
 )
 
 // Parse splits a file into its commands. Its error is a *SyntaxError that
@@ -88,7 +90,7 @@ func (l *lexer) command() (Command, error) {
 		l.take(1)
 	}
 	if l.end() || l.text[l.at] != '(' {
-		return Command{}, l.fault("a ( is expected after " + shorten(c.Name))
+		return Command{}, l.fault("a ( is expected after " + excerpt.Of(c.Name))
 	}
 	l.take(1)
 	for depth := 1; ; {
@@ -96,7 +98,7 @@ func (l *lexer) command() (Command, error) {
 			return Command{}, err
 		}
 		if l.end() {
-			return Command{}, &SyntaxError{l.file, c.Line, "no ) ends " + shorten(c.Name)}
+			return Command{}, &SyntaxError{l.file, c.Line, "no ) ends " + excerpt.Of(c.Name)}
 		}
 		arg, err := l.argument()
 		if err != nil {
@@ -183,7 +185,7 @@ func (l *lexer) bracket(n int) (string, error) {
 	l.take(n)
 	i := strings.Index(l.text[l.at:], closing)
 	if i < 0 {
-		return "", &SyntaxError{l.file, start, "no " + shorten(closing) + " ends this bracket"}
+		return "", &SyntaxError{l.file, start, "no " + excerpt.Of(closing) + " ends this bracket"}
 	}
 	text := l.take(i)
 	l.take(len(closing))
@@ -258,11 +260,4 @@ func makeReference(s string) int {
 
 func isIdentifier(c byte, first bool) bool {
 	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || !first && c >= '0' && c <= '9'
-}
-
-func shorten(s string) string {
-	if len(s) > 40 {
-		return s[:40] + "..."
-	}
-	return s
 }

@@ -122,14 +122,19 @@ func TestDownloadRefusesPins(t *testing.T) {
 // TestFilesOfEndlessAnswer reads an answer that never ends up to a limit.
 func TestFilesOfEndlessAnswer(t *testing.T) {
 	t.Parallel()
-	for kind, filler := range map[string]string{
-		jsonType:    `{"files": [` + "\n",
-		"text/html": "<p>",
+	for _, test := range []struct{ kind, start, filler, want string }{
+		{jsonType, `{"files": [` + "\n", " ", "longer than 2 MiB"},
+		{"text/html", "", "<p> ", "longer than 2 MiB"},
+		{"text/html", "<p>", " ", "text or comment in it is longer than 1 MiB"},
+		{"text/html", "<a ", "x=y ", "longer than 1 MiB"},
+		{"text/html", "<!--", "- ", "longer than 1 MiB"},
+		{"text/html", "<script>", "</scrip ", "longer than 1 MiB"},
+		{"text/html", `<a href="`, "&amp;", "longer than 1 MiB"},
 	} {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", kind)
-			io.WriteString(w, filler)
-			block := strings.Repeat(" ", 64<<10)
+			w.Header().Set("Content-Type", test.kind)
+			io.WriteString(w, test.start)
+			block := strings.Repeat(test.filler, 16<<10)
 			for r.Context().Err() == nil {
 				if _, err := io.WriteString(w, block); err != nil {
 					return
@@ -140,8 +145,8 @@ func TestFilesOfEndlessAnswer(t *testing.T) {
 		c := client()
 		c.Index, c.MaxAnswer = s.URL, 2<<20
 		_, err := c.Files(t.Context(), "tiny")
-		if err == nil || !strings.Contains(err.Error(), "longer than 2 MiB") {
-			t.Errorf("%s: error is %v", kind, err)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s %q: error is %v", test.kind, test.start, err)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/requirements/version"
@@ -71,14 +70,6 @@ func Sdist(name, version string, files []File) (File, error) {
 		}
 	}
 	return File{}, &NoFileError{Name: name, Version: version, Want: "source distribution", Have: names(of)}
-}
-
-// Before leaves out what was uploaded at or after t, and what has no upload
-// time: with uv's exclude-newer a distribution that may be new is new.
-func Before(files []File, t time.Time) []File {
-	return slices.DeleteFunc(slices.Clone(files), func(f File) bool {
-		return f.Uploaded.IsZero() || !f.Uploaded.Before(t)
-	})
 }
 
 // release keeps the files of one version.

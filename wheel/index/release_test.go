@@ -74,19 +74,3 @@ func TestSdistPicks(t *testing.T) {
 		t.Errorf("no sdist: %v", err)
 	}
 }
-
-func TestBefore(t *testing.T) {
-	t.Parallel()
-	all := releases()
-	var got []string
-	for _, f := range index.Before(all, time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC)) {
-		got = append(got, f.Name)
-	}
-	want := []string{"tiny_thing-1.0.tar.gz", "tiny_thing-1.0-py3-none-any.whl", "tiny_thing-1.0-cp312-cp312-manylinux_2_17_aarch64.whl", "tiny-thing-0.9.zip"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("files (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(releases(), all); diff != "" {
-		t.Errorf("the argument was changed:\n%s", diff)
-	}
-}

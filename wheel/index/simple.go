@@ -10,7 +10,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"path"
 	"strings"
 	"time"
 
@@ -216,10 +215,10 @@ func bareURL(u *url.URL) string {
 // fileName says whether a name can be a file of a distribution: nothing that
 // leads out of a directory, nothing that garbles a terminal.
 func fileName(s string) bool {
-	if s == "" || len(s) > 255 || s[0] == '.' || path.Base(s) != s {
+	if s == "" || len(s) > 255 || s[0] == '.' {
 		return false
 	}
-	return strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\\' || r == 0xfffd }) < 0
+	return strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '/' || r == '\\' || r == 0xfffd }) < 0
 }
 
 func sha256Hex(s string) string {

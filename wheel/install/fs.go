@@ -13,9 +13,6 @@ import (
 	"github.com/sparkwheel/sparkwheel/wheel"
 )
 
-// mtime of every file: a wheel's tree depends on the wheel alone.
-var mtime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
-
 // tree is the installed tree. Nothing in it changes after Tree has returned.
 type tree struct{ root *node }
 
@@ -130,9 +127,11 @@ func (n *node) size() int64 {
 // info is a node as fs.FileInfo.
 type info struct{ n *node }
 
-func (i info) Name() string       { return i.n.name }
-func (i info) Size() int64        { return i.n.size() }
-func (i info) ModTime() time.Time { return mtime }
+func (i info) Name() string { return i.n.name }
+func (i info) Size() int64  { return i.n.size() }
+
+// ModTime is none, as embed's is: when a file is installed is up to who does it.
+func (i info) ModTime() time.Time { return time.Time{} }
 func (i info) IsDir() bool        { return i.n.children != nil }
 func (i info) Sys() any           { return nil }
 

@@ -1,7 +1,7 @@
 // Package install shows wheels as the tree of files that uv would install, as
 // an fs.FS that reads the wheels' own bytes lazily.
 //
-// Make a Scheme, by Debian or UsrLocal, and call Tree.
+// Make a Scheme, by Debian, UsrLocal or ParseKind, and call Tree.
 package install
 
 import (

@@ -23,14 +23,6 @@ type Finding struct {
 
 func (f Finding) String() string { return fmt.Sprintf("%s [%s]", f.Cause, f.ID) }
 
-// Log returns what is known about the lines of a log, each cause once, in the
-// order of their first lines.
-func Log(log []byte) []Finding {
-	var s Scanner
-	s.Write(log)
-	return s.Findings()
-}
-
 // Scanner reads a log as it is written, and keeps only what it finds.
 type Scanner struct {
 	partial []byte
@@ -68,7 +60,8 @@ func (s *Scanner) line() {
 	s.partial = s.partial[:0]
 }
 
-// Findings returns what has been found; the last line needs no end.
+// Findings returns what is known about the lines that were written, each cause
+// once, in the order of their first lines; the last line needs no end.
 func (s *Scanner) Findings() []Finding {
 	if len(s.partial) > 0 {
 		s.line()

@@ -20,7 +20,7 @@ func TestEachSignatureIsFoundInALog(t *testing.T) {
 	for _, f := range logs.Files {
 		want := number.ReplaceAllString(f.Name, "")
 		seen[want] = true
-		got := Log(f.Data)
+		got := findings(f.Data)
 		if want == "none" {
 			if len(got) != 0 {
 				t.Errorf("%s: found %+v", f.Name, got)
@@ -77,7 +77,7 @@ func TestFindingsNameWhatTheLogNames(t *testing.T) {
 		"Caused by: https://pypi.example/simple/x: dns error: failed": "pypi.example",
 		"ModuleNotFoundError: No module named 'setuptools_rust'":      "setuptools_rust",
 	} {
-		got := Log([]byte(log))
+		got := findings([]byte(log))
 		if len(got) != 1 || !strings.Contains(got[0].Cause+got[0].Subject+got[0].Package, want) {
 			t.Errorf("%s: found %+v, want %q in it", log, got, want)
 		}
@@ -117,8 +117,14 @@ func FuzzLog(f *testing.F) {
 		var s Scanner
 		s.Write(log[:cut])
 		s.Write(log[cut:])
-		if a, b := s.Findings(), Log(log); len(a) != len(b) {
+		if a, b := s.Findings(), findings(log); len(a) != len(b) {
 			t.Errorf("%d findings of two writes, %d of one", len(a), len(b))
 		}
 	})
+}
+
+func findings(log []byte) []Finding {
+	var s Scanner
+	s.Write(log)
+	return s.Findings()
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/archive"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
+	"github.com/sparkwheel/sparkwheel/layer/listing"
 )
 
 // Base is a base image, pinned, and unpacked as the sandbox's root, with the
@@ -30,7 +31,9 @@ type Base struct {
 	Platform  v1.Platform
 	Image     v1.Image
 	Root      string      // the unpacked root on this host; "" until unpacked
-	Shape     layer.Shape // of Root
+	Shape     layer.Shape // of Root, or of Files
+	// Files are what the layers' lists tell; nil until ReadFiles.
+	Files *listing.Files
 	// BuildRoot is what builds see: Root with the packages for builds alone.
 	BuildRoot   string
 	BuildDigest string
@@ -76,6 +79,7 @@ func Open(ctx context.Context, env host.Env, reference imagename.Name, pinned st
 	return &Base{Reference: reference, Digest: digest, Image: kept, Platform: p}, hit, err
 }
 
+// Key is that of the base with a digest in the store.
 func Key(digest string) store.Key { return store.NewHash("base").Field("digest", digest).Key() }
 
 // pinnedImage opens a base that is not in the store and must be the pinned one.
@@ -109,17 +113,19 @@ func OpenImage(ctx context.Context, env host.Env, n imagename.Name, pinned strin
 		return archive.ReadDocker(ctx, n.Path, "", env.Blobs())
 	case imagename.Registry:
 		return pull(ctx, env, n, pinned, p)
+	case imagename.Scratch:
+		return layer.Scratch(p)
 	case "":
 		return nil, errors.New("no image is named; give " + imagename.Forms)
 	}
 	return nil, &UnsupportedError{n}
 }
 
-// UnsupportedError says that no image can be opened by a name of that form.
+// UnsupportedError says that no image can be opened by a reserved word.
 type UnsupportedError struct{ Name imagename.Name }
 
 func (e *UnsupportedError) Error() string {
-	return fmt.Sprintf("%s is reserved: it cannot be used here yet", e.Name)
+	return fmt.Sprintf("%s, this host's own system, cannot be used as an image yet; name an image", e.Name)
 }
 
 func pull(ctx context.Context, env host.Env, n imagename.Name, pinned string, p v1.Platform) (v1.Image, error) {
@@ -189,11 +195,18 @@ func (b *Base) Unpack(ctx context.Context, env host.Env) (hit bool, err error) {
 	return hit, nil
 }
 
+// Pinned names a base; Open says what an empty digest means.
+type Pinned struct {
+	Name     imagename.Name
+	Digest   string
+	Platform v1.Platform
+}
+
 // Unpacked is a base as it is, its interpreter not asked yet: packages may
 // bring one.
-func Unpacked(ctx context.Context, env host.Env, reference imagename.Name, pinned string, p v1.Platform, run *stage.Run) (*Base, error) {
+func Unpacked(ctx context.Context, env host.Env, at Pinned, run *stage.Run) (*Base, error) {
 	env = env.Noting(run)
-	b, brought, err := Open(ctx, env, reference, pinned, p)
+	b, brought, err := Open(ctx, env, at.Name, at.Digest, at.Platform)
 	if err != nil {
 		return nil, err
 	}

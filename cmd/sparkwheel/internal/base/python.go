@@ -22,20 +22,6 @@ import (
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
-// ConfiguredPython reads what an image of CPython's own says in its
-// environment (PYTHON_VERSION), where /usr/local holds the interpreter.
-func ConfiguredPython(env []string, asked string) (path, version string) {
-	for _, kv := range env {
-		if v, ok := strings.CutPrefix(kv, "PYTHON_VERSION="); ok {
-			parts := strings.SplitN(v, ".", 3)
-			if len(parts) >= 2 {
-				return "/usr/local/bin/python3", parts[0] + "." + parts[1]
-			}
-		}
-	}
-	return "/usr/bin/python3", asked
-}
-
 // Python is what the base's interpreter says of itself.
 type Python struct {
 	Path    string         // /usr/bin/python3
@@ -44,6 +30,9 @@ type Python struct {
 	Scheme  install.Scheme // where it installs to
 	GLIBC   string         // 2.36
 	Machine string         // x86_64
+	// AnyLibrary says that nothing is known of the C library: wheels for any glibc
+	// are taken.
+	AnyLibrary bool
 }
 
 // Environment is what markers are evaluated for.
@@ -54,11 +43,17 @@ func (p Python) Environment() marker.Environment { return marker.Linux(p.Full, p
 func (p Python) Tags() []wheel.Tag {
 	platforms := []string{"linux_" + p.Machine}
 	var minor int
-	if n, _ := fmt.Sscanf(p.GLIBC, "2.%d", &minor); n == 1 {
+	if n, _ := fmt.Sscanf(p.GLIBC, "2.%d", &minor); n == 1 || p.AnyLibrary {
+		if p.AnyLibrary {
+			minor = newestLibrary
+		}
 		platforms = wheel.Platforms(minor, p.Machine)
 	}
 	return wheel.Supported(p.Version, platforms)
 }
+
+// newestLibrary is a glibc 2.N that no wheel asks for yet.
+const newestLibrary = 99
 
 // UVPlatform is the newest platform that uv knows by name and that the
 // interpreter's C library bears.
@@ -101,7 +96,16 @@ func (b *Base) AskPython(ctx context.Context, env host.Env, log io.Writer) (Pyth
 	if err != nil {
 		return Python{}, err
 	}
-	dir, _, err := env.Store.Do(ctx, store.Stage, AnswerKey(b.Digest), func(dir string) error {
+	return b.ask(ctx, env, path, log)
+}
+
+// ask asks the interpreter at a path of the unpacked root.
+func (b *Base) ask(ctx context.Context, env host.Env, path string, log io.Writer) (Python, error) {
+	key := AnswerKey(b.Digest)
+	if usual, err := findPython(b.Root); err != nil || path != usual {
+		key = store.NewHash("interpreter").Field("base", b.Digest).Field("path", path).Field("questions", askScript).Key()
+	}
+	dir, _, err := env.Store.Do(ctx, store.Stage, key, func(dir string) error {
 		var out bytes.Buffer
 		box := &sandbox.Sandbox{Root: b.Root, Mode: env.Sandbox}
 		err := box.Run(ctx, sandbox.Command{
@@ -186,6 +190,14 @@ func ReadPython(root, architecture, asked string) (Python, error) {
 	return FilePython(path, version, machine, root), nil
 }
 
+// Absent is the Python of an image that has none: wheels are laid out for one
+// that will be built into /usr/local, with a C library that is not known.
+func Absent(version, architecture string) Python {
+	p := FilePython("/usr/local/bin/python3", version, host.Machine(architecture), "")
+	p.AnyLibrary = true
+	return p
+}
+
 func FilePython(path, version, machine, root string) Python {
 	scheme := install.Debian(version)
 	if strings.HasPrefix(path, "/usr/local/") {
@@ -200,6 +212,9 @@ var glibcRE = regexp.MustCompile(`GNU C Library [^\n]* release version (2\.[0-9]
 // readGLIBC finds the version that the C library says of itself; "" when there
 // is no glibc.
 func readGLIBC(root, machine string) string {
+	if root == "" { // not unpacked: the paths below would be this process's own
+		return ""
+	}
 	for _, dir := range []string{"lib/" + machine + "-linux-gnu", "usr/lib/" + machine + "-linux-gnu", "lib64", "usr/lib64"} {
 		text, err := os.ReadFile(filepath.Join(root, dir, "libc.so.6"))
 		if err != nil {

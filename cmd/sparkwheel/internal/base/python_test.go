@@ -68,18 +68,6 @@ func TestReadPython(t *testing.T) {
 	}
 }
 
-func TestConfiguredPython(t *testing.T) {
-	t.Parallel()
-	path, version := ConfiguredPython([]string{"PATH=/x", "PYTHON_VERSION=3.12.11"}, "3.13")
-	if path != "/usr/local/bin/python3" || version != "3.12" {
-		t.Errorf("an image of CPython's own gave %s, %s", path, version)
-	}
-	path, version = ConfiguredPython(nil, "3.13")
-	if path != "/usr/bin/python3" || version != "3.13" {
-		t.Errorf("another image gave %s, %s", path, version)
-	}
-}
-
 func TestTagsOfAnUnknownLibrary(t *testing.T) {
 	t.Parallel()
 	glibc := Python{Version: "3.12", Machine: "aarch64", GLIBC: "2.39"}.Tags()

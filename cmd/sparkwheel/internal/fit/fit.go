@@ -93,6 +93,7 @@ type Problem struct {
 	// Distribution is the base's, "" where the problem is one of files.
 	Distribution string
 	Package      string // the Debian package that owns it
+	Beside       bool   // the wheel can be installed beside it, if Shadow names it
 	Message      string
 }
 

@@ -79,7 +79,7 @@ func (j *judge) debian(d installed.Distribution, r Replaced, p Problem) error {
 		j.verdict.Shadowed = append(j.verdict.Shadowed, r)
 		return nil
 	}
-	p.Code = CodeDebian
+	p.Code, p.Beside = CodeDebian, elsewhere
 	owner := "a Debian package"
 	if p.Package != "" {
 		owner = "the Debian package " + p.Package

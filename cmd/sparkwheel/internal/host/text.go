@@ -20,6 +20,16 @@ func Some(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
+// WriteJSON writes a document for people and programs: indented, with a final
+// newline, and without the escapes that only HTML needs.
+func WriteJSON(w io.Writer, document any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(document)
+}
+
+// JSON is a plain value in one line, for a key or a file of ours.
 func JSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {

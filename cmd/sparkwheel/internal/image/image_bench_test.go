@@ -17,12 +17,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/inflate"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
+	"github.com/sparkwheel/sparkwheel/layer/listing"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/install"
@@ -84,14 +86,14 @@ func (c *corpus) image(ctx context.Context, dir string) (img v1.Image, err error
 	env := host.Env{Store: s, Index: new(index.Client), Jobs: runtime.GOMAXPROCS(0)}
 	g := new(stage.Graph)
 	made := stage.Add(g, "image", func(ctx context.Context, run *stage.Run) (v1.Image, error) {
-		if _, err := Inspect(env, c.scheme, c.members); err != nil {
+		if _, err := Inspect(env, &base.Base{Files: listing.New()}, c.scheme, c.members, Strictness{}); err != nil {
 			return nil, err
 		}
 		groups, err := Group(c.members, 0)
 		if err != nil {
 			return nil, err
 		}
-		layers, err := Write(ctx, env, c.scheme, layer.Shape{}, groups, run)
+		layers, err := Write(ctx, env, Place{c.scheme, layer.Shape{}}, groups, run)
 		if err != nil {
 			return nil, err
 		}

@@ -17,20 +17,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
-	"github.com/sparkwheel/sparkwheel/wheel/install"
-	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
-
-func Inspect(env host.Env, s install.Scheme, members []Member) (found []truth.Distribution, err error) {
-	err = openMembers(env, members, func(all []*wheel.Reader) error {
-		for _, r := range all {
-			found = append(found, truth.Of(r.Metadata, filepath.Base(r.Path())))
-		}
-		_, err := install.Tree(s, all...)
-		return err
-	})
-	return found, err
-}
 
 func size(members []Member) (n int64) {
 	for _, m := range members {

@@ -27,8 +27,8 @@ type Notes struct {
 	Commits     map[string]string // marker file -> text
 }
 
-// WriteNotes is the small layer that says what the image is made of.
-func WriteNotes(ctx context.Context, env host.Env, below layer.Shape, n Notes) (*layer.Blob, error) {
+// writeNotes is the small layer that says what the image is made of.
+func writeNotes(ctx context.Context, env host.Env, below layer.Shape, n Notes) (*layer.Blob, error) {
 	files := fstest.MapFS{
 		"workspace/build.json": {Data: n.Record, Mode: 0o644},
 		constraintsPath:        {Data: []byte(n.Constraints), Mode: 0o644},
@@ -36,21 +36,37 @@ func WriteNotes(ctx context.Context, env host.Env, below layer.Shape, n Notes) (
 	for name, text := range n.Commits {
 		files["workspace/wheels/"+name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	}
-	return smallLayer(ctx, env, "record", base.Within(below, "workspace"), files)
+	return smallLayer(ctx, env, small{name: "record", below: base.Within(below, "workspace"), files: files})
 }
 
-func smallLayer(ctx context.Context, env host.Env, name string, below layer.Shape, files fstest.MapFS) (*layer.Blob, error) {
-	h := store.NewHash("layer "+name).Field("form", "1").Field("below", host.JSON(below))
-	for _, path := range slices.Sorted(maps.Keys(files)) {
-		sum := sha256.Sum256(files[path].Data)
+// small is a layer of a few texts.
+type small struct {
+	name, comment string
+	below         layer.Shape
+	files         fstest.MapFS
+}
+
+// entry is the layer in the store.
+func (s small) entry() host.Entry {
+	h := store.NewHash("layer "+s.name).Field("form", "1").Field("below", host.JSON(s.below))
+	if s.comment != "" {
+		h = h.Field("comment", s.comment)
+	}
+	for _, path := range slices.Sorted(maps.Keys(s.files)) {
+		sum := sha256.Sum256(s.files[path].Data)
 		h = h.Field(path, hex.EncodeToString(sum[:]))
 	}
-	dir, _, err := env.Store.Do(ctx, store.Stage, h.Key(), func(dir string) error {
-		_, err := layer.Write(ctx, dir, fs.FS(files), layer.Options{Jobs: env.Jobs, Links: below.Links, Dirs: below.Dirs})
+	return host.Entry{Name: "layer " + s.name, Kind: store.Stage, Key: h.Key()}
+}
+
+func smallLayer(ctx context.Context, env host.Env, s small) (*layer.Blob, error) {
+	entry := s.entry()
+	dir, _, err := env.Store.Do(ctx, entry.Kind, entry.Key, func(dir string) error {
+		_, err := layer.Write(ctx, dir, fs.FS(s.files), layer.Options{Jobs: env.Jobs, Comment: s.comment, Links: s.below.Links, Dirs: s.below.Dirs})
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("writing the %s layer: %w", name, err)
+		return nil, fmt.Errorf("writing the %s layer: %w", s.name, err)
 	}
 	return layer.Open(dir)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
@@ -14,25 +15,25 @@ import (
 type Strictness struct {
 	Allow    []string // names of required distributions whose faults are accepted
 	Complete bool     // what is required and absent is a fault
+	// NoReplace refuses a wheel whose distribution the base has.
+	NoReplace bool
+	// Shadow are distributions that may stand beside one of a Debian package, as
+	// those that Allow names may.
+	Shadow []string
 }
 
 // Judge looks at what wheels and base together say that they require, before
 // anything is written. It returns the judgement for the record.
-func (s Strictness) Judge(b *base.Base, wheels []truth.Distribution, r *stage.Run) (truth.Judgement, error) {
-	var installed []truth.Distribution
-	if b.Root == "" {
-		r.Note("the base was not unpacked: what it has installed is not judged against the wheels")
-	} else {
-		var err error
-		if installed, err = b.Installed(); err != nil {
-			return truth.Judgement{}, err
-		}
+func (s Strictness) Judge(b *base.Base, in Inspected, r *stage.Run) (truth.Judgement, error) {
+	installed, err := b.Installed(in.Verdict.Hides)
+	if err != nil {
+		return truth.Judgement{}, err
 	}
 	opt := truth.Options{Complete: s.Complete}
 	for _, name := range s.Allow {
 		opt.Allow = append(opt.Allow, requirements.Normalize(name))
 	}
-	j := truth.Image(slices.Concat(wheels, installed), b.Python.Environment(), opt)
+	j := truth.Image(slices.Concat(in.Wheels, installed), b.Python.Environment(), opt)
 	// What the base says against itself was so before, and is not for this build
 	// to mend.
 	before := truth.Image(installed, b.Python.Environment(), opt)
@@ -44,6 +45,9 @@ func (s Strictness) Judge(b *base.Base, wheels []truth.Distribution, r *stage.Ru
 		r.Note("allowed: %s", f.Message)
 	}
 	for _, name := range j.Unneeded {
+		if slices.ContainsFunc(in.Verdict.Shadowed, func(r fit.Replaced) bool { return r.Name == name }) {
+			continue
+		}
 		r.Note("--allow %s accepted nothing", name)
 	}
 	return j, j.Err("the image")

@@ -2,11 +2,8 @@ package pipeline
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -27,14 +24,15 @@ const BundleSums = "SHA256SUMS"
 // Bundle makes dir a store that a host without a network builds from: the
 // files of the indexes, the base, the git mirrors, the lock and, when it is not
 // an embedded one, the recipe. What dir has already is not copied again.
-func Bundle(ctx context.Context, env host.Env, dir string, r *recipe.Recipe, l *recipe.Lock, got *Fetched) error {
-	if err := bundle(ctx, env, dir, r, l, got); err != nil {
+func Bundle(ctx context.Context, req Request, dir string, got *Fetched) error {
+	if err := bundle(ctx, req, dir, got); err != nil {
 		return fmt.Errorf("writing bundle %s: %w", dir, err)
 	}
 	return nil
 }
 
-func bundle(ctx context.Context, env host.Env, dir string, r *recipe.Recipe, l *recipe.Lock, got *Fetched) error {
+func bundle(ctx context.Context, req Request, dir string, got *Fetched) error {
+	env, r, l := req.Env, req.Recipe, req.Lock
 	to, err := store.Open(dir)
 	if err != nil {
 		return err
@@ -107,16 +105,10 @@ func writeSums(ctx context.Context, dir string) error {
 		if !d.Type().IsRegular() || path == BundleSums || strings.HasSuffix(path, ".lock") && filepath.Base(path) != "sparkwheel.lock" {
 			return nil
 		}
-		f, err := os.Open(filepath.Join(dir, path))
+		sum, _, err := host.HashFile(filepath.Join(dir, path))
 		if err != nil {
 			return err
 		}
-		defer f.Close()
-		h := sha256.New()
-		if _, err := io.Copy(h, f); err != nil {
-			return err
-		}
-		sum := hex.EncodeToString(h.Sum(nil))
 		if name, ok := strings.CutPrefix(path, "blobs/sha256/"); ok && name != sum && !strings.HasSuffix(name, ".part") {
 			return fmt.Errorf("%s has the sha256 %s: the store is damaged; find out with `sparkwheel cache verify`, remove it with `cache gc` and fetch again", path, sum)
 		}

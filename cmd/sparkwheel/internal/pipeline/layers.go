@@ -22,14 +22,16 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/wheel"
+	"github.com/sparkwheel/sparkwheel/wheel/install"
 )
 
 // LayersRequest asks for wheels on a base, without a recipe's build.
 type LayersRequest struct {
 	Wheels   []string // paths
 	Base     imagename.Name
-	Platform string // "" decides by the wheels' tags, else by the host
-	Python   string // for a base whose interpreter is absent or of another platform
+	Platform string       // "" decides by the wheels' tags, else by the host
+	Python   string       // for a base whose interpreter is absent or of another platform
+	Scheme   install.Kind // where wheels go; the zero one asks the base's Python
 	Strict   image.Strictness
 }
 
@@ -45,7 +47,13 @@ func Layers(g *stage.Graph, env host.Env, req LayersRequest) (*stage.Stage[*Resu
 		return nil, err
 	}
 	b := stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*base.Base, error) {
-		return layersBase(ctx, env, req, platform, run)
+		b, err := layersBase(ctx, env, req, platform, run)
+		if err == nil && !req.Scheme.IsZero() {
+			url := b.Python.Scheme.URL
+			b.Python.Scheme = req.Scheme.Scheme(b.Python.Path, b.Python.Version)
+			b.Python.Scheme.URL = url
+		}
+		return b, err
 	})
 	verified := stage.Add(g, "verify wheels", func(ctx context.Context, run *stage.Run) ([]image.Member, error) {
 		var members []image.Member
@@ -57,19 +65,21 @@ func Layers(g *stage.Graph, env host.Env, req LayersRequest) (*stage.Stage[*Resu
 		return members, errors.Join(faults...)
 	})
 	return stage.Add(g, "layers", func(ctx context.Context, run *stage.Run) (*Result, error) {
-		return layWheels(ctx, env, req, b.Value(), verified.Value(), run)
+		return req.lay(ctx, env, b.Value(), verified.Value(), run)
 	}, b, verified), nil
 }
 
-func layWheels(ctx context.Context, env host.Env, req LayersRequest, b *base.Base, members []image.Member, run *stage.Run) (*Result, error) {
+// lay puts members onto a base.
+func (req LayersRequest) lay(ctx context.Context, env host.Env, b *base.Base, members []image.Member, run *stage.Run) (*Result, error) {
 	if err := fits(req.Wheels, b); err != nil {
 		return nil, err
 	}
-	wheels, err := image.Inspect(env, b.Python.Scheme, members)
+	in, err := image.Inspect(env, b, b.Python.Scheme, members, req.Strict)
 	if err != nil {
 		return nil, err
 	}
-	j, err := req.Strict.Judge(b, wheels, run)
+	image.NoteVerdict(in.Verdict, run)
+	j, err := req.Strict.Judge(b, in, run)
 	if err != nil {
 		return nil, err
 	}
@@ -77,10 +87,15 @@ func layWheels(ctx context.Context, env host.Env, req LayersRequest, b *base.Bas
 	if err != nil {
 		return nil, err
 	}
-	res := &Result{Allowed: j.Allowed}
-	if res.Layers, err = image.Write(ctx, env, b.Python.Scheme, b.Shape, groups, run); err != nil {
+	res := &Result{Allowed: j.Allowed, Replaced: in.Verdict.Replaced}
+	if res.Layers, err = image.WriteWhiteouts(ctx, env, b, in.Verdict); err != nil {
 		return nil, err
 	}
+	layers, err := image.Write(ctx, env, image.Place{Scheme: b.Python.Scheme, Below: image.Beneath(b, in.Verdict)}, groups, run)
+	if err != nil {
+		return nil, err
+	}
+	res.Layers = append(res.Layers, layers...)
 	img, err := layer.Append(b.Image, layer.Config{}, image.Blobs(res.Layers)...)
 	if err != nil {
 		return nil, fmt.Errorf("assembling the image: %w", err)
@@ -157,10 +172,10 @@ func requestedPlatform(env host.Env, asked string, names []wheel.Filename) (v1.P
 	return v1.Platform{}, fmt.Errorf("%s is for arm64 and %s for amd64: an image is for one platform; leave one out", found["arm64"], found["amd64"])
 }
 
-// layersBase opens the base and finds out where its Python installs to. A base
-// in a registry is downloaded for that only when neither --python nor its own
-// configuration tells.
+// layersBase opens the base, reads what it holds, and finds out where its Python
+// installs to.
 func layersBase(ctx context.Context, env host.Env, req LayersRequest, p v1.Platform, run *stage.Run) (*base.Base, error) {
+	env = env.Noting(run)
 	img, err := base.OpenImage(ctx, env, req.Base, "", p)
 	if err != nil {
 		return nil, fmt.Errorf("opening base %s: %w", req.Base, err)
@@ -177,41 +192,25 @@ func layersBase(ctx context.Context, env host.Env, req LayersRequest, p v1.Platf
 		return nil, fmt.Errorf("base %s is for %s and the image for %s; give another --base or --platform", req.Base, config.Architecture, p.Architecture)
 	}
 	b := &base.Base{Reference: req.Base, Digest: digest.String(), Platform: p, Image: img}
-	if path, version := base.ConfiguredPython(config.Config.Env, req.Python); version != "" && req.Base.Remote() {
-		b.Python = base.FilePython(path, version, "", "")
-		return b, nil
-	}
-	if _, err := b.Unpack(ctx, env); err != nil {
+	if err := b.ReadFiles(ctx, env, run); err != nil {
 		return nil, err
 	}
-	b.Python, err = b.AskPython(ctx, env, run)
-	if err == nil {
+	if req.Base.Transport == imagename.Scratch {
+		b.Python = base.Absent(req.Python, p.Architecture)
 		return b, nil
 	}
-	asking := err
-	b.Python, err = base.ReadPython(b.Root, p.Architecture, req.Python)
-	switch {
-	case errors.Is(err, base.ErrNoPython) && req.Python != "":
-		run.Note("%v: the image's Python will find the wheels only if it is %s and looks in %s", base.ErrNoPython, req.Python, b.Python.Scheme.Purelib)
-	case err != nil:
-		return nil, err
-	default:
-		run.Note("the base's interpreter does not run here (%v); its layout is taken from its files", asking)
-	}
-	return b, nil
+	b.Python, err = b.FindPython(ctx, env, config.Config, req.Python, run)
+	b.Shape = b.Files.Shape()
+	return b, err
 }
 
-// fits refuses a wheel that the base's Python would not take. A base whose
-// interpreter was not asked is judged by its version alone.
+// fits refuses a wheel that the base's Python would not take.
 func fits(paths []string, b *base.Base) error {
 	var faults []error
 	for _, path := range paths {
 		n, err := wheel.ParseFilename(filepath.Base(path))
 		if err != nil {
 			return err
-		}
-		if b.Python.GLIBC == "" {
-			continue
 		}
 		if err := n.Fits(b.Python.Tags()); err != nil {
 			faults = append(faults, fmt.Errorf("base %s: %w", b.Reference, err))

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +12,7 @@ func Diff(before, after *Lock) []string {
 	var lines []string
 	say := func(name, a, b string) {
 		if a != b {
-			lines = append(lines, fmt.Sprintf("%s: %s -> %s", name, orNone(a), orNone(b)))
+			lines = append(lines, fmt.Sprintf("%s: %s -> %s", name, cmp.Or(a, "none"), cmp.Or(b, "none")))
 		}
 	}
 	say("base", before.Base.Digest, after.Base.Digest)
@@ -57,11 +58,4 @@ func Diff(before, after *Lock) []string {
 		say("manifest "+m.Name, old.SHA256, m.SHA256)
 	}
 	return lines
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
 }

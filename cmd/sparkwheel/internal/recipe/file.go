@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
@@ -100,7 +101,7 @@ func (r *Recipe) checkInputs() []error {
 		for _, name := range slices.Sorted(maps.Keys(w.Inputs)) {
 			where, at := fmt.Sprintf("wheel %q: inputs: %s", w.Name, name), w.Inputs[name]
 			if !known[name] {
-				faults = append(faults, fmt.Errorf("%s: the recipe brings nothing of that name; it brings %s", where, orNone(strings.Join(r.inputNames(), ", "))))
+				faults = append(faults, fmt.Errorf("%s: the recipe brings nothing of that name; it brings %s", where, cmp.Or(strings.Join(r.inputNames(), ", "), "none")))
 			}
 			if !localPath(strings.TrimPrefix(at, "/")) {
 				faults = append(faults, fmt.Errorf("%s: %q is neither an absolute path nor one in the source's tree", where, at))

@@ -73,6 +73,13 @@ type Source struct {
 	Rewrite    Rewrite           // rules on its requirement files
 	Files      map[string]string // text files written into the tree; values are expanded (see Expand)
 	Patches    []string          // unified diffs, paths from the recipe's directory
+	// Local says that the repository is one of this host's: Git.URL is a path from
+	// the recipe's directory, or a file URL.
+	Local bool
+	// Dirty takes what is checked out there with its uncommitted changes.
+	Dirty bool
+	// Pointers lets a tree with pointers of Git LFS be built.
+	Pointers bool
 }
 
 // Rewrite are the rules on a tree's requirement files.
@@ -144,6 +151,9 @@ type Image struct {
 	Groups      map[string][]string // layer group -> distributions
 	Budget      int                 // most layers that the wheels may take, 0 for the default
 	Over        []Over
+	// Shadow are distributions that may stand beside one that a Debian package of
+	// the base has installed elsewhere on Python's path.
+	Shadow []string
 }
 
 // Over settles which of two distributions has its way where both write one
@@ -170,9 +180,6 @@ func Load(name string) (*Recipe, error) {
 	return Parse(strings.TrimSuffix(filepath.Base(name), ".toml"), name, text)
 }
 
-// Text is the text of an embedded recipe; fs.ErrNotExist when there is none.
-func Text(name string) ([]byte, error) { return embedded.ReadFile("recipes/" + name + ".toml") }
-
 // Names lists the embedded recipes, sorted.
 func Names() []string {
 	entries, _ := embedded.ReadDir("recipes")
@@ -191,6 +198,9 @@ func Parse(name, path string, text []byte) (*Recipe, error) {
 	}
 	var s shape
 	if err := decode(label, text, &s); err != nil {
+		return nil, err
+	}
+	if err := readFetchTables(label, text, s.Wheel); err != nil {
 		return nil, err
 	}
 	r := s.recipe()

@@ -3,10 +3,13 @@ package remedy
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/git/patch"
 	"github.com/sparkwheel/sparkwheel/layer"
+	"github.com/sparkwheel/sparkwheel/layer/hosts"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 	"github.com/sparkwheel/sparkwheel/requirements/rewrite"
 	"github.com/sparkwheel/sparkwheel/wheel/builder"
@@ -22,6 +25,18 @@ var rules = []rule{
 	at("git.ErrOffline", git.ErrOffline, whileOnline),
 	at("patch.ErrSubmodule", patch.ErrSubmodule, "name its commit in the recipe"),
 	on(&git.SchemeError{}, scheme),
+	on(&git.NotSmartError{}, func(e *git.NotSmartError) string {
+		if e.Dumb {
+			return "give its ssh URL, or clone it and give that path"
+		}
+		return "check the URL"
+	}),
+	on(&git.DirtyError{}, func(e *git.DirtyError) string {
+		if e.Submodule {
+			return "commit them there"
+		}
+		return "commit or stash them, or name the commit by its full SHA; in a recipe, `dirty = true` takes them too"
+	}),
 	on(&patch.AppliedError{}, func(*patch.AppliedError) string { return "remove it from the recipe" }),
 	on(&rewrite.UnmatchedError{}, func(*rewrite.UnmatchedError) string {
 		return "remove the rule from the recipe, or set must-match = false"
@@ -65,6 +80,9 @@ var rules = []rule{
 		return "give its authority with --ca-cert FILE"
 	}),
 
+	on(&hosts.MissingError{}, func(e *hosts.MissingError) string {
+		return fmt.Sprintf("install it: `apt-get install %s`", e.Name)
+	}),
 	on(&sandbox.NamespaceError{}, namespaces),
 	onList(&builder.FailedError{Exit: &sandbox.ExitError{}}, failed),
 	onList(&truth.Error{}, func(e *truth.Error) (all []advice) {
@@ -73,6 +91,35 @@ var rules = []rule{
 		}
 		return all
 	}),
+	onList(&fit.Error{}, func(e *fit.Error) (all []advice) {
+		for _, p := range e.Problems {
+			all = append(all, advice{p.String(), onBase(p)})
+		}
+		return all
+	}),
+}
+
+// onBase is what to do about a wheel that cannot lie upon a base.
+func onBase(p fit.Problem) string {
+	name, _, _ := strings.Cut(p.Distribution, " ")
+	switch p.Code {
+	case fit.CodeReplaces:
+		return "leave out --no-replace to replace it, or the wheel to keep it"
+	case fit.CodeDebian:
+		text := "take a base without it, or leave out the wheel"
+		if p.Package != "" {
+			text = fmt.Sprintf("take a base without %s (`apt-get remove %s` where it is made), or leave out the wheel", p.Package, p.Package)
+		}
+		if p.Beside {
+			text += fmt.Sprintf(", or install beside it with --allow %s (a recipe's image.shadow)", name)
+		}
+		return text
+	case fit.CodeEditable, fit.CodeUnrecorded:
+		return fmt.Sprintf("take a base without it (`pip uninstall %s` where it is made), or leave out the wheel", name)
+	case fit.CodeDirectory, fit.CodeFile, fit.CodeLink:
+		return "take another base, or leave out the wheel"
+	}
+	return ""
 }
 
 func upgrade(name string) string { return fmt.Sprintf("`sparkwheel lock --upgrade=%s`", name) }
