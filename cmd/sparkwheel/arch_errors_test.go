@@ -35,6 +35,7 @@ var plain = map[string]string{
 	"*marker.EvalError":          "shows what cannot be compared",
 	"*sandbox.ExitError":         "its output says it; FailedError explains it",
 	"builder.ErrSound":           "nothing has to be done",
+	"*forecast.RefusedError":     "a launcher prints it into the build's log, where explain finds it",
 	"*wheel.TagError":            "says which tag is missing",
 	"*install.ConflictError":     "lists each path",
 	"*inspect.FileError":         "of a binary that only its maker can mend",

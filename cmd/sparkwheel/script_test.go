@@ -29,6 +29,7 @@ func TestScript(t *testing.T) {
 			"registry":  registryServer,
 			"exits":     exits,
 			"mkwheel":   makeWheel,
+			"elf":       makeELF,
 			"image":     writeImage,
 			"unpack":    unpackImage,
 			"layers":    listLayers,

@@ -20,7 +20,7 @@ func (a *app) wheelCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.wheelVerifyCommand(), a.wheelRepairCommand())
+	cmd.AddCommand(a.wheelInspectCommand(), a.wheelVerifyCommand(), a.wheelRepairCommand())
 	return cmd
 }
 

@@ -79,6 +79,7 @@ func Open(ctx context.Context, env host.Env, reference imagename.Name, pinned st
 	return &Base{Reference: reference, Digest: digest, Image: kept, Platform: p}, hit, err
 }
 
+// Key is that of the base with a digest in the store.
 func Key(digest string) store.Key { return store.NewHash("base").Field("digest", digest).Key() }
 
 // pinnedImage opens a base that is not in the store and must be the pinned one.
@@ -194,11 +195,18 @@ func (b *Base) Unpack(ctx context.Context, env host.Env) (hit bool, err error) {
 	return hit, nil
 }
 
+// Pinned names a base; Open says what an empty digest means.
+type Pinned struct {
+	Name     imagename.Name
+	Digest   string
+	Platform v1.Platform
+}
+
 // Unpacked is a base as it is, its interpreter not asked yet: packages may
 // bring one.
-func Unpacked(ctx context.Context, env host.Env, reference imagename.Name, pinned string, p v1.Platform, run *stage.Run) (*Base, error) {
+func Unpacked(ctx context.Context, env host.Env, at Pinned, run *stage.Run) (*Base, error) {
 	env = env.Noting(run)
-	b, brought, err := Open(ctx, env, reference, pinned, p)
+	b, brought, err := Open(ctx, env, at.Name, at.Digest, at.Platform)
 	if err != nil {
 		return nil, err
 	}

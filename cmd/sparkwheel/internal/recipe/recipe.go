@@ -200,6 +200,9 @@ func Parse(name, path string, text []byte) (*Recipe, error) {
 	if err := decode(label, text, &s); err != nil {
 		return nil, err
 	}
+	if err := readFetchTables(label, text, s.Wheel); err != nil {
+		return nil, err
+	}
 	r := s.recipe()
 	r.Name, r.Path, r.Digest = name, path, digest(text)
 	if err := r.check(); err != nil {

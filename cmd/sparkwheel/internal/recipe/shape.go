@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
@@ -89,6 +90,13 @@ type sourceShape struct {
 }
 
 type wheelShape struct {
+	wheelKeys
+	FetchContent any        `toml:"fetchcontent"` // true or a table, which is
+	fetchTable   fetchTable // then also here
+}
+
+// wheelKeys are the keys of a wheel that are of one type.
+type wheelKeys struct {
 	Name         string            `toml:"name"`
 	Source       string            `toml:"source"`
 	Subdirectory string            `toml:"subdirectory"`
@@ -105,7 +113,6 @@ type wheelShape struct {
 	CPUs         int               `toml:"cpus"`
 	Repair       bool              `toml:"repair"`
 	Repack       *bool             `toml:"repack"`
-	FetchContent any               `toml:"fetchcontent"` // true or a table
 	Shim         []struct {
 		Name    string            `toml:"name"`
 		Version string            `toml:"version"`
@@ -168,7 +175,7 @@ func (x *wheelShape) wheel() Wheel {
 		Name: x.Name, Source: x.Source, Subdirectory: x.Subdirectory, Distribution: x.Distribution,
 		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Inputs: x.Inputs, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
 		RequireArch: x.RequireArch, Repair: x.Repair, Repack: x.Repack == nil || *x.Repack,
-		MemoryPerJob: parseSize(x.MemoryPerJob), Root: x.Root, CPUs: x.CPUs, FetchContent: fetchContent(x.FetchContent),
+		MemoryPerJob: parseSize(x.MemoryPerJob), Root: x.Root, CPUs: x.CPUs, FetchContent: x.fetchContent(),
 	}
 	if w.Root == "" {
 		w.Root = "base"
@@ -183,14 +190,18 @@ func (x *wheelShape) wheel() Wheel {
 }
 
 // decode reads TOML strictly. What the decoder says of a position is kept, and
-// an unknown key is shown with the nearest one that would be understood.
-func decode(label string, text []byte, v any) error {
+// an unknown key is shown with the nearest one that would be understood. Where
+// v has one of the tables alone, the keys of others are not unknown.
+func decode(label string, text []byte, v any, table ...string) error {
 	d := toml.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
 	if missing, ok := errors.AsType[*toml.StrictMissingError](err); ok {
 		var all []error
 		for _, e := range missing.Errors {
+			if len(table) > 0 && !slices.Contains(table, e.Key()[0]) {
+				continue
+			}
 			line, col := e.Position()
 			key := strings.Join(e.Key(), ".")
 			hint := ""
@@ -213,7 +224,7 @@ func decode(label string, text []byte, v any) error {
 
 func knownKeys(t reflect.Type) []string {
 	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice:
+	case reflect.Pointer, reflect.Slice, reflect.Map:
 		return knownKeys(t.Elem())
 	case reflect.Struct:
 		var keys []string
