@@ -38,7 +38,9 @@ const (
 	fileCommands = "/build/commands"
 )
 
-// Spec is all that a build depends on: a cache key covers every field.
+// Spec is all that a build depends on. A key under which its wheel is kept must
+// cover every field but those that say how much the host lends to the build
+// (Jobs, Memory, Launcher, CCache), Gate and Vary.
 type Spec struct {
 	Source string // prepared tree on the host; it is copied, never changed
 	Subdir string // of Source where the project stands, slash-separated; empty for its top
