@@ -52,9 +52,9 @@ type Spec struct {
 	// Steps are the commands of a build without a PEP 517 backend, for [Outputs].
 	// They run one after the other in Source's Subdir, in one sandbox; in them and
 	// in Env, {jobs} stands for the number of jobs.
-	Steps [][]string
-	Python       string // absolute path of the interpreter inside the root; empty for Steps without Wheels and Shims
-	UV           string // host path of the uv binary; empty where Python is
+	Steps  [][]string
+	Python string // absolute path of the interpreter inside the root; empty for Steps without Wheels and Shims
+	UV     string // host path of the uv binary; empty where Python is
 	// Wheels are the locked build requirements: file name -> host path.
 	Wheels map[string]string
 	Shims  []Shim
