@@ -46,7 +46,7 @@ var plain = map[string]string{
 	"listing.ErrLoop":            "of damaged content",
 	"listing.ErrTooLarge":        "says the limit",
 	"listing.ErrNotKept":         "its caller downloads the layer",
-	"*layout.TagError":           "lists the tags that there are",
+	"*hosts.NotFoundError":       "names the command that lists the images",
 	"*hosts.CommandError":        "has the host's own words",
 	"*hosts.ConnectError":        "names the ssh command to try",
 	"*hosts.NoRuntimeError":      "names the ssh command to try",

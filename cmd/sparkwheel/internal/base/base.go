@@ -51,6 +51,9 @@ func Open(ctx context.Context, env host.Env, reference imagename.Name, pinned st
 			err = fmt.Errorf("opening base %s: %w", reference, err)
 		}
 	}()
+	if reference.InRuntime() {
+		return openResident(ctx, env, reference, pinned, p)
+	}
 	var img v1.Image
 	digest := pinned
 	if pinned == "" {
@@ -93,7 +96,7 @@ func pinnedImage(ctx context.Context, env host.Env, reference imagename.Name, pi
 		return nil, err
 	}
 	if got.String() != pinned {
-		return nil, fmt.Errorf("it is now %s and the lock pins %s; give back the old one, or run `sparkwheel lock --upgrade=base`", got, pinned)
+		return nil, changed(got.String(), pinned)
 	}
 	return img, nil
 }
@@ -115,6 +118,12 @@ func OpenImage(ctx context.Context, env host.Env, n imagename.Name, pinned strin
 		return pull(ctx, env, n, pinned, p)
 	case imagename.Scratch:
 		return layer.Scratch(p)
+	case imagename.DockerDaemon, imagename.ContainersStorage, imagename.Containerd:
+		b, _, err := openResident(ctx, env, n, pinned, p)
+		if err != nil {
+			return nil, err
+		}
+		return b.Image, nil
 	case "":
 		return nil, errors.New("no image is named; give " + imagename.Forms)
 	}

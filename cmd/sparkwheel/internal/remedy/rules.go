@@ -10,6 +10,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/git/patch"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/hosts"
+	"github.com/sparkwheel/sparkwheel/layer/layout"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 	"github.com/sparkwheel/sparkwheel/requirements/rewrite"
 	"github.com/sparkwheel/sparkwheel/wheel/builder"
@@ -66,6 +67,12 @@ var rules = []rule{
 		return "free some space (`sparkwheel cache gc`) or give another --store"
 	}),
 
+	on(&layout.TagError{}, func(e *layout.TagError) string {
+		if e.Platform != "" || e.Tag != "" || len(e.Available) == 0 {
+			return ""
+		}
+		return "a tag goes behind a colon, such as oci:DIR:TAG, and a digest behind an @"
+	}),
 	on(&layer.GroupError{}, func(*layer.GroupError) string { return "name fewer groups in the recipe" }),
 	on(&registry.StatusError{}, func(e *registry.StatusError) string {
 		if e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden {
