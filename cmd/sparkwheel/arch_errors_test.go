@@ -34,6 +34,7 @@ var plain = map[string]string{
 	"*marker.SyntaxError":        "shows the place",
 	"*marker.EvalError":          "shows what cannot be compared",
 	"*sandbox.ExitError":         "its output says it; FailedError explains it",
+	"*builder.OutputError":       "says the glob and what it matched",
 	"*forecast.RefusedError":     "a launcher prints it into the build's log, where explain finds it",
 	"*wheel.VerifyError":         "lists each fault of a file that only its maker can mend",
 	"*wheel.FilenameError":       "says the form",
