@@ -28,7 +28,7 @@ func classify(ctx context.Context, err error) error {
 		isError[*git.DirtyError](err), isError[*git.SchemeError](err), isError[*sources.VersionError](err), isError[*sources.PointersError](err),
 		isError[*base.UnsupportedError](err), isError[*hosts.NotFoundError](err), isError[*base.PythonVersionError](err):
 		return &codeError{codeUsage, err}
-	case isError[*truth.Error](err), isError[*fit.Error](err), isError[*wheel.TagError](err):
+	case isError[*truth.Error](err), isError[*wheel.VerifyError](err), isError[*fit.Error](err), isError[*wheel.TagError](err):
 		return &codeError{codeFaults, err}
 	}
 	return notLocked(err)

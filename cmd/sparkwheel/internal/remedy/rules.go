@@ -13,6 +13,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer/layout"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 	"github.com/sparkwheel/sparkwheel/requirements/rewrite"
+	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/builder"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
@@ -89,6 +90,18 @@ var rules = []rule{
 
 	on(&hosts.MissingError{}, func(e *hosts.MissingError) string {
 		return fmt.Sprintf("install it: `apt-get install %s`", e.Name)
+	}),
+	on(&wheel.VerifyError{}, func(e *wheel.VerifyError) string {
+		if len(e.Faults) == 0 || !e.Mendable() {
+			return ""
+		}
+		return fmt.Sprintf("\nif it is your own build, `sparkwheel wheel repair %s` makes a sound one of it", e.File)
+	}),
+	on(&wheel.FilenameError{}, func(e *wheel.FilenameError) string {
+		if e.Variant != "" {
+			return "take the wheel of that version without a variant"
+		}
+		return ""
 	}),
 	on(&sandbox.NamespaceError{}, namespaces),
 	onList(&builder.FailedError{Exit: &sandbox.ExitError{}}, failed),
