@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/go-git/go-git/v5/plumbing"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -35,6 +34,8 @@ type CheckoutOptions struct {
 	Jobs int
 	// Verify reads back all that was written and compares its tree hash.
 	Verify bool
+	// Limits bound what is written: see LimitError.
+	Limits Limits
 }
 
 // Submodule is a submodule that was written: its path from the root of the
@@ -42,13 +43,15 @@ type CheckoutOptions struct {
 type Submodule struct{ Path, URL, Commit string }
 
 // Tree is what was written: the hash of the commit's tree, regular files and
-// symlinks and their bytes, submodules included and sorted by path, and the
-// bytes that came over the network for it.
+// symlinks and their bytes, submodules included and sorted by path, the bytes
+// that came over the network for it, and the paths of files that are pointers
+// of Git LFS: what they point to is not fetched.
 type Tree struct {
 	Hash            string
 	Files           int
 	Bytes, Received int64
 	Submodules      []Submodule
+	Pointers        []string
 }
 
 // Checkout writes the tree of a commit to dir, which must be missing or empty,
@@ -57,8 +60,9 @@ type Tree struct {
 // filter, no line ending changed, export-ignore not heeded. Every mtime is the
 // commit's time, in submodules too, so that nothing is newer than the commit.
 //
-// A tree that could write outside dir, or pass for a repository's own files,
-// is refused before anything is written.
+// A tree that could write outside dir, or pass for a repository's own files, or
+// that is larger than opt.Limits (a *LimitError), is refused before anything of
+// it is written.
 func (m *Mirrors) Checkout(ctx context.Context, url string, c Commit, dir string, opt CheckoutOptions, w io.Writer) (Tree, error) {
 	var t Tree
 	err := checkTarget(dir)
@@ -83,9 +87,9 @@ func (m *Mirrors) checkout(ctx context.Context, url string, c Commit, dir string
 		return t, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
-	p := planner{mirrors: m, opt: opt, w: w, used: make([]atomic.Bool, len(opt.Submodules)), stage: newStage(temp)}
+	p := newPlanner(m, opt, newStage(temp), w)
 	defer func() { err = errors.Join(err, p.close()) }()
-	root, err := p.plan(ctx, url, c, "", opt.Ref, 0)
+	root, err := p.plan(ctx, site{url: url, commit: c, ref: opt.Ref})
 	if err != nil {
 		return t, err
 	}
@@ -122,58 +126,10 @@ func checkTarget(dir string) error {
 	return os.MkdirAll(filepath.Dir(dir), 0o777)
 }
 
-// planned is a tree whose every entry was read and checked.
-type planned struct {
-	repo   *repository
-	commit Commit
-	url    string
-	path   string // of the submodule, from the root of all
-	dirs   []string
-	files  []plannedFile
-	subs   []*planned
-	links  map[string]plumbing.Hash // gitlinks by path
-}
-
-type plannedFile struct {
-	path string
-	mode uint32
-	hash plumbing.Hash
-	size int64 // known once it is written
-}
-
-// walk reads the trees of one commit into p.
-func (p *planned) walk(ctx context.Context, tree plumbing.Hash, dir string) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if len(dir) > 3000 {
-		return fmt.Errorf("the tree is nested too deeply, below %.80s", dir)
-	}
-	entries, err := p.repo.tree(tree)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		name := path.Join(dir, e.Name)
-		switch e.Mode {
-		case modeDir:
-			p.dirs = append(p.dirs, name)
-			if err := p.walk(ctx, e.Hash, name); err != nil {
-				return err
-			}
-		case modeSubmodule:
-			p.dirs = append(p.dirs, name)
-			p.links[name] = e.Hash
-		default:
-			p.files = append(p.files, plannedFile{path: name, mode: e.Mode, hash: e.Hash})
-		}
-	}
-	return nil
-}
-
 func (p *planned) summary(received int64) Tree {
 	t := Tree{Hash: p.commit.Tree, Received: received}
 	p.add(&t)
+	slices.Sort(t.Pointers)
 	slices.SortFunc(t.Submodules, func(a, b Submodule) int { return strings.Compare(a.Path, b.Path) })
 	return t
 }
@@ -182,6 +138,9 @@ func (p *planned) add(t *Tree) {
 	t.Files += len(p.files)
 	for _, f := range p.files {
 		t.Bytes += f.size
+		if f.pointer {
+			t.Pointers = append(t.Pointers, path.Join(p.path, f.path))
+		}
 	}
 	for _, s := range p.subs {
 		t.Submodules = append(t.Submodules, Submodule{Path: s.path, URL: redact(s.url), Commit: s.commit.Hash})

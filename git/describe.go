@@ -61,7 +61,7 @@ func (m *Mirrors) describe(ctx context.Context, url string, c Commit, w io.Write
 		return d, err
 	}
 	defer func() { err = errors.Join(err, repo.close()) }()
-	if m.Offline {
+	if m.Offline && !isLocal(url) {
 		d, ok, err := repo.recall(h.String())
 		if err == nil && !ok {
 			err = fmt.Errorf("its tags are %w", ErrOffline)

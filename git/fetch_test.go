@@ -18,11 +18,13 @@ import (
 // described alike.
 func TestServersThatAllowLess(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ name, filter, anySHA, says string }{
-		{"all", "true", "true", "fetching"},
-		{"no filter", "false", "true", "cannot leave trees out"},
-		{"no SHA", "true", "false", "does not send commits by SHA"},
-		{"nothing", "false", "false", "does not send commits by SHA"},
+	for _, test := range []struct{ name, scheme, filter, anySHA, says string }{
+		{"all", "http", "true", "true", "fetching"},
+		{"no filter", "http", "false", "true", "cannot leave trees out"},
+		{"no SHA", "http", "true", "false", "fetching"},
+		{"all by ssh", "ssh", "true", "true", "fetching"},
+		{"no SHA by ssh", "ssh", "true", "false", "does not send commits by SHA"},
+		{"nothing by ssh", "ssh", "false", "false", "does not send commits by SHA"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -31,6 +33,9 @@ func TestServersThatAllowLess(t *testing.T) {
 			r.git("config", "uploadpack.allowFilter", test.filter)
 			r.git("config", "uploadpack.allowAnySHA1InWant", test.anySHA)
 			r.git("config", "uploadpack.allowTipSHA1InWant", test.anySHA)
+			if test.scheme == "ssh" {
+				r.url = "ssh://git@forge.example:2222" + r.dir
+			}
 			r.write("f", "0")
 			r.commit("zero")
 			r.git("tag", "-a", "-m", "annotated", "v0.9")
@@ -48,7 +53,7 @@ func TestServersThatAllowLess(t *testing.T) {
 			var said bytes.Buffer
 			for ref, want := range map[string]string{middle: "2", middle[:8]: "2", "v0.9": "0", "v1.0": "1", "main": "3", side: "4", side[:9]: "4"} {
 				// An empty store each time: nothing may lean on what came before.
-				m := &git.Mirrors{Dir: filepath.Join(t.TempDir(), "store")}
+				m := &git.Mirrors{Dir: filepath.Join(t.TempDir(), "store"), SSH: uploadPack}
 				c, err := m.Resolve(t.Context(), git.Source{URL: r.url, Ref: ref})
 				if err != nil {
 					t.Fatalf("%s: %v", ref, err)

@@ -141,13 +141,14 @@ func FuzzParseTree(f *testing.F) {
 	})
 }
 
-func TestDialURL(t *testing.T) {
+func TestAddress(t *testing.T) {
 	t.Parallel()
 	m := &Mirrors{Rewrites: []Rewrite{
 		{"https://github.com/", "http://127.0.0.1:8000/"},
 		{"https://github.com/vllm-project/", "https://mirror.example/vllm/"},
 		{"git@github.com:", "https://github.example/"},
 		{"https://local.example/", "file:///srv/git/"},
+		{"https://alias.example/", "git@forge:"},
 	}}
 	for raw, want := range map[string]string{
 		"https://github.com/flashinfer-ai/flashinfer": "http://127.0.0.1:8000/flashinfer-ai/flashinfer",
@@ -163,7 +164,28 @@ func TestDialURL(t *testing.T) {
 		"ext::sh":                                     "",
 		"fd::17":                                      "",
 		"ssh://-oProxyCommand=id/x":                   "",
-		"ssh://git@host.example/x":                    "",
+		"ssh://git@host.example/x":                    "ssh git@host.example /x",
+		"ssh://git@host.example:2222/~me/x.git":       "ssh ssh://git@host.example:2222 ~me/x.git",
+		"ssh://[::1]/x":                               "ssh ::1 /x",
+		"ssh://git@[::1]:22/x":                        "ssh ssh://git@[::1]:22 /x",
+		"git+ssh://host.example/x":                    "ssh host.example /x",
+		"git@host.example:org/x.git":                  "ssh git@host.example org/x.git",
+		"forge:org/x.git":                             "ssh forge org/x.git",
+		"git@[::1]:org/x":                             "ssh git@::1 org/x",
+		"https://alias.example/org/x":                 "ssh git@forge org/x",
+		"ssh://git:secret@host.example/x":             "",
+		"ssh://host.example":                          "",
+		"ssh://host.example/":                         "",
+		"ssh://host.example:22x/x":                    "",
+		"ssh://a@b@host.example/x":                    "",
+		"ssh://$(id)@host.example/x":                  "",
+		"git@-oProxyCommand=id:x":                     "",
+		"-oProxyCommand=id:x":                         "",
+		"git@host.example:-x":                         "",
+		"git@host.example:":                           "",
+		"git@ho;st:x":                                 "",
+		"../x":                                        "",
+		"file://host.example/x":                       "",
 		"git://host.example/x":                        "",
 		"-u":                                          "",
 		"https://-host.example/x":                     "",
@@ -173,10 +195,19 @@ func TestDialURL(t *testing.T) {
 		`https://host.example\@evil.example/`:         "",
 		"https://user:secret@host.example/a\x7f":      "",
 	} {
-		u, err := m.dialURL(raw)
+		a, err := m.address(raw)
+		got := ""
 		switch {
-		case err == nil && u.String() != want:
-			t.Errorf("%q: %s, want %q", raw, u, want)
+		case a.url != nil:
+			got = a.url.String()
+		case a.scheme == "file":
+			got = "file://" + a.path
+		default:
+			got = strings.TrimSpace(a.scheme + " " + a.host + " " + a.path)
+		}
+		switch {
+		case err == nil && got != want:
+			t.Errorf("%q: %s, want %q", raw, got, want)
 		case err != nil && want != "":
 			t.Errorf("%q: %v", raw, err)
 		case err != nil && strings.Contains(err.Error(), "secret"):
@@ -193,7 +224,12 @@ func TestRelativeURL(t *testing.T) {
 		{"https://h.example/org/top", "./sub", "https://h.example/org/top/sub"},
 		{"https://h.example/org/top", "https://o.example/x", "https://o.example/x"},
 		{"https://h.example/top", "../../x", ""},
-		{"git@h.example:org/top", "../x", ""},
+		{"git@h.example:org/top", "../x", "git@h.example:org/x"},
+		{"git@h.example:/srv/org/top", "../../x", "git@h.example:/srv/x"},
+		{"git@h.example:top", "../../x", ""},
+		{"ssh://git@h.example:22/org/top", "../x", "ssh://git@h.example:22/org/x"},
+		{"file:///home/me/a%20b/top", "../x", "file:///home/me/a%20b/x"},
+		{"not a URL", "../x", ""},
 	} {
 		got, err := relativeURL(test.base, test.raw)
 		if got != test.want || (err == nil) != (test.want != "") {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Mirrors is a directory of bare repositories, one for each URL, that any
@@ -28,8 +29,19 @@ type Mirrors struct {
 	Credentials func(host string) (user, password string, ok bool)
 	// Offline makes every need of the network an error: see ErrOffline.
 	Offline bool
-	// AllowFile lets file:// URLs be fetched, which runs the host's git.
-	AllowFile bool
+	// Local is the absolute directory that a repository named by a path is
+	// relative to: see IsPath. Empty refuses paths and file URLs. Those that a
+	// tree gives for its submodules are always refused.
+	Local string
+	// SSH runs a command on the host that an ssh URL names, by the user's own
+	// ssh; nil is none, and ssh URLs are refused.
+	SSH func(ctx context.Context, host string, args []string, stdin io.Reader, stdout io.Writer) error
+	// Git runs the user's own git, which reads repositories on this host; nil is
+	// none, and they are refused.
+	Git func(ctx context.Context, c Call) error
+	// Idle ends what SSH and Git run when it says nothing for so long; 0 is one
+	// minute. A git server says every five seconds that it is at work.
+	Idle time.Duration
 }
 
 // ErrOffline says that the mirrors lack what was asked for and may not fetch.
@@ -40,6 +52,13 @@ func (m *Mirrors) transport() http.RoundTripper {
 		return m.Transport
 	}
 	return http.DefaultTransport
+}
+
+func (m *Mirrors) idle() time.Duration {
+	if m.Idle > 0 {
+		return m.Idle
+	}
+	return time.Minute
 }
 
 // Path is the bare repository of a URL's whole commits, there or not: what is

@@ -133,6 +133,16 @@ func (r *repository) copyBlob(w io.Writer, h plumbing.Hash) (int64, error) {
 	return n, r.broken(h, err)
 }
 
+// size is the size of a blob as its pack states it.
+func (r *repository) size(h plumbing.Hash) (int64, error) {
+	s, err := r.open()
+	if err != nil {
+		return 0, err
+	}
+	n, err := s.Size(h)
+	return n, r.broken(h, err)
+}
+
 // maxTagDepth ends chains of tags on tags.
 const maxTagDepth = 10
 

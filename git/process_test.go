@@ -153,8 +153,14 @@ func TestKilledProcessLeavesNothing(t *testing.T) {
 		}
 		return files
 	}
-	for len(temps()) == 0 {
-		time.Sleep(time.Millisecond)
+	for deadline := time.After(time.Minute); len(temps()) == 0; {
+		select {
+		case err := <-exited:
+			t.Fatalf("the process ended before it wrote a pack: %v", err)
+		case <-deadline:
+			t.Fatal("for a minute, no pack was begun")
+		case <-time.After(time.Millisecond):
+		}
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)

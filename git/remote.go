@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -15,7 +16,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/plumbing/transport"
-	"github.com/go-git/go-git/v5/plumbing/transport/file"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 )
 
@@ -26,7 +26,8 @@ type remote struct {
 	peeled   map[string]plumbing.Hash
 	head     *plumbing.Hash
 	caps     *capability.List
-	open     func(context.Context) (transport.UploadPackSession, error)
+	open     func(context.Context) (session, error)
+	http     *httpRemote // nil for what is not HTTP
 	received *atomic.Int64
 }
 
@@ -36,79 +37,60 @@ var errRefused = errors.New("the server refuses to send commits by SHA")
 
 // connect asks a server for its refs.
 func (m *Mirrors) connect(ctx context.Context, raw string) (*remote, error) {
-	u, err := m.dialURL(raw)
+	to, err := m.address(raw)
 	if err != nil {
 		return nil, err
 	}
-	if m.Offline {
+	if m.Offline && to.scheme != "file" {
 		return nil, fmt.Errorf("%s: %w", redact(raw), ErrOffline)
 	}
-	endpoint, err := transport.NewEndpoint(u.String())
-	if err != nil {
-		return nil, fmt.Errorf("the git URL %q cannot be read", redact(u.String()))
-	}
 	r := &remote{url: redact(raw), received: new(atomic.Int64)}
-	client := transport.Transport(githttp.NewClientWithOptions(&http.Client{
-		Transport: countingTransport{m.transport(), r.received},
-	}, nil))
-	if u.Scheme == "file" {
-		client = file.DefaultClient
+	if to.url != nil {
+		err = m.connectHTTP(r, to)
+	} else {
+		err = m.connectStream(r, to)
 	}
-	auth := m.auth(endpoint)
-	session, err := client.NewUploadPackSession(endpoint, auth)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", r.url, err)
 	}
-	adv, err := session.AdvertisedReferencesContext(ctx)
+	s, err := r.open(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("asking %s for its refs: %w", r.url, explain(ctx, errors.Join(err, session.Close())))
+		return nil, fmt.Errorf("opening %s: %w", r.url, err)
+	}
+	adv, err := s.AdvertisedReferencesContext(ctx)
+	if err := errors.Join(err, s.Close()); err != nil {
+		return nil, fmt.Errorf("asking %s for its refs: %w", r.url, explain(ctx, err))
 	}
 	r.refs, r.peeled, r.head, r.caps = adv.References, adv.Peeled, adv.Head, adv.Capabilities
-	r.open = func(context.Context) (transport.UploadPackSession, error) { return session, nil }
-	if u.Scheme == "file" {
-		r.open = func(ctx context.Context) (transport.UploadPackSession, error) {
-			return reopen(ctx, client, endpoint)
-		}
-		return r, session.Close()
-	}
 	return r, nil
 }
 
-// reopen starts a session of a transport whose sessions serve one request.
-func reopen(ctx context.Context, client transport.Transport, e *transport.Endpoint) (transport.UploadPackSession, error) {
-	session, err := client.NewUploadPackSession(e, nil)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := session.AdvertisedReferencesContext(ctx); err != nil {
-		return nil, errors.Join(err, session.Close())
-	}
-	return session, nil
-}
-
-// auth picks the credentials of an endpoint: its URL's own before those that
-// Mirrors.Credentials knows.
-func (m *Mirrors) auth(e *transport.Endpoint) transport.AuthMethod {
-	if e.User != "" || m.Credentials == nil || e.Protocol == "file" {
-		return nil
-	}
-	host := e.Host
-	if e.Port != 0 {
-		host = fmt.Sprintf("%s:%d", host, e.Port)
-	}
-	user, password, ok := m.Credentials(host)
+// connectStream makes r speak to a program: ssh, or this host's own git.
+func (m *Mirrors) connectStream(r *remote, to address) error {
+	var run program
 	switch {
-	case !ok:
-		return nil
-	case user == "":
-		return &githttp.TokenAuth{Token: password}
+	case to.scheme == "ssh" && m.SSH != nil:
+		run = func(ctx context.Context, in io.Reader, out io.Writer) error {
+			return m.SSH(ctx, to.host, []string{transport.UploadPackServiceName, to.path}, in, out)
+		}
+	case to.scheme == "file" && m.Git != nil:
+		run = func(ctx context.Context, in io.Reader, out io.Writer) error {
+			// A repository of this host's has nothing to hide from its reader.
+			return m.Git(ctx, Call{Stdin: in, Stdout: out, Args: []string{
+				"-c", "uploadpack.allowFilter=true", "-c", "uploadpack.allowAnySHA1InWant=true", "upload-pack", to.path}})
+		}
+	default:
+		return fmt.Errorf("no program to read %s URLs with", to.scheme)
 	}
-	return &githttp.BasicAuth{Username: user, Password: password}
+	r.open = func(ctx context.Context) (session, error) { return openStream(ctx, run, m.idle(), r.received) }
+	return nil
 }
 
-// explain turns go-git's errors, which quote a server's page, into the cause
-// and what to do.
+// explain turns go-git's errors, which quote a server's page, into the cause.
 func explain(ctx context.Context, err error) error {
+	if smart, ok := errors.AsType[*NotSmartError](err); ok {
+		return smart
+	}
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -172,15 +154,10 @@ type want struct {
 func (r *remote) filters() bool { return r.caps.Supports(capability.Filter) }
 
 // wantFor is what to ask for to get the commit h: h itself where it is the tip
-// of a ref or the server sends any commit, else an annotated tag on it, which
-// every server sends. It is false when the server is sure to refuse.
+// of a ref or the server may send any commit, else an annotated tag on it,
+// which every server sends. It is false when the server is sure to refuse.
 func (r *remote) wantFor(h plumbing.Hash) (plumbing.Hash, bool) {
-	for _, v := range r.refs {
-		if v == h {
-			return h, true
-		}
-	}
-	if r.caps.Supports(capability.AllowReachableSHA1InWant) {
+	if r.gives(h) {
 		return h, true
 	}
 	for name, v := range r.peeled {
@@ -188,11 +165,41 @@ func (r *remote) wantFor(h plumbing.Hash) (plumbing.Hash, bool) {
 			return r.refs[name], true
 		}
 	}
-	return plumbing.ZeroHash, false
+	// Over HTTP a server that says nothing may still send what its refs reach,
+	// and one that speaks version 2 anything.
+	return h, r.http != nil
+}
+
+// gives reports whether the server is sure to send h by its name.
+func (r *remote) gives(h plumbing.Hash) bool {
+	if r.caps.Supports(capability.AllowReachableSHA1InWant) || r.head != nil && *r.head == h {
+		return true
+	}
+	for _, v := range r.refs {
+		if v == h {
+			return true
+		}
+	}
+	return false
 }
 
 // pack asks for a pack and hands its bytes to use.
-func (r *remote) pack(ctx context.Context, w want, use func(io.Reader) error) (err error) {
+func (r *remote) pack(ctx context.Context, w want, use func(io.Reader) error) error {
+	if r.http != nil && slices.ContainsFunc(w.Hashes, func(h plumbing.Hash) bool { return !r.gives(h) }) {
+		err := r.pack2(ctx, w, use)
+		if !errors.Is(err, errVersion1) {
+			return err
+		}
+	}
+	req, err := r.request(w)
+	if err != nil {
+		return err
+	}
+	return r.pack1(ctx, req, use)
+}
+
+// request is a request for a pack in versions 0 and 1 of the protocol.
+func (r *remote) request(w want) (*packp.UploadPackRequest, error) {
 	req := packp.NewUploadPackRequestFromCapabilities(r.caps)
 	caps := []capability.Capability{}
 	if len(w.Haves) > 0 {
@@ -211,11 +218,15 @@ func (r *remote) pack(ctx context.Context, w want, use func(io.Reader) error) (e
 	}
 	for _, c := range caps {
 		if err := req.Capabilities.Set(c); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	req.Wants, req.Haves, req.Shallows = w.Hashes, w.Haves, w.Shallows
 	req.Depth, req.Filter = packp.DepthCommits(w.Depth), w.Filter
+	return req, nil
+}
+
+func (r *remote) pack1(ctx context.Context, req *packp.UploadPackRequest, use func(io.Reader) error) (err error) {
 	session, err := r.open(ctx)
 	if err != nil {
 		return fmt.Errorf("opening %s: %w", r.url, err)

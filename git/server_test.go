@@ -1,6 +1,9 @@
 package git_test
 
 import (
+	"context"
+	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -48,8 +51,29 @@ func newWorld(t testing.TB) *world {
 	}))
 	t.Cleanup(s.Close)
 	w.url = s.URL
-	w.m = &git.Mirrors{Dir: filepath.Join(t.TempDir(), "store")}
+	w.m = &git.Mirrors{Dir: filepath.Join(t.TempDir(), "store"), Git: runGit}
 	return w
+}
+
+// runGit is the host's git, cut off from the user's configuration.
+func runGit(ctx context.Context, c git.Call) error {
+	cmd := exec.CommandContext(ctx, "git", c.Args...)
+	var stderr strings.Builder
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Dir, c.Stdin, c.Stdout, &stderr
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "LC_ALL=C")
+	cmd.Env = append(cmd.Env, c.Env...)
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("git: %w: %s", err, stderr.String())
+	}
+	return nil
+}
+
+// uploadPack is what ssh runs on the other host, without the way there.
+func uploadPack(ctx context.Context, host string, args []string, stdin io.Reader, stdout io.Writer) error {
+	if host != "ssh://git@forge.example:2222" || args[0] != "git-upload-pack" {
+		return fmt.Errorf("ssh to %q was asked to run %q", host, args)
+	}
+	return runGit(ctx, git.Call{Args: append([]string{"upload-pack"}, args[1:]...), Stdin: stdin, Stdout: stdout})
 }
 
 // take returns the requests since the last call.

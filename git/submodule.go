@@ -22,14 +22,34 @@ const maxSubmoduleDepth = 10
 
 // planner reads a commit and the submodules asked for, fetching what is missing.
 type planner struct {
-	mirrors  *Mirrors
-	opt      CheckoutOptions
-	w        io.Writer
-	mu       sync.Mutex // guards w and repos
-	repos    []*repository
-	used     []atomic.Bool
-	stage    *stage
-	received atomic.Int64
+	mirrors   *Mirrors
+	strangers *Mirrors // for what a tree names
+	opt       CheckoutOptions
+	w         io.Writer
+	mu        sync.Mutex // guards w and repos
+	repos     []*repository
+	used      []atomic.Bool
+	stage     *stage
+	budget    *budget
+	received  atomic.Int64
+}
+
+func newPlanner(m *Mirrors, opt CheckoutOptions, s *stage, w io.Writer) *planner {
+	strangers := *m
+	strangers.Local = "" // a tree names nothing on this host
+	return &planner{
+		mirrors: m, strangers: &strangers, opt: opt, w: w, stage: s,
+		used: make([]atomic.Bool, len(opt.Submodules)), budget: newBudget(opt.Limits),
+	}
+}
+
+// site is a commit and its place in the whole tree.
+type site struct {
+	url    string
+	commit Commit
+	ref    string // may be empty
+	path   string
+	depth  int // of submodules
 }
 
 // Write lets several fetches report on one writer.
@@ -54,32 +74,42 @@ func (p *planner) close() error {
 	return errors.Join(errs...)
 }
 
-func (p *planner) plan(ctx context.Context, url string, c Commit, at, ref string, depth int) (*planned, error) {
-	n, err := p.mirrors.fetch(ctx, url, c, ref, p, p.stage.sink(url))
+func (p *planner) plan(ctx context.Context, s site) (*planned, error) {
+	from := p.mirrors
+	if s.depth > 0 {
+		from = p.strangers
+	}
+	n, err := from.fetch(ctx, s.url, s.commit, s.ref, p, p.stage.sink(s.url))
 	p.received.Add(n)
 	if err != nil {
 		return nil, err
 	}
-	repo, err := p.mirrors.mirror(url)
+	repo, err := from.mirror(s.url)
 	if err != nil {
 		return nil, err
 	}
 	p.opened(repo)
-	object, err := repo.commit(plumbing.NewHash(c.Hash))
+	object, err := repo.commit(plumbing.NewHash(s.commit.Hash))
 	if err != nil {
 		return nil, err
 	}
-	t := &planned{repo: repo, commit: commitValue(object), url: url, path: at, links: make(map[string]plumbing.Hash)}
-	if err := t.walk(ctx, object.TreeHash, ""); err != nil {
+	t := &planned{repo: repo, commit: commitValue(object), url: s.url, path: s.path, links: make(map[string]plumbing.Hash)}
+	trees := measuring{planned: t, limits: p.budget.limits, stage: p.stage, known: make(map[plumbing.Hash]*measured)}
+	whole, err := trees.measure(ctx, object.TreeHash, "", 0)
+	if err == nil {
+		err = p.budget.take(s.path, whole.paths, whole.bytes)
+	}
+	if err != nil {
 		return nil, err
 	}
+	t.walk(whole, trees.known, "")
 	if len(p.opt.Submodules) == 0 || len(t.links) == 0 {
 		return t, nil
 	}
-	if depth == maxSubmoduleDepth {
-		return nil, fmt.Errorf("the submodules at %s are nested more than %d deep", at, maxSubmoduleDepth)
+	if s.depth == maxSubmoduleDepth {
+		return nil, fmt.Errorf("the submodules at %s are nested more than %d deep", s.path, maxSubmoduleDepth)
 	}
-	return t, p.submodules(ctx, t, depth)
+	return t, p.submodules(ctx, t, s.depth)
 }
 
 // submodules plans the gitlinks of t that are asked for, in parallel.
@@ -98,6 +128,10 @@ func (p *planner) submodules(ctx context.Context, t *planned, depth int) error {
 	if err != nil {
 		return err
 	}
+	base, err := p.mirrors.submoduleBase(ctx, t.url)
+	if err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(p.opt.Jobs)
 	t.subs = make([]*planned, len(taken))
@@ -107,10 +141,13 @@ func (p *planner) submodules(ctx context.Context, t *planned, depth int) error {
 		if !ok {
 			return fmt.Errorf("the submodule %s has no URL in .gitmodules", at)
 		}
+		if err := p.budget.takeSubmodule(at); err != nil {
+			return err
+		}
 		g.Go(func() error {
-			url, err := relativeURL(t.url, raw)
+			url, err := relativeURL(base, raw)
 			if err == nil {
-				t.subs[i], err = p.plan(ctx, url, Commit{Hash: t.links[link].String()}, at, "", depth+1)
+				t.subs[i], err = p.plan(ctx, site{url: url, commit: Commit{Hash: t.links[link].String()}, path: at, depth: depth + 1})
 			}
 			if err != nil {
 				return fmt.Errorf("submodule %s: %w", at, err)
@@ -119,6 +156,23 @@ func (p *planner) submodules(ctx context.Context, t *planned, depth int) error {
 		})
 	}
 	return g.Wait()
+}
+
+// submoduleBase is the URL that the submodules of a repository are relative to.
+// As git has it, that of a checkout on this host is where it was cloned from.
+func (m *Mirrors) submoduleBase(ctx context.Context, url string) (string, error) {
+	if !isLocal(url) || m.Git == nil {
+		return url, nil
+	}
+	t, err := m.worktree(url)
+	if err != nil {
+		return "", err
+	}
+	origin, err := t.git(ctx, nil, "config", "--default", url, "--get", "remote.origin.url")
+	if err != nil {
+		return "", fmt.Errorf("finding where %s was cloned from: %w", t.dir, err)
+	}
+	return origin, nil
 }
 
 // takes reports whether the submodule at a path is asked for: by its own path,

@@ -17,6 +17,9 @@ const (
 	modeSubmodule = 0o160000
 )
 
+// maxTreeSize bounds one directory: at least 200,000 names.
+const maxTreeSize = 64 << 20
+
 // treeEntry is one name of a tree object.
 type treeEntry struct {
 	Mode uint32
@@ -28,6 +31,9 @@ type treeEntry struct {
 // every entry that a checkout could be attacked with. All of git's own rules
 // hold, and a few more: see checkName.
 func parseTree(raw []byte) ([]treeEntry, error) {
+	if len(raw) > maxTreeSize {
+		return nil, fmt.Errorf("the tree is an object of %d bytes; at most %d are read", len(raw), maxTreeSize)
+	}
 	var entries []treeEntry
 	seen := make(map[string]struct{})
 	for len(raw) > 0 {

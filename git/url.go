@@ -3,9 +3,9 @@ package git
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
-	"path"
 	"strings"
 )
 
@@ -13,8 +13,8 @@ import (
 // url.<base>.insteadOf does: of several rewrites, the longest prefix wins.
 type Rewrite struct{ Prefix, Base string }
 
-// SchemeError says that a URL is not one of https or http. Scheme is "file" for
-// a local repository, which a Rewrite or Mirrors.AllowFile would allow.
+// SchemeError says that a URL is not one of https, http or ssh. Scheme is "file"
+// for a local repository, which a Rewrite or Mirrors.Local would allow.
 type SchemeError struct {
 	URL    string // without credentials
 	Scheme string
@@ -24,7 +24,7 @@ func (e *SchemeError) Error() string {
 	if e.Scheme == "file" {
 		return fmt.Sprintf("the git URL %q is a local file, which nothing allows", e.URL)
 	}
-	return fmt.Sprintf("the git URL %q is neither https nor http", e.URL)
+	return fmt.Sprintf("the git URL %q is neither https, http nor ssh", e.URL)
 }
 
 // Rewritten returns the URL to dial for raw, and whether a rewrite chose it.
@@ -41,56 +41,22 @@ func Rewritten(raw string, rules []Rewrite) (string, bool) {
 	return rules[best].Base + raw[len(rules[best].Prefix):], true
 }
 
-// dialURL is the checked URL that requests for raw go to. A file URL passes
-// only when it was asked for, by AllowFile or by the base of a rewrite.
-func (m *Mirrors) dialURL(raw string) (*url.URL, error) {
-	if err := checkURLText(raw); err != nil {
-		return nil, err
-	}
-	target, rewritten := Rewritten(raw, m.Rewrites)
-	if err := checkURLText(target); err != nil {
-		return nil, err
-	}
-	u, err := url.Parse(target)
-	if err != nil {
-		return nil, fmt.Errorf("the git URL %q cannot be read", redact(target))
-	}
-	for _, part := range strings.Split(u.Path, "/") {
-		if part == ".." {
-			return nil, fmt.Errorf("the git URL %q holds a .. segment", redact(target))
-		}
-	}
-	switch u.Scheme {
-	case "http", "https":
-		if u.Hostname() == "" || strings.HasPrefix(u.Host, "-") {
-			return nil, fmt.Errorf("the git URL %q names no host", redact(target))
-		}
-	case "file":
-		if !m.AllowFile && !rewritten {
-			return nil, &SchemeError{URL: redact(target), Scheme: u.Scheme}
-		}
-	default:
-		return nil, &SchemeError{URL: redact(target), Scheme: u.Scheme}
-	}
-	return u, nil
-}
-
 // checkURLText refuses forms that other programs would take for an option, a
 // remote helper (ext::sh -c ...) or a second line.
 func checkURLText(raw string) error {
 	if raw == "" {
-		return fmt.Errorf("the git URL is empty")
+		return errors.New("is empty")
 	}
 	if strings.HasPrefix(raw, "-") {
-		return fmt.Errorf("the git URL %q begins with a dash", raw)
+		return errors.New("begins with a dash")
 	}
 	for _, c := range []byte(raw) {
-		if c <= ' ' || c == 0x7f || c == '\\' {
-			return fmt.Errorf("the git URL %q holds a space, a backslash or a control character", redact(raw))
+		if c < ' ' || c == 0x7f || c == '\\' || c == ' ' && !IsPath(raw) {
+			return errors.New("holds a space, a backslash or a control character")
 		}
 	}
 	if head, _, ok := strings.Cut(raw, "::"); ok && !strings.ContainsAny(head, "/[") {
-		return fmt.Errorf("the git URL %q asks for the remote helper %q, and none is ever run", redact(raw), head)
+		return fmt.Errorf("asks for the remote helper %q, and none is ever run", head)
 	}
 	return nil
 }
@@ -125,11 +91,20 @@ func relativeURL(base, raw string) (string, error) {
 	if !strings.HasPrefix(raw, "./") && !strings.HasPrefix(raw, "../") {
 		return raw, nil
 	}
-	u, err := url.Parse(base)
-	if err != nil || u.Scheme == "" {
-		return "", fmt.Errorf("the submodule URL %q is relative to %q, which is no URL", raw, redact(base))
+	head, dir, root := "", "", ""
+	if parts := scpLike.FindStringSubmatch(base); parts != nil && !strings.Contains(base, "://") {
+		dir = parts[3]
+		head = strings.TrimSuffix(base, dir)
+	} else if u, err := url.Parse(base); err == nil && u.Scheme != "" {
+		dir = u.EscapedPath()
+		head = strings.TrimSuffix(u.String(), dir)
+	} else {
+		return "", fmt.Errorf("the submodule URL %q is relative to %q, which is not a URL", raw, redact(base))
 	}
-	dir := strings.TrimRight(u.Path, "/")
+	if strings.HasPrefix(dir, "/") {
+		root = "/"
+	}
+	names := strings.FieldsFunc(dir, func(r rune) bool { return r == '/' })
 	rest := raw
 	for {
 		if next, ok := strings.CutPrefix(rest, "./"); ok {
@@ -140,13 +115,11 @@ func relativeURL(base, raw string) (string, error) {
 		if !ok {
 			break
 		}
-		if dir == "" || dir == "/" {
+		if len(names) == 0 {
 			return "", fmt.Errorf("the submodule URL %q leads above the root of %q", raw, redact(base))
 		}
-		dir = strings.TrimRight(path.Dir(dir), "/")
+		names = names[:len(names)-1]
 		rest = next
 	}
-	u.Path = dir + "/" + rest
-	u.RawPath = ""
-	return u.String(), nil
+	return head + root + strings.Join(append(names, rest), "/"), nil
 }

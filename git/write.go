@@ -22,11 +22,11 @@ func (p *planned) writeFile(ctx context.Context, name string, f *plannedFile, to
 	if f.mode == modeExec {
 		mode = 0o755
 	}
-	if staged, size, ok := from.claim(p.url, f.hash); ok {
-		f.size = size
+	if staged, blob, ok := from.claim(p.url, f.hash); ok {
+		f.size, f.pointer = blob.size, blob.pointer
 		err = os.Rename(staged, name)
 	} else {
-		f.size, err = p.writeBlob(name, f.hash)
+		f.size, f.pointer, err = p.writeBlob(name, f.hash)
 	}
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", f.path, err)
@@ -34,13 +34,14 @@ func (p *planned) writeFile(ctx context.Context, name string, f *plannedFile, to
 	return settleOne(name, mode, top)
 }
 
-func (p *planned) writeBlob(name string, h plumbing.Hash) (size int64, err error) {
+func (p *planned) writeBlob(name string, h plumbing.Hash) (size int64, pointer bool, err error) {
 	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	size, err = p.repo.copyBlob(out, h)
-	return size, errors.Join(err, out.Close())
+	look := pointerLook{w: out}
+	size, err = p.repo.copyBlob(&look, h)
+	return size, look.pointer, errors.Join(err, out.Close())
 }
 
 // writeLink writes one symlink with its target as stored.

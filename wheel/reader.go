@@ -2,6 +2,7 @@ package wheel
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -27,7 +28,8 @@ type Reader struct {
 	Filename Filename
 	Metadata Metadata
 	Info     Info
-	// Record has the rows in the order of the file.
+	// Record has the rows in the order of the file; paths that it begins with ./
+	// or spells with empty components are as the archive has them.
 	Record Record
 	// EntryPoints are the scripts that an installer makes, sorted by name.
 	EntryPoints []EntryPoint
@@ -58,6 +60,21 @@ func Open(path string) (*Reader, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// Salvage opens a wheel whatever is wrong with it, and returns what is, by its
+// directory alone. Nothing of it may be installed: it is for writing the wheel
+// anew. The caller closes the Reader.
+func Salvage(path string) (*Reader, []Fault, error) {
+	var f faults
+	r, err := open(path, &f)
+	if err != nil {
+		return nil, nil, err
+	}
+	if found, ok := errors.AsType[*VerifyError](f.err(filepath.Base(path))); ok {
+		return r, found.Faults, nil
+	}
+	return r, nil, nil
 }
 
 // OpenPinned is Open for a wheel whose SHA-256 the caller has verified: SHA256
@@ -97,6 +114,9 @@ func open(path string, f *faults) (*Reader, error) {
 		f.add("archive", "", err.Error())
 		r.archive = &zip.Archive{}
 		return r, nil
+	}
+	if n := r.archive.Trailing; n > 0 {
+		r.warnings = append(r.warnings, Fault{"trailing-bytes", "", fmt.Sprintf("%d bytes follow the end of the archive", n)})
 	}
 	r.rows = make([]int32, len(r.archive.Members))
 	for i := range r.rows {

@@ -11,6 +11,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/layer/hosts"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
@@ -24,9 +25,10 @@ func classify(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return &codeError{codeInterrupted, fmt.Errorf("interrupted: %w", err)}
 	case isError[*git.RefError](err), isError[*git.AmbiguousError](err), isError[*host.PlatformError](err), isError[*sources.ContentError](err),
-		isError[*base.UnsupportedError](err), isError[*base.PythonVersionError](err):
+		isError[*git.DirtyError](err), isError[*git.SchemeError](err), isError[*sources.VersionError](err), isError[*sources.PointersError](err),
+		isError[*base.UnsupportedError](err), isError[*hosts.NotFoundError](err), isError[*base.PythonVersionError](err):
 		return &codeError{codeUsage, err}
-	case isError[*truth.Error](err), isError[*fit.Error](err), isError[*wheel.TagError](err):
+	case isError[*truth.Error](err), isError[*wheel.VerifyError](err), isError[*fit.Error](err), isError[*wheel.TagError](err):
 		return &codeError{codeFaults, err}
 	}
 	return notLocked(err)

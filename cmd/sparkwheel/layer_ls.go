@@ -24,6 +24,18 @@ func (f *imageFlags) register(cmd *cobra.Command) {
 	f.reg.register(cmd)
 }
 
+// chosen is the platform that the flags ask for.
+func (f *imageFlags) chosen() (v1.Platform, error) {
+	if f.platform == "" {
+		return hostPlatform(), nil
+	}
+	parsed, err := v1.ParsePlatform(f.platform)
+	if err != nil {
+		return v1.Platform{}, usageErrorf("--platform %q: %w", f.platform, err)
+	}
+	return *parsed, nil
+}
+
 func (a *app) layerLsCommand() *cobra.Command {
 	var f imageFlags
 	cmd := &cobra.Command{
@@ -55,13 +67,9 @@ func (a *app) runLayerLs(ctx context.Context, f *imageFlags, image string) error
 // describeImages opens images and reads what their manifests say: no layer is
 // fetched.
 func (a *app) describeImages(ctx context.Context, f *imageFlags, images ...string) ([]imageDocument, error) {
-	platform := hostPlatform()
-	if f.platform != "" {
-		parsed, err := v1.ParsePlatform(f.platform)
-		if err != nil {
-			return nil, usageErrorf("--platform %q: %w", f.platform, err)
-		}
-		platform = *parsed
+	platform, err := f.chosen()
+	if err != nil {
+		return nil, err
 	}
 	names, err := imageNames(images)
 	if err != nil {

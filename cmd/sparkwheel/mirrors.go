@@ -1,18 +1,25 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/netrc"
 	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/layer/hosts"
 )
 
-// gitMirrors are the store's git mirrors, with the rewrites of --mirror and the
-// user's credentials.
+// gitMirrors are the store's git mirrors, with the rewrites of --mirror, the
+// user's credentials, and the user's own ssh and git.
 func (a *app) gitMirrors() (*git.Mirrors, error) {
-	m := &git.Mirrors{Dir: filepath.Join(a.store, "git"), Offline: a.offline, Credentials: a.gitCredentials(), Transport: a.network()}
+	ssh := &hosts.SSH{Env: os.Environ(), Program: a.Getenv("GIT_SSH"), Shell: a.Getenv("GIT_SSH_COMMAND")}
+	m := &git.Mirrors{
+		Dir: filepath.Join(a.store, "git"), Offline: a.offline, Credentials: a.gitCredentials(),
+		Transport: a.network(), SSH: ssh.Pipe, Git: runGit,
+	}
 	for _, flag := range a.mirrors {
 		prefix, base, ok := strings.Cut(flag, "=")
 		if !ok || prefix == "" || base == "" {
@@ -21,6 +28,20 @@ func (a *app) gitMirrors() (*git.Mirrors, error) {
 		m.Rewrites = append(m.Rewrites, git.Rewrite{Prefix: prefix, Base: base})
 	}
 	return m, nil
+}
+
+// runGit runs the user's own git, by their configuration but for the repository
+// that a hook or an alias may have named in the environment.
+func runGit(ctx context.Context, c git.Call) error {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		key, _, _ := strings.Cut(v, "=")
+		return slices.Contains([]string{
+			"GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY",
+			"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_PREFIX", "GIT_NAMESPACE", "GIT_SHALLOW_FILE",
+		}, key)
+	})
+	env = append(append(env, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0"), c.Env...)
+	return hosts.Program{Args: append([]string{"git"}, c.Args...), Dir: c.Dir, Env: env, Stdin: c.Stdin, Stdout: c.Stdout}.Run(ctx)
 }
 
 // gitCredentials answers from SPARKWHEEL_GIT_TOKEN_<HOST>, a bearer token, or

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/progress"
@@ -23,8 +25,20 @@ type pushBars struct {
 	began   map[v1.Hash]time.Time
 }
 
-// newPushBars knows the blobs of img by what is in them.
-func newPushBars(display progress.Display, img v1.Image) (*pushBars, error) {
+func newPushBars(display progress.Display) *pushBars {
+	return &pushBars{display: display, began: map[v1.Hash]time.Time{}}
+}
+
+// push sends img to tag and shows each of its blobs.
+func (b *pushBars) push(ctx context.Context, client *registry.Client, tag name.Tag, img v1.Image) (pushed registry.Pushed, err error) {
+	if b.names, err = blobNames(img); err != nil {
+		return pushed, err
+	}
+	return client.Push(ctx, tag, img, b.blob)
+}
+
+// blobNames are the blobs of img by what is in them.
+func blobNames(img v1.Image) (map[v1.Hash]string, error) {
 	manifest, err := img.Manifest()
 	if err != nil {
 		return nil, err
@@ -45,7 +59,7 @@ func newPushBars(display progress.Display, img v1.Image) (*pushBars, error) {
 		}
 		names[d.Digest] = blobName(what, d.Digest)
 	}
-	return &pushBars{display: display, names: names, began: map[v1.Hash]time.Time{}}, nil
+	return names, nil
 }
 
 // blobName tells one blob from another also where both hold the same.

@@ -44,8 +44,8 @@ func TestPushBars(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got recorded
-	bars, err := newPushBars(&got, img)
-	if err != nil {
+	bars := newPushBars(&got)
+	if bars.names, err = blobNames(img); err != nil {
 		t.Fatal(err)
 	}
 	var want recorded

@@ -185,13 +185,10 @@ func (a *app) push(ctx context.Context, env host.Env, target string, img v1.Imag
 	if err != nil {
 		return registry.Pushed{}, err
 	}
-	bars, err := newPushBars(a.display(), img)
-	if err != nil {
-		return registry.Pushed{}, err
-	}
+	bars := newPushBars(a.display())
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
 	s := stage.Add(g, "push", func(ctx context.Context, _ *stage.Run) (registry.Pushed, error) {
-		return env.Registry.Push(ctx, tag, img, bars.blob)
+		return bars.push(ctx, env.Registry, tag, img)
 	})
 	err = g.Run(ctx, a.jobs, bars)
 	if err = errors.Join(err, bars.display.Close()); err != nil {

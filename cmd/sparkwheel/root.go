@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
@@ -113,25 +116,43 @@ func (a *app) rootCommand() *cobra.Command {
 	f.StringVar(&a.progress, "progress", "auto", "progress as `auto|tty|plain|json|none`")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "say more on stderr")
 	root.AddCommand(a.commands()...)
-	for _, c := range root.Commands() {
-		usageArgs(c)
-	}
+	usageArgs(root)
 	return root
 }
 
-// usageArgs makes a wrong number of arguments exit with codeUsage, at any depth.
+// usageArgs makes a wrong number of arguments, and an unknown command, exit with
+// codeUsage, at any depth.
 func usageArgs(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usageErrorf("%w; see `%s --help`", err, cmd.CommandPath())
+			err := check(cmd, args)
+			if err == nil {
+				return nil
 			}
-			return nil
+			if near := nearestCommand(cmd, args); near != nil {
+				return usageErrorf("%w; did you mean `%s`?", err, near.CommandPath())
+			}
+			return usageErrorf("%w; see `%s --help`", err, cmd.CommandPath())
 		}
 	}
 	for _, sub := range c.Commands() {
 		usageArgs(sub)
 	}
+}
+
+// nearestCommand is the command below c that the first argument is nearly the
+// name of, or nil.
+func nearestCommand(c *cobra.Command, args []string) *cobra.Command {
+	byName := map[string]*cobra.Command{}
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			byName[sub.Name()] = sub
+		}
+	}
+	if len(args) == 0 {
+		return nil
+	}
+	return byName[recipe.Nearest(args[0], slices.Sorted(maps.Keys(byName)))]
 }
 
 func (a *app) checkGlobals() error {

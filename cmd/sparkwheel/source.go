@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/requirements/version"
 )
@@ -51,6 +53,7 @@ func (a *app) sourceExportCommand() *cobra.Command {
 		Use:   "export URL REF DIR",
 		Short: "Write the tree of a ref as plain files, submodules included",
 		Long: `Write the tree of a ref as plain files into DIR, which must be missing or empty.
+URL is https, http, ssh (git@host:path too) or the path of a repository here.
 Submodules go with it at the commits that the tree records; --submodule PATH
 (repeatable) takes only those. The full SHA goes to stdout.
 
@@ -72,8 +75,22 @@ of the commit copies it: it takes about as much of the disk as the tree itself.`
 	return c
 }
 
-func (a *app) exportSource(ctx context.Context, src git.Source, dir string, opt git.CheckoutOptions) error {
+// openMirrors are the git mirrors of a whole store, for repositories named by
+// a path from the working directory too.
+func (a *app) openMirrors() (*git.Mirrors, error) {
+	if _, err := store.Open(a.store); err != nil {
+		return nil, err
+	}
 	m, err := a.gitMirrors()
+	if err != nil {
+		return nil, err
+	}
+	m.Local, err = filepath.Abs(".")
+	return m, err
+}
+
+func (a *app) exportSource(ctx context.Context, src git.Source, dir string, opt git.CheckoutOptions) error {
+	m, err := a.openMirrors()
 	if err != nil {
 		return err
 	}
@@ -81,11 +98,23 @@ func (a *app) exportSource(ctx context.Context, src git.Source, dir string, opt 
 		return err
 	}
 	g := &stage.Graph{Clock: time.Now}
-	resolved := stage.Add(g, "resolve", func(ctx context.Context, _ *stage.Run) (git.Commit, error) {
-		return m.Resolve(ctx, src)
+	resolved := stage.Add(g, "resolve", func(ctx context.Context, run *stage.Run) (git.Commit, error) {
+		c, err := m.Resolve(ctx, src)
+		if err != nil {
+			return c, err
+		}
+		untracked, err := m.CheckClean(ctx, src, c)
+		if len(untracked) > 0 {
+			run.Note("left out, as no commit has them: %s", strings.Join(untracked, ", "))
+		}
+		return c, err
 	})
 	written := stage.Add(g, "export", func(ctx context.Context, run *stage.Run) (git.Tree, error) {
-		return m.Checkout(ctx, src.URL, resolved.Value(), dir, opt, run)
+		t, err := m.Checkout(ctx, src.URL, resolved.Value(), dir, opt, run)
+		if len(t.Pointers) > 0 {
+			run.Note("written as pointers of Git LFS, whose content is not fetched: %s", strings.Join(t.Pointers, ", "))
+		}
+		return t, err
 	}, resolved)
 	if err := a.runGraph(ctx, g); err != nil {
 		return classify(ctx, offlineSource(err, "export"))
@@ -137,7 +166,7 @@ tags each time, and for commits that the store lacks, never for files. With
 }
 
 func (a *app) describeSource(ctx context.Context, src git.Source) error {
-	m, err := a.gitMirrors()
+	m, err := a.openMirrors()
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func (a *app) wheelCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.wheelVerifyCommand())
+	cmd.AddCommand(a.wheelInspectCommand(), a.wheelVerifyCommand(), a.wheelRepairCommand())
 	return cmd
 }
 
@@ -75,14 +75,19 @@ func (a *app) wheelVerify(ctx context.Context, files []string, used []truth.Used
 		return err
 	}
 	bad, faults := 0, 0
+	own := ""
 	for _, r := range reports {
 		faults += len(r.Faults)
-		if len(r.Faults) > 0 {
-			bad++
+		if len(r.Faults) == 0 {
+			continue
+		}
+		bad++
+		if (&wheel.VerifyError{Faults: r.Faults}).Mendable() {
+			own = fmt.Sprintf("; if it is your own build, `sparkwheel wheel repair %s` makes a sound one of it", r.File)
 		}
 	}
 	if bad > 0 {
-		return faultsErrorf("%d of %d wheels must not be installed: faults found: %d", bad, len(files), faults)
+		return faultsErrorf("%d of %d wheels must not be installed: faults found: %d%s", bad, len(files), faults, own)
 	}
 	return nil
 }

@@ -13,10 +13,10 @@ import (
 // maxFiles bounds the memory that reading a package takes.
 const maxFiles = 1 << 20
 
-func (p *Package) readData(r io.Reader, suffix string) error {
+func (p *Package) readData(r io.Reader, suffix string, use func(File, io.Reader) error) error {
 	seen := map[string]byte{}
 	return unpacked(r, suffix, func(r io.Reader) error {
-		return eachEntry(r, func(h *tar.Header, _ io.Reader) error {
+		return eachEntry(r, func(h *tar.Header, content io.Reader) error {
 			f, err := newFile(h)
 			if err == nil {
 				err = placed(f, seen)
@@ -28,7 +28,10 @@ func (p *Package) readData(r io.Reader, suffix string) error {
 				return fmt.Errorf("%q: %w", h.Name, err)
 			}
 			p.Files = append(p.Files, f)
-			return nil
+			if f.Type != tar.TypeReg {
+				return nil
+			}
+			return use(f, content)
 		})
 	})
 }

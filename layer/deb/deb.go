@@ -47,6 +47,12 @@ func ReadFile(ctx context.Context, path string) (*Package, error) {
 // root, stand twice, go through a link, or are devices; one that unpacks to a
 // thousand times its size. Memory grows with the number of its files alone.
 func Read(ctx context.Context, r io.Reader) (*Package, error) {
+	return ReadContents(ctx, r, func(File, io.Reader) error { return nil })
+}
+
+// ReadContents is Read, and gives use the content of every plain file as it goes
+// by. Nothing of it is vouched for before ReadContents returns without an error.
+func ReadContents(ctx context.Context, r io.Reader, use func(File, io.Reader) error) (*Package, error) {
 	a, err := newArchive(contextio.NewReader(ctx, r))
 	if err != nil {
 		return nil, fmt.Errorf("reading the package: %w", err)
@@ -56,7 +62,9 @@ func Read(ctx context.Context, r io.Reader) (*Package, error) {
 		name string
 		read func(io.Reader, string) error
 	}{
-		{"debian-binary", readFormat}, {"control.tar", p.readControl}, {"data.tar", p.readData},
+		{"debian-binary", readFormat},
+		{"control.tar", p.readControl},
+		{"data.tar", func(r io.Reader, suffix string) error { return p.readData(r, suffix, use) }},
 	} {
 		name, err := a.next()
 		if err != nil {

@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -24,6 +23,9 @@ import (
 type SSH struct {
 	// Program is ssh's path (default "ssh", found on PATH).
 	Program string
+	// Shell is what to run instead of Program, a line for /bin/sh that ssh's
+	// arguments are appended to, as GIT_SSH_COMMAND is for git.
+	Shell string
 	// Args come before the host: -F FILE, -o OPTION.
 	Args []string
 	// Env is the environment of ssh: HOME, SSH_AUTH_SOCK, PATH.
@@ -70,24 +72,15 @@ type sshConn struct {
 // minute, and none of the user's own forwards, which would clash with a
 // session of theirs.
 func (c *sshConn) options() []string {
-	return []string{
-		"-S", filepath.Join(c.dir, "s"), "-T",
-		"-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3",
-		"-o", "ClearAllForwardings=yes", "-o", "PermitLocalCommand=no", "-o", "RemoteCommand=none", "-o", "ControlPersist=no",
-	}
+	return append([]string{"-S", filepath.Join(c.dir, "s"), "-o", "ControlPersist=no"}, quiet()...)
 }
 
-func (c *sshConn) command(ctx context.Context, args ...string) *exec.Cmd {
-	program := c.ssh.Program
-	if program == "" {
-		program = "ssh"
+func quiet() []string {
+	return []string{
+		"-T",
+		"-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3",
+		"-o", "ClearAllForwardings=yes", "-o", "PermitLocalCommand=no", "-o", "RemoteCommand=none",
 	}
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = c.ssh.Env
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
-	return cmd
 }
 
 // open starts the master: a session that says when it is there and lives as
@@ -101,7 +94,7 @@ func (c *sshConn) open(ctx context.Context) error {
 	}
 	args = append(args, via...)
 	// The master outlives the dialing: Close ends it.
-	c.master = c.command(context.WithoutCancel(ctx), append(args, c.host, "--", "echo ready; exec cat >/dev/null")...)
+	c.master = c.ssh.command(context.WithoutCancel(ctx), append(args, c.host, "--", "echo ready; exec cat >/dev/null")...)
 	c.stderr = &tail{}
 	c.master.Stderr = c.stderr
 	in, err := c.master.StdinPipe()
@@ -142,7 +135,7 @@ func (c *sshConn) via(ctx context.Context) ([]string, error) {
 		return nil, nil
 	}
 	var out bytes.Buffer
-	cmd := c.command(ctx, append(append([]string{}, c.ssh.Args...), "-G", c.host)...)
+	cmd := c.ssh.command(ctx, append(append([]string{}, c.ssh.Args...), "-G", c.host)...)
 	cmd.Stdout = &out
 	if err := cmd.Run(); err != nil {
 		return nil, &ConnectError{Host: c.host, Err: fmt.Errorf("reading ssh's configuration: %w", err)}
@@ -172,7 +165,7 @@ func (c *sshConn) Run(ctx context.Context, args []string, stdin io.Reader, stdou
 	// Only through the master: without it ssh would dial anew, perhaps elsewhere.
 	call := append(c.options(), "-o", "ControlMaster=no", "-o", "ProxyCommand=false")
 	call = append(call, c.ssh.Args...)
-	cmd := c.command(ctx, append(call, c.host, "--", quote(args))...)
+	cmd := c.ssh.command(ctx, append(call, c.host, "--", quote(args))...)
 	stderr := &tail{}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
 	err := cmd.Run()
@@ -194,7 +187,7 @@ func (c *sshConn) Forward(ctx context.Context, target string) (int, error) {
 	stderr := &tail{}
 	// Without the user's configuration, which may hold forwards of its own: they
 	// would be asked for too, and ClearAllForwardings would clear this one.
-	cmd := c.command(ctx, "-F", "/dev/null", "-S", filepath.Join(c.dir, "s"), "-O", "forward", "-R", "127.0.0.1:0:"+target, c.host)
+	cmd := c.ssh.command(ctx, "-F", "/dev/null", "-S", filepath.Join(c.dir, "s"), "-O", "forward", "-R", "127.0.0.1:0:"+target, c.host)
 	cmd.Stdout, cmd.Stderr = &out, stderr
 	if err := cmd.Run(); err != nil {
 		return 0, fmt.Errorf("%s: opening a reverse tunnel: %w: %s", c.host, err, stderr)

@@ -37,11 +37,21 @@ func TestPushAfterKill(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			for f.Received.Load() < 3*chunkSize { // it waits now for the third chunk's answer
-				time.Sleep(10 * time.Millisecond)
+			exited := make(chan error, 1)
+			go func() { exited <- cmd.Wait() }()
+			for deadline := time.After(time.Minute); f.Received.Load() < 3*chunkSize; {
+				select {
+				case err := <-exited:
+					t.Fatalf("the push ended before it was killed: %v; it asked\n%s", err, f.Requests())
+				case <-deadline:
+					cmd.Process.Kill()
+					t.Fatalf("for a minute, no three chunks arrived; it asked\n%s", f.Requests())
+				case <-time.After(10 * time.Millisecond):
+				}
 			}
+			// It waits now for the third chunk's answer.
 			cmd.Process.Kill()
-			cmd.Wait()
+			<-exited
 			img := fixedImage(t, layerSize)
 			c := client(t, registry.Options{Chunk: chunkSize, Sessions: sessions})
 			to := tag(t, addr+"/a/b:v1")

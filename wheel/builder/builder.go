@@ -33,11 +33,14 @@ const (
 	venvBin   = dirVenv + "/bin"
 
 	dirCCache    = "/build/ccache"
-	fileLauncher = dirBin + "/" + launcher.Name
+	dirLaunch    = "/build/launch" // the launcher, and its links under the compilers' names
+	fileLauncher = dirLaunch + "/" + launcher.Name
 	fileCommands = "/build/commands"
 )
 
-// Spec is all that a build depends on: a cache key covers every field.
+// Spec is all that a build depends on. A key under which its wheel is kept must
+// cover every field but those that say how much the host lends to the build
+// (Jobs, Memory, Launcher, CCache), Gate and Vary.
 type Spec struct {
 	Source string // prepared tree on the host; it is copied, never changed
 	Subdir string // of Source where the project stands, slash-separated; empty for its top
@@ -73,9 +76,9 @@ type Spec struct {
 	// CCache is the host directory of the compiler cache, which needs Launcher
 	// and a ccache in the root; empty for none.
 	CCache string
-	// RequireArch are GPU architectures that every CUDA compilation must name;
-	// the first that does not ends the build. It needs Launcher.
-	RequireArch []string
+	// Gate judges the GPU code of what is going to be linked as soon as the build is
+	// configured; nil judges nothing. It needs Launcher.
+	Gate *launcher.Gate
 	// NoRepack leaves the wheel as the backend packed it.
 	NoRepack bool
 	// Vary is nil but in a build that checks another.
@@ -119,7 +122,7 @@ func Wheels(ctx context.Context, r Runner, spec Spec, dir string, w io.Writer) (
 		return nil, fmt.Errorf("preparing the build of %s: %w", spec.Distribution, err)
 	}
 	if err := b.steps(ctx); err != nil {
-		return nil, err
+		return nil, b.withCommands(err)
 	}
 	file, err := b.collect(ctx, dir)
 	if err != nil {
@@ -138,8 +141,8 @@ func (s *Spec) check() error {
 		return fmt.Errorf("the subdirectory %q leaves the tree", s.Subdir)
 	case s.Epoch.Unix() <= 0:
 		return errors.New("no date is given for SOURCE_DATE_EPOCH")
-	case s.Launcher == "" && (s.CCache != "" || len(s.RequireArch) > 0):
-		return errors.New("a compiler cache and required architectures need a launcher")
+	case s.Launcher == "" && (s.CCache != "" || s.Gate != nil):
+		return errors.New("a compiler cache or a gate needs a launcher")
 	case s.Frontend != "" && s.Frontend != "uv" && s.Frontend != "pip":
 		return fmt.Errorf("the frontend %q is neither uv nor pip", s.Frontend)
 	}
@@ -174,10 +177,13 @@ func (b *build) prepare(ctx context.Context) error {
 	if err := os.Chmod(b.work, 0o700); err != nil {
 		return err
 	}
-	for _, d := range []string{b.spec.home(), dirBin, dirWheels, dirOut} {
+	for _, d := range []string{b.spec.home(), dirBin, dirLaunch, dirWheels, dirOut} {
 		if err := os.Mkdir(b.host(d), 0o755); err != nil {
 			return err
 		}
+	}
+	if err := b.configureLauncher(); err != nil {
+		return fmt.Errorf("configuring the compiler launcher: %w", err)
 	}
 	copier := copier{at: b.spec.Epoch, reverse: b.spec.Vary != nil && b.spec.Vary.Reverse}
 	if err := copier.tree(ctx, b.spec.Source, b.host(dirSource)); err != nil {

@@ -3,7 +3,6 @@ package builder
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,11 +21,18 @@ const cudaBackend = `
 import base64, concurrent.futures, glob, hashlib, os, subprocess, zipfile
 HOME = os.environ["CUDA_HOME"]
 LAUNCH = [x for x in [os.environ.get("FLASHINFER_NVCC_LAUNCHER")] if x]
+NVCC = HOME + "/bin/nvcc"
+if os.environ.get("HABIT") == "absolute":
+    LAUNCH = []
+elif os.environ.get("HABIT") == "cache":
+    LAUNCH = ["ccache"]
+elif os.environ.get("HABIT") == "name":
+    LAUNCH, NVCC = [], "nvcc"
 
 def compile(cu):
     o = "obj/" + os.path.basename(cu)[:-3] + ".o"
-    subprocess.check_call(LAUNCH + [HOME + "/bin/nvcc", "--generate-dependencies-with-compile", "--dependency-output", o + ".d",
-        "-gencode=arch=compute_" + os.environ["ARCH"] + ",code=sm_" + os.environ["ARCH"], "-lineinfo", "-Xcompiler", "-fPIC", "-c", cu, "-o", o])
+    subprocess.check_call(LAUNCH + [NVCC, "--generate-dependencies-with-compile", "--dependency-output", o + ".d",
+        "-gencode=arch=compute_" + os.environ["ARCH"] + ",code=sm_" + os.environ["ARCH"], "-lineinfo", "-Xcompiler", "-fPIC", "-c", os.path.abspath(cu), "-o", o])
     return o
 
 def build_wheel(out, config_settings=None, metadata_directory=None):
@@ -54,7 +60,7 @@ func cudaSource(t *testing.T) string {
 	write(t, filepath.Join(dir, "pyproject.toml"), "[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n[project]\nname = \"kernels\"\nversion = \"1.0\"\n", 0o644)
 	write(t, filepath.Join(dir, "backend.py"), cudaBackend, 0o644)
 	for i := range 10 {
-		kernel := fmt.Sprintf("__global__ void k%d(float *p) { p[threadIdx.x] *= %d.f; }\n", i, i)
+		kernel := fmt.Sprintf("__global__ void k%d(float *p) { p[threadIdx.x] *= %d.f; }\nextern \"C\" const char file%d[] = __FILE__;\n", i, i, i)
 		switch i % 3 {
 		case 1:
 			kernel = "static " + kernel + fmt.Sprintf("static void use(float *p) { k%d<<<1, 32>>>(p); }\nstatic void (*volatile hold)(float *) = use;\n", i)
@@ -74,7 +80,7 @@ func cudaSpec(t *testing.T, s *shop) Spec {
 	}
 	home := dirVenv + "/lib/python" + s.python + "/site-packages/nvidia/cu13"
 	return Spec{Source: cudaSource(t), Distribution: "kernels", Python: "/usr/bin/python3", UV: s.uv(t), Epoch: epoch, Jobs: 8, Launcher: program,
-		Env: []string{"CUDA_HOME=" + home, "ARCH=121a"}, RequireArch: []string{"sm_121a"},
+		Env:    []string{"CUDA_HOME=" + home, "ARCH=121a"},
 		Wheels: s.wheels(t, "nvidia-cuda-nvcc==13.2.86", "nvidia-cuda-crt==13.2.86", "nvidia-nvvm==13.2.86", "nvidia-cuda-runtime==13.2.86", "nvidia-cuda-cccl==13.2.86")}
 }
 
@@ -97,7 +103,7 @@ func TestRealCUDAExtensionIsReproducible(t *testing.T) {
 
 	// Without the launcher two builds of these units are not the same: else the
 	// test above would prove nothing.
-	spec.Launcher, spec.RequireArch = "", nil
+	spec.Launcher = ""
 	bare, err := Wheels(t.Context(), &sandbox.Sandbox{Root: "/"}, spec, t.TempDir(), io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -109,15 +115,36 @@ func TestRealCUDAExtensionIsReproducible(t *testing.T) {
 	t.Logf("without a launcher: %v", d)
 }
 
-func TestRealWrongArchEndsTheBuild(t *testing.T) {
+// TestRealNoHabitGetsPastTheLauncher builds as projects do that name their
+// compilers and launchers themselves.
+func TestRealNoHabitGetsPastTheLauncher(t *testing.T) {
 	needs(t, realRun)
+	if _, err := exec.LookPath("/usr/bin/ccache"); err != nil {
+		t.Skip("needs ccache in /usr/bin")
+	}
 	s := openShop(t)
-	spec := cudaSpec(t, s)
-	spec.Env = append(spec.Env, "ARCH=120a")
-	_, err := Wheels(t.Context(), &sandbox.Sandbox{Root: "/"}, spec, t.TempDir(), io.Discard)
-	failed, ok := errors.AsType[*FailedError](err)
-	if !ok || len(failed.Findings) == 0 || failed.Findings[0].ID != "wrong-arch" {
-		t.Errorf("Wheels = %v, want a *FailedError that finds wrong-arch", err)
+	for _, habit := range []string{"absolute", "cache", "name"} {
+		spec := cudaSpec(t, s)
+		home := dirVenv + "/lib/python" + s.python + "/site-packages/nvidia/cu13"
+		spec.Env = append(spec.Env, "HABIT="+habit, "PATH="+home+"/bin:/usr/bin:/bin")
+		file := buildTwice(t, spec)
+		text, err := os.ReadFile(filepath.Join(filepath.Dir(file), CommandsFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var commands []launcher.Command
+		if err := json.Unmarshal(text, &commands); err != nil {
+			t.Fatal(err)
+		}
+		var cuda int
+		for _, c := range commands {
+			if c.CUDA && len(c.Arch) > 0 && !c.Trial {
+				cuda++
+			}
+		}
+		if cuda != 10 {
+			t.Errorf("%s: %d CUDA compilations were recorded of 10:\n%s", habit, cuda, text)
+		}
 	}
 }
 

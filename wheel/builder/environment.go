@@ -1,6 +1,9 @@
 package builder
 
 import (
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -27,14 +30,11 @@ func (s *Spec) environment() []string {
 		"NO_COLOR=1",
 		"MAX_JOBS="+jobs, "CMAKE_BUILD_PARALLEL_LEVEL="+jobs, "MAKEFLAGS=-j"+jobs, "CARGO_BUILD_JOBS="+jobs,
 	)
-	for _, kv := range s.launcherVariables() {
-		env.set(kv)
-	}
 	for _, kv := range s.Env {
 		env.set(kv)
 	}
-	if cuda := env.get("CUDA_HOME"); cuda != "" && s.Launcher != "" && env.get("PYTORCH_NVCC") == "" {
-		env.set("PYTORCH_NVCC=" + fileLauncher + " " + cuda + "/bin/nvcc")
+	if s.Launcher != "" {
+		s.launch(env)
 	}
 	env.set("PATH=" + venvBin + ":" + env.get("PATH"))
 	return env.list
@@ -47,25 +47,42 @@ func (s *Spec) home() string {
 	return dirHome
 }
 
-// launcherVariables send every build system that knows how through the
-// launcher, and tell the launcher what to do.
-func (s *Spec) launcherVariables() []string {
-	if s.Launcher == "" {
+// launch sends every build system through the launcher: those that know
+// launchers by their own variables, CMake projects that name one themselves by
+// the arguments that come last. Compilers called by name are the launcher's
+// links (see [launcher.Name]); one called by its absolute path gets at least
+// flags for equal bytes.
+func (s *Spec) launch(env *variables) {
+	for _, kv := range []string{"FLASHINFER_CXX_LAUNCHER=" + fileLauncher, "FLASHINFER_NVCC_LAUNCHER=" + fileLauncher} {
+		env.setDefault(kv)
+	}
+	for _, language := range []string{"C", "CXX", "CUDA"} {
+		env.setDefault("CMAKE_" + language + "_COMPILER_LAUNCHER=" + fileLauncher)
+		env.extend("CMAKE_ARGS", "-DCMAKE_"+language+"_COMPILER_LAUNCHER="+fileLauncher)
+	}
+	env.set("NVCC_APPEND_FLAGS=" + strings.TrimSpace(launcher.AppendFlags+" "+env.get("NVCC_APPEND_FLAGS")))
+	if cuda := env.get("CUDA_HOME"); cuda != "" {
+		env.setDefault("PYTORCH_NVCC=" + fileLauncher + " " + cuda + "/bin/nvcc")
+	}
+}
+
+// configureLauncher writes what the launcher reads beside itself.
+func (b *build) configureLauncher() error {
+	if b.spec.Launcher == "" {
 		return nil
 	}
-	vars := []string{
-		"CMAKE_C_COMPILER_LAUNCHER=" + fileLauncher, "CMAKE_CXX_COMPILER_LAUNCHER=" + fileLauncher, "CMAKE_CUDA_COMPILER_LAUNCHER=" + fileLauncher,
-		"FLASHINFER_CXX_LAUNCHER=" + fileLauncher, "FLASHINFER_NVCC_LAUNCHER=" + fileLauncher,
-		launcher.EnvCommands + "=" + fileCommands, launcher.EnvSource + "=" + dirSource,
+	config := launcher.Config{Commands: fileCommands, Source: dirSource, Gate: b.spec.Gate}
+	if b.spec.CCache != "" {
+		config.Cache = "ccache"
+		// A base_dir would make ccache hand compilers relative paths: __FILE__, and so
+		// the bytes, would differ from those of a build without it.
+		config.CacheEnv = []string{"CCACHE_DIR=" + dirCCache, "CCACHE_COMPILERCHECK=content", "CCACHE_TEMPDIR=/tmp/ccache", "CCACHE_MAXSIZE=50G"}
 	}
-	if len(s.RequireArch) > 0 {
-		vars = append(vars, launcher.EnvRequireArch+"="+strings.Join(s.RequireArch, ","))
+	text, err := json.Marshal(config)
+	if err != nil {
+		return err
 	}
-	if s.CCache != "" {
-		vars = append(vars, launcher.EnvCache+"=ccache", "CCACHE_DIR="+dirCCache, "CCACHE_BASEDIR="+dirSource,
-			"CCACHE_NOHASHDIR=1", "CCACHE_COMPILERCHECK=content", "CCACHE_TEMPDIR=/tmp/ccache", "CCACHE_MAXSIZE=50G")
-	}
-	return vars
+	return os.WriteFile(filepath.Join(b.host(dirLaunch), launcher.ConfigFile), text, 0o644)
 }
 
 // variables is an environment in the order in which names first came.
@@ -90,6 +107,18 @@ func (v *variables) set(kv string) {
 	}
 	v.at[key] = len(v.list)
 	v.list = append(v.list, kv)
+}
+
+// setDefault sets what is not set yet.
+func (v *variables) setDefault(kv string) {
+	if key, _, _ := strings.Cut(kv, "="); v.get(key) == "" {
+		v.set(kv)
+	}
+}
+
+// extend adds a word to a variable that holds a list of them.
+func (v *variables) extend(key, word string) {
+	v.set(key + "=" + strings.TrimSpace(v.get(key)+" "+word))
 }
 
 func (v *variables) get(key string) string {

@@ -2,6 +2,7 @@ package builder
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,9 @@ type FailedError struct {
 	Doing    string             // "building vllm"
 	Exit     *sandbox.ExitError // its Tail has the log's last lines
 	Findings []explain.Finding  // in the order in which the log has them
+	// Commands are what the compilers were called for until then, as in
+	// [CommandsFile]; nil when none was.
+	Commands []byte
 }
 
 func (e *FailedError) Unwrap() error { return e.Exit }
@@ -38,16 +42,37 @@ func (e *FailedError) Error() string {
 // build, in the form of compile_commands.json.
 const CommandsFile = "compile-commands.json"
 
-// keepCommands turns the launcher's lines into one JSON document, in an order
-// that does not depend on which compiler ended first. Without lines it makes
+// withCommands adds to a failed build what its compilers were called for.
+func (b *build) withCommands(err error) error {
+	if failed, ok := errors.AsType[*FailedError](err); ok {
+		text, readErr := commandsText(b.host(fileCommands))
+		failed.Commands = text
+		if readErr != nil {
+			return errors.Join(err, readErr)
+		}
+	}
+	return err
+}
+
+// keepCommands writes what the launcher recorded. Without a record it makes
 // nothing.
 func keepCommands(from, to string) error {
+	text, err := commandsText(from)
+	if text == nil || err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o644)
+}
+
+// commandsText turns the launcher's lines into one JSON document, in an order
+// that does not depend on which compiler ended first; nil without lines.
+func commandsText(from string) ([]byte, error) {
 	f, err := os.Open(from)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.Close()
 	var commands []launcher.Command
@@ -56,19 +81,16 @@ func keepCommands(from, to string) error {
 	for lines.Scan() {
 		var c launcher.Command
 		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
-			return fmt.Errorf("reading the compile commands: %w", err)
+			return nil, fmt.Errorf("reading the compile commands: %w", err)
 		}
 		commands = append(commands, c)
 	}
 	if err := lines.Err(); err != nil {
-		return fmt.Errorf("reading the compile commands: %w", err)
+		return nil, fmt.Errorf("reading the compile commands: %w", err)
 	}
 	slices.SortStableFunc(commands, func(a, b launcher.Command) int {
-		return strings.Compare(a.File+"\x00"+a.Output, b.File+"\x00"+b.Output)
+		return cmp.Or(strings.Compare(a.File, b.File), strings.Compare(a.Output, b.Output), slices.Compare(a.Arch, b.Arch))
 	})
 	text, err := json.MarshalIndent(commands, "", " ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, append(text, '\n'), 0o644)
+	return append(text, '\n'), err
 }

@@ -75,21 +75,41 @@ func (b *build) mounts() []sandbox.Mount {
 // commands runs those of before, and then the build.
 func (b *build) commands(ctx context.Context, before [][]string) error {
 	var scan explain.Scanner
+	done, err := b.listen()
+	if err != nil {
+		return err
+	}
 	cmd := sandbox.Command{
-		Before: before, Args: b.buildArgs(), Echo: true, Env: b.spec.environment(), Dir: path.Join(dirSource, b.spec.Subdir),
+		Before: before, Args: b.launched(b.buildArgs()), Echo: true, Env: b.spec.environment(), Dir: path.Join(dirSource, b.spec.Subdir),
 		Mounts: b.mounts(), Output: io.MultiWriter(&scan, b.log), Memory: b.spec.Memory, CPUs: b.spec.CPUs, Nice: niceness,
 	}
 	if b.spec.Vary != nil {
 		cmd.Umask = b.spec.Vary.Umask
 	}
-	err := b.run.Run(ctx, cmd)
+	err = errors.Join(b.run.Run(ctx, cmd), done())
 	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok {
+		exit.Args = b.unlaunched(exit.Args)
 		return &FailedError{Doing: b.doing(exit.Args), Exit: exit, Findings: scan.Findings()}
 	}
 	if err != nil {
 		return fmt.Errorf("building %s: %w", b.spec.Distribution, err)
 	}
 	return nil
+}
+
+// launched is a command with the compilers that it calls by name as launchers.
+func (b *build) launched(args []string) []string {
+	if b.spec.Launcher == "" {
+		return args
+	}
+	return append([]string{fileLauncher, "--"}, args...)
+}
+
+func (b *build) unlaunched(args []string) []string {
+	if len(args) > 2 && args[0] == fileLauncher && args[1] == "--" {
+		return args[2:]
+	}
+	return args
 }
 
 func (b *build) venvArgs() []string {

@@ -77,8 +77,26 @@ func TestWheelsTriesAgainWithHalfTheJobs(t *testing.T) {
 func TestWheelsSendsCompilersThroughTheLauncher(t *testing.T) {
 	t.Parallel()
 	good := &backend{wheels: map[string]string{"demo_dist-1.0-py3-none-any.whl": "x"}}
+	var config launcher.Config
 	r := runner(func(cmd sandbox.Command) error {
 		if slices.Contains(cmd.Args, "build") {
+			news, err := os.OpenFile(filepath.Join(cmd.Mounts[0].Source, "launch", launcher.NewsFile), os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			if _, err := news.WriteString("a table\n"); err != nil {
+				return err
+			}
+			if err := news.Close(); err != nil {
+				return err
+			}
+			text, err := os.ReadFile(filepath.Join(cmd.Mounts[0].Source, "launch", launcher.ConfigFile))
+			if err != nil {
+				return err
+			}
+			if err := json.Unmarshal(text, &config); err != nil {
+				return err
+			}
 			lines := `{"directory":"/build/src","arguments":["nvcc","b.cu"],"file":"b.cu"}
 {"directory":"/build/src","arguments":["nvcc","a.cu"],"file":"a.cu","arch":["sm_121a"]}
 `
@@ -89,22 +107,36 @@ func TestWheelsSendsCompilersThroughTheLauncher(t *testing.T) {
 		return good.Run(t.Context(), cmd)
 	})
 	spec := demoSpec(t)
-	spec.Launcher, spec.CCache, spec.RequireArch = "/opt/sparkwheel", "/store/ccache", []string{"sm_121a", "sm_120f"}
-	spec.Env = append(spec.Env, "CUDA_HOME=/usr/local/cuda")
+	spec.Launcher, spec.CCache = "/opt/sparkwheel", "/store/ccache"
+	spec.Env = append(spec.Env, "CUDA_HOME=/usr/local/cuda", "NVCC_APPEND_FLAGS=-lineinfo", "CMAKE_ARGS=-DX=1 -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache")
 	dir := t.TempDir()
-	if _, err := Wheels(t.Context(), r, spec, dir, io.Discard); err != nil {
+	var log bytes.Buffer
+	if _, err := Wheels(t.Context(), r, spec, dir, &log); err != nil {
 		t.Fatal(err)
 	}
+	if log.String() != "a table\n" {
+		t.Errorf("the log has %q of the launcher's news", log.String())
+	}
+	want := launcher.Config{Commands: "/build/commands", Source: "/build/src", Cache: "ccache",
+		CacheEnv: []string{"CCACHE_DIR=/build/ccache", "CCACHE_COMPILERCHECK=content", "CCACHE_TEMPDIR=/tmp/ccache", "CCACHE_MAXSIZE=50G"}}
+	if diff := cmp.Diff(want, config); diff != "" {
+		t.Errorf("the launcher's configuration (-want +got):\n%s", diff)
+	}
 	last := good.ran[len(good.ran)-1]
+	if last.Args[0] != "/build/launch/sparkwheel-launch" || last.Args[1] != "--" {
+		t.Errorf("the build runs as %q", last.Args)
+	}
 	for _, want := range []string{
-		"CMAKE_CUDA_COMPILER_LAUNCHER=/build/bin/sparkwheel-launch", "FLASHINFER_NVCC_LAUNCHER=/build/bin/sparkwheel-launch",
-		"PYTORCH_NVCC=/build/bin/sparkwheel-launch /usr/local/cuda/bin/nvcc", "SPARKWHEEL_REQUIRE_ARCH=sm_121a,sm_120f", "CCACHE_DIR=/build/ccache",
+		"CMAKE_CUDA_COMPILER_LAUNCHER=/build/launch/sparkwheel-launch", "FLASHINFER_NVCC_LAUNCHER=/build/launch/sparkwheel-launch",
+		"PYTORCH_NVCC=/build/launch/sparkwheel-launch /usr/local/cuda/bin/nvcc", "NVCC_APPEND_FLAGS=" + launcher.AppendFlags + " -lineinfo",
+		"CMAKE_ARGS=-DX=1 -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=/build/launch/sparkwheel-launch " +
+			"-DCMAKE_CXX_COMPILER_LAUNCHER=/build/launch/sparkwheel-launch -DCMAKE_CUDA_COMPILER_LAUNCHER=/build/launch/sparkwheel-launch",
 	} {
 		if !slices.Contains(last.Env, want) {
 			t.Errorf("the environment lacks %s", want)
 		}
 	}
-	for _, want := range []sandbox.Mount{{Source: "/opt/sparkwheel", Target: "/build/bin/" + launcher.Name}, {Source: "/store/ccache", Target: "/build/ccache", Writable: true}} {
+	for _, want := range []sandbox.Mount{{Source: "/opt/sparkwheel", Target: "/build/launch/" + launcher.Name}, {Source: "/store/ccache", Target: "/build/ccache", Writable: true}} {
 		if !slices.Contains(last.Mounts, want) {
 			t.Errorf("the mounts lack %+v", want)
 		}
@@ -121,7 +153,7 @@ func TestWheelsSendsCompilersThroughTheLauncher(t *testing.T) {
 		t.Errorf("commands %+v, want a.cu and b.cu", got)
 	}
 	spec.Launcher = ""
-	if _, err := Wheels(t.Context(), r, spec, t.TempDir(), io.Discard); err == nil || !strings.Contains(err.Error(), "need a launcher") {
+	if _, err := Wheels(t.Context(), r, spec, t.TempDir(), io.Discard); err == nil || !strings.Contains(err.Error(), "needs a launcher") {
 		t.Errorf("Wheels without a launcher = %v", err)
 	}
 }

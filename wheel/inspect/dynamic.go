@@ -194,6 +194,7 @@ func (e *elfFile) readNeededVersions(d *dynamic) error {
 				return err
 			}
 			needed.Versions = append(needed.Versions, v)
+			e.version(le.Uint16(b[aux+6:]), symbolVersion{v, library})
 			next := uint64(le.Uint32(b[aux+12:]))
 			if next == 0 {
 				break

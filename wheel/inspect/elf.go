@@ -46,6 +46,7 @@ type elfFile struct {
 	segments []elf.Prog64
 	sections []section
 	strings  *stringTable
+	versions map[uint16]symbolVersion // by index of the version table
 
 	scan    fatbin.Scanner
 	found   []fatbin.Found

@@ -85,7 +85,7 @@ func (f *File) Newest(prefix string) string {
 	for _, n := range f.Versions {
 		for _, v := range n.Versions {
 			number, ok := strings.CutPrefix(v, prefix+"_")
-			if ok && number != "" && number[0] >= '0' && number[0] <= '9' && (best == "" || versionLess(best, number)) {
+			if ok && number != "" && number[0] >= '0' && number[0] <= '9' && (best == "" || VersionLess(best, number)) {
 				best = number
 			}
 		}
@@ -93,12 +93,25 @@ func (f *File) Newest(prefix string) string {
 	return best
 }
 
+// Warnings are what is wrong with the file on machines that are not the common
+// ones, in a person's words.
+func (f *File) Warnings() (list []string) {
+	const page = 64 << 10 // of some kernels for aarch64
+	if f.Misaligned {
+		list = append(list, "a segment's address and offset do not agree with its alignment: the loader refuses it")
+	}
+	if f.Machine == "aarch64" && f.Loaded() && f.Align > 0 && f.Align < page {
+		list = append(list, fmt.Sprintf("its segments are aligned to %d KiB: kernels with pages of 64 KiB cannot load it", f.Align>>10))
+	}
+	return list
+}
+
 // Loaded says whether a program loads the file as it is: libraries and
 // executables, but not objects and GPU code that lies alone.
 func (f *File) Loaded() bool { return f.Kind == Library || f.Kind == Executable }
 
-// versionLess compares dotted numbers such as 2.9 and 2.17.
-func versionLess(a, b string) bool {
+// VersionLess compares dotted numbers such as 2.9 and 2.17; the empty one is the least.
+func VersionLess(a, b string) bool {
 	for a != "" && b != "" {
 		var x, y string
 		x, a, _ = strings.Cut(a, ".")

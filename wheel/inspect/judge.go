@@ -47,10 +47,10 @@ func Judge(f *File, t cuda.Target, except func(cuda.Container) bool) Judgement {
 		}
 	}
 	if worst != nil {
-		j.Reason = j.tally() + t.Explain(*worst)
+		j.Reason = j.tally("worst") + t.Explain(*worst)
 	}
 	if excepted > 0 {
-		j.Reason += fmt.Sprintf(" (%s excepted)", count(excepted, "container"))
+		j.Reason += fmt.Sprintf(" (%s excepted)", count(excepted, "fatbin"))
 	}
 	return j
 }
@@ -71,8 +71,9 @@ func (j *Judgement) addKernels(c cuda.Container, v cuda.Verdict) {
 	}
 }
 
-// tally says how the containers divide, when they do.
-func (j *Judgement) tally() string {
+// tally says how the containers divide, when they do; which of them is explained
+// behind it.
+func (j *Judgement) tally(which string) string {
 	if len(j.Containers) < 2 {
 		return ""
 	}
@@ -84,7 +85,7 @@ func (j *Judgement) tally() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, v))
 		}
 	}
-	return fmt.Sprintf("of %d containers %s; ", total, strings.Join(parts, ", "))
+	return fmt.Sprintf("of %d fatbins %s; the %s: ", total, strings.Join(parts, ", "), which)
 }
 
 // JudgeLoose judges the GPU code that lies alone in files, cubins and fatbins,
@@ -118,7 +119,7 @@ func JudgeLoose(files []*File, t cuda.Target) (j Judgement, ok bool) {
 		return j, false
 	}
 	j.Path = commonDir(dirs) + "/*"
-	j.Reason = j.tally() + t.Explain(*best)
+	j.Reason = j.tally("best") + t.Explain(*best)
 	return j, true
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/wheel/internal/contextio"
 )
 
-// Found is what was found in a wheel or a tree.
+// Found is what was found in many files.
 type Found struct {
 	// Files are the binaries, sorted by path.
 	Files []*File
@@ -56,6 +56,39 @@ func FS(ctx context.Context, fsys fs.FS, o Options) (Found, error) {
 		return Found{}, err
 	}
 	return each(ctx, sources, o)
+}
+
+// Walk inspects files that come by in one stream, as those of a tar do. Walk
+// calls visit for each file and must be able to do all that once more, where the
+// layout of a file asks for it.
+func Walk(o Options, walk func(visit func(path string, content io.Reader) error) error) (found Found, err error) {
+	var again map[string]*Scanner
+	for first := true; first || len(again) > 0; first = false {
+		next := map[string]*Scanner{}
+		err := walk(func(path string, content io.Reader) error {
+			s := again[path]
+			if first {
+				s = NewScanner(path, o)
+			}
+			if s == nil {
+				return nil
+			}
+			if err := s.take(content); err != nil {
+				return err
+			}
+			if s.Again() {
+				next[path] = s
+				return nil
+			}
+			return found.Add(s.Files())
+		})
+		if err != nil {
+			return found, err
+		}
+		again = next
+	}
+	found.sort()
+	return found, nil
 }
 
 // source is a file that can be opened more than once.

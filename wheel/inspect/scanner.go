@@ -138,20 +138,25 @@ func Read(path string, o Options, open func() (io.ReadCloser, error)) ([]*File, 
 		if err != nil {
 			return nil, err
 		}
-		_, err = io.CopyN(s, r, headSize)
-		if err == nil && s.Binary() {
-			_, err = io.Copy(s, r)
-		}
-		if err == io.EOF {
-			err = nil
-		}
-		if err := cmp.Or(err, r.Close()); err != nil {
+		if err := cmp.Or(s.take(r), r.Close()); err != nil {
 			return nil, fmt.Errorf("reading %s: %w", path, err)
 		}
 		if !s.Again() {
 			return s.Files()
 		}
 	}
+}
+
+// take writes all of r; of what is no binary, its beginning.
+func (s *Scanner) take(r io.Reader) error {
+	_, err := io.CopyN(s, r, headSize)
+	if err == nil && s.Binary() {
+		_, err = io.Copy(s, r)
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
 }
 
 // isCubin says whether an ELF header is that of GPU code.

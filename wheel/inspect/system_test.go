@@ -68,8 +68,9 @@ func compareWithDebugELF(t *testing.T, path string) bool {
 	want := &inspect.File{
 		Path: path, Kind: got.Kind, Size: got.Size, Machine: got.Machine, Bits: 64, Interpreter: got.Interpreter, BuildID: got.BuildID,
 		Needed: str(elf.DT_NEEDED), SONAME: strings.Join(str(elf.DT_SONAME), ""),
-		RPath: split(str(elf.DT_RPATH)), RunPath: split(str(elf.DT_RUNPATH)), Versions: versions, Symbols: got.Symbols,
+		RPath: split(str(elf.DT_RPATH)), RunPath: split(str(elf.DT_RUNPATH)), Versions: versions,
 	}
+	want.Symbols = dynamicSymbols(f)
 	for _, p := range f.Progs {
 		if a := int64(p.Align); p.Type == elf.PT_LOAD && (want.Align == 0 || a < want.Align) {
 			want.Align = a
@@ -90,4 +91,30 @@ func split(paths []string) (list []string) {
 		list = append(list, strings.Split(p, ":")...)
 	}
 	return slices.Clip(list)
+}
+
+// dynamicSymbols are debug/elf's in our words.
+func dynamicSymbols(f *elf.File) (list []inspect.Symbol) {
+	symbols, err := f.DynamicSymbols()
+	if err != nil {
+		return nil
+	}
+	for _, s := range symbols {
+		kind := elf.ST_TYPE(s.Info)
+		if elf.ST_BIND(s.Info) == elf.STB_LOCAL || kind == elf.STT_SECTION || s.Name == "" {
+			continue
+		}
+		visibility := elf.ST_VISIBILITY(s.Other)
+		n := inspect.Symbol{
+			Name: s.Name, Version: s.Version, Type: kind, Weak: elf.ST_BIND(s.Info) == elf.STB_WEAK,
+			Undefined: s.Section == elf.SHN_UNDEF, Hidden: visibility == elf.STV_HIDDEN || visibility == elf.STV_INTERNAL,
+		}
+		if n.Undefined {
+			n.Library = s.Library
+		} else {
+			n.Old = s.HasVersion && s.VersionIndex.IsHidden()
+		}
+		list = append(list, n)
+	}
+	return list
 }

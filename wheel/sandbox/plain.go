@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/gofrs/flock"
 )
 
 // runPlain runs cmd on the host as it is. Each mount is a symbolic link for as
@@ -97,17 +97,13 @@ func linkMounts(ctx context.Context, mounts []Mount) (remove func() error, err e
 
 // lockSource holds a lock on a mount's source for as long as a link to it
 // stands: a link without one is a dead command's. Several may share it.
-func lockSource(source string) (*os.File, error) {
-	f, err := os.Open(source)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+func lockSource(source string) (*flock.Flock, error) {
+	l := locking(source)
+	return l, l.RLock()
 }
+
+// locking locks a file or a directory by itself, and makes none.
+func locking(path string) *flock.Flock { return flock.New(path, flock.SetFlag(os.O_RDONLY)) }
 
 // link makes m.Target a link, when no living command has one there.
 func link(ctx context.Context, m Mount) error {
@@ -127,14 +123,11 @@ func link(ctx context.Context, m Mount) error {
 // keeps another command from replacing a dead one's link at the same time, which
 // would take away the one that was just made.
 func tryLink(m Mount) (made bool, err error) {
-	dir, err := os.Open(filepath.Dir(m.Target))
-	if err != nil {
+	dir := locking(filepath.Dir(m.Target))
+	if err := dir.Lock(); err != nil {
 		return false, err
 	}
 	defer dir.Close()
-	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
-		return false, err
-	}
 	to, err := os.Readlink(m.Target)
 	switch {
 	case err == nil && !abandoned(to):
@@ -151,10 +144,9 @@ func tryLink(m Mount) (made bool, err error) {
 
 // abandoned says whether no living command holds source.
 func abandoned(source string) bool {
-	f, err := os.Open(source)
-	if err != nil {
-		return true
-	}
-	defer f.Close()
-	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
+	l := locking(source)
+	defer l.Close()
+	free, err := l.TryLock()
+	_, gone := errors.AsType[*os.PathError](err)
+	return free || gone
 }

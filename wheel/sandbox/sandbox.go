@@ -18,7 +18,7 @@ import (
 
 // Version stands in cache keys for how the sandbox and the builder shape what a
 // build makes. It is raised by hand when that changes.
-const Version = "1"
+const Version = "2"
 
 // Sandbox says where commands run. Its zero Mode isolates; many commands may
 // run at once in one Sandbox.

@@ -31,9 +31,9 @@ var signatures = []signature{
 	},
 	{
 		id:      "wrong-arch",
-		words:   []string{"this build must compile for"},
-		pattern: regexp.MustCompile(`(\S+) is compiled for (.+), and this build must compile for (\S+)`),
-		cause:   "the build compiles $1 for $2 and not for $3",
+		words:   []string{"gets code of verdict"},
+		pattern: regexp.MustCompile(`(\S+) gets code of verdict (\S+) for GPU (\S+), where (\S+) is required: (.+)$`),
+		cause:   "$1 would hold GPU code that is not good enough for GPU $3: $2, where $4 is required ($5)",
 	},
 	{
 		id:      "nvcc-too-old",

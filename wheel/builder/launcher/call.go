@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/sparkwheel/sparkwheel/wheel/builder/forecast"
 )
 
 // call is a compiler's command line, as far as a launcher has to know it.
@@ -14,6 +16,7 @@ type call struct {
 	dir     string
 	cuda    bool // nvcc
 	compile bool // -c and its kin: one source to one object
+	only    bool // preprocesses, lists dependencies or shows what it would do
 	source  string
 	output  string
 	arch    []string
@@ -32,6 +35,7 @@ var valued = []string{"-o", "--output-file", "-MF", "-MT", "-MQ", "--dependency-
 
 func parse(args []string, dir string) *call {
 	c := &call{args: args, dir: dir, cuda: strings.HasPrefix(path.Base(args[0]), "nvcc")}
+	var device deviceMacros
 	for i := 1; i < len(args); i++ {
 		a := args[i]
 		value := ""
@@ -41,14 +45,14 @@ func parse(args []string, dir string) *call {
 		switch {
 		case a == "-c", a == "--compile", c.cuda && slices.Contains([]string{"-dc", "-dw", "--device-c", "--device-w", "-cubin", "--cubin", "-ptx", "--ptx", "-fatbin", "--fatbin"}, a):
 			c.compile = true
+		case slices.Contains(notCompiling, a):
+			c.only = true
 		case a == "-o", a == "--output-file":
 			c.output = value
 		case strings.HasPrefix(a, "-frandom-seed"), strings.HasPrefix(a, "--frandom-seed"):
 			c.seeded = true
 		}
-		if c.cuda {
-			c.arch = append(c.arch, architectures(a, value)...)
-		}
+		device.see(a)
 		if slices.Contains(valued, a) && !(a == "-G" && c.cuda) {
 			i++
 			continue
@@ -57,62 +61,58 @@ func parse(args []string, dir string) *call {
 			c.source = a
 		}
 	}
-	slices.Sort(c.arch)
-	c.arch = slices.Compact(c.arch)
+	if c.cuda {
+		c.arch = forecast.Architectures(args)
+	} else if arch := device.architecture(); arch != "" {
+		c.arch = []string{arch}
+	}
 	return c
 }
 
-// compiles says whether this makes an object of a source: all else (linking,
-// preprocessing, asking for a version) is passed on as it came.
-func (c *call) compiles() bool { return c.compile && c.source != "" }
+// notCompiling are the options with which a compiler makes no object.
+var notCompiling = []string{"-E", "--preprocess", "-M", "-MM", "--generate-dependencies", "--dryrun", "-dryrun", "-###", "-fsyntax-only", "-S"}
 
-// architectures reads the GPU architectures that one option of nvcc names.
-func architectures(option, next string) []string {
-	name, value, joined := strings.Cut(option, "=")
-	if !joined {
-		value = next
+// compiles says whether this turns a source into machine code, in one step with
+// linking or not: all else is passed on as it came.
+func (c *call) compiles() bool { return c.source != "" && (c.compile || !c.only) }
+
+// preprocessesCUDA says whether this is the first step of an nvcc that was
+// called past every launcher.
+func (c *call) preprocessesCUDA() bool { return !c.cuda && c.only && c.source != "" && len(c.arch) > 0 }
+
+// trial says whether this compiles for a configuration step: what CMake tries
+// lies below CMakeFiles, and never comes into the product.
+func (c *call) trial() bool { return strings.Contains(c.dir+"/", "/CMakeFiles/") }
+
+// deviceMacros are what nvcc tells the host's preprocessor of the architecture
+// that it compiles for.
+type deviceMacros struct{ number, suffix string }
+
+func (d *deviceMacros) see(option string) {
+	if n, ok := strings.CutPrefix(option, "-D__CUDA_ARCH__="); ok {
+		d.number = strings.TrimSuffix(n, "0")
 	}
-	switch name {
-	case "-arch", "--gpu-architecture", "-code", "--gpu-code":
-		return named(value)
-	case "-gencode", "--generate-code":
-		// arch=compute_121a,code=[compute_121a,sm_121a]: what code names is made.
-		if _, code, ok := strings.Cut(value, "code="); ok {
-			return named(code)
-		}
+	if strings.HasPrefix(option, "-D__CUDA_ARCH_FEAT_SM") && strings.HasSuffix(option, "_ALL") {
+		d.suffix = "a"
 	}
-	return nil
+	if strings.HasPrefix(option, "-D__CUDA_ARCH_FAMILY_SPECIFIC__=") && d.suffix == "" {
+		d.suffix = "f"
+	}
 }
 
-func named(list string) []string {
-	var archs []string
-	for _, a := range strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(`[],"' `, r) }) {
-		if strings.HasPrefix(a, "sm_") || strings.HasPrefix(a, "compute_") || strings.HasPrefix(a, "lto_") {
-			archs = append(archs, a)
-		}
+func (d *deviceMacros) architecture() string {
+	if d.number == "" {
+		return ""
 	}
-	return archs
+	return "compute_" + d.number + d.suffix
 }
 
 // reproducible returns the command line that makes the same object wherever,
-// whenever and beside whatever it runs.
+// whenever and beside whatever it runs. What it adds comes first: sccache reads
+// -objtemp as a value of what stands before it.
 func (c *call) reproducible(source string) []string {
-	args := make([]string, 0, len(c.args)+4)
-	for i := 0; i < len(c.args); i++ {
-		a := c.args[i]
-		switch {
-		// A compiler cache knows the short forms only.
-		case c.cuda && a == "--generate-dependencies-with-compile":
-			a = "-MD"
-		case c.cuda && a == "--dependency-output":
-			a = "-MF"
-		case c.cuda && strings.HasPrefix(a, "--dependency-output="):
-			args = append(args, "-MF")
-			a = strings.TrimPrefix(a, "--dependency-output=")
-		}
-		args = append(args, a)
-	}
-	if c.cuda && !slices.Contains(args, "-objtemp") && !slices.Contains(args, "--objdir-as-tempdir") {
+	args := []string{c.args[0]}
+	if c.cuda && c.compile && !slices.Contains(c.args, "-objtemp") && !slices.Contains(c.args, "--objdir-as-tempdir") {
 		// Else the names of temporary files, with a process id, are in the object.
 		args = append(args, "-objtemp")
 	}
@@ -125,6 +125,19 @@ func (c *call) reproducible(source string) []string {
 			prefix = "-Xcompiler=" + prefix
 		}
 		args = append(args, prefix)
+	}
+	for _, a := range c.args[1:] {
+		switch {
+		// A compiler cache knows the short forms only.
+		case c.cuda && a == "--generate-dependencies-with-compile":
+			a = "-MD"
+		case c.cuda && a == "--dependency-output":
+			a = "-MF"
+		case c.cuda && strings.HasPrefix(a, "--dependency-output="):
+			args = append(args, "-MF")
+			a = strings.TrimPrefix(a, "--dependency-output=")
+		}
+		args = append(args, a)
 	}
 	return args
 }

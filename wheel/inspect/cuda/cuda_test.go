@@ -76,8 +76,8 @@ func TestJudgeContainer(t *testing.T) {
 		{"sm_90 sm_120 sm_121a compute_90", "native", "sm_121a code is for exactly this GPU"},
 		{"sm_90 sm_120f compute_90", "family", "sm_120f code runs on every GPU of its family from 12.0 on"},
 		{"sm_90a sm_80 compute_80", "ptx", "no machine code for it; the driver compiles compute_80 PTX at the first use"},
-		{"sm_90a sm_100f sm_120a", "none", "nothing runs here: sm_90a is for 9.0 alone, sm_100f is for another family, sm_120a is for 12.0 alone"},
-		{"sm_80 sm_122 compute_90a compute_130", "none", "nothing runs here: sm_80 is for GPUs 8.x, sm_122 is for newer GPUs, compute_90a is for 9.0 alone, compute_130 is for newer GPUs"},
+		{"sm_90a sm_100f sm_120a", "none", "cannot run here (sm_90a is for 9.0 alone, sm_100f is for another family, sm_120a is for 12.0 alone)"},
+		{"sm_80 sm_122 compute_90a compute_130", "none", "cannot run here (sm_80 is for GPUs 8.x, sm_122 is for newer GPUs, compute_90a is for 9.0 alone, compute_130 is for newer GPUs)"},
 		{"", "", "no kernel that a driver would load"},
 	} {
 		var c Container

@@ -139,7 +139,7 @@ func (t Target) Explain(c Container) string {
 	case PTXTooNew:
 		return fmt.Sprintf("only PTX %s could run, which needs a driver for CUDA %s; the driver has CUDA %s", j.Best.PTX, j.Best.PTX.CUDA(), t.Driver)
 	}
-	return "nothing runs here: " + t.why(c)
+	return "cannot run here (" + t.why(c) + ")"
 }
 
 // why names the entries that do not run, and what each would run on.

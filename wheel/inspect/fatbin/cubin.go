@@ -53,12 +53,22 @@ func (c *Cubin) kernels() int {
 	if err != nil {
 		return -1
 	}
-	n := 0
+	n, parameters := 0, 0
+	for _, s := range sections {
+		if strings.HasPrefix(s.name, ".nv.constant0.") {
+			parameters++
+		}
+	}
 	for _, s := range sections {
 		if s.kind != elf.SHT_SYMTAB {
 			continue
 		}
 		symbols, ok := c.buf.Bytes(s.off, s.size)
+		if !ok && parameters > 0 {
+			// Behind tens of megabytes of names: but each kernel has a section for
+			// its parameters, too.
+			return parameters
+		}
 		if !ok {
 			return -1
 		}

@@ -12,7 +12,7 @@ import (
 const (
 	// small entries are looked into in any case: the containers without a kernel
 	// that nvcc adds are of that size.
-	small = 8 << 10
+	small = 16 << 10
 	// maxPacked is how much compressed content is held to be unpacked; an entry
 	// of more has its kernels not counted.
 	maxPacked = 32 << 20

@@ -65,11 +65,12 @@ func Layers(g *stage.Graph, env host.Env, req LayersRequest) (*stage.Stage[*Resu
 		return members, errors.Join(faults...)
 	})
 	return stage.Add(g, "layers", func(ctx context.Context, run *stage.Run) (*Result, error) {
-		return layWheels(ctx, env, req, b.Value(), verified.Value(), run)
+		return req.lay(ctx, env, b.Value(), verified.Value(), run)
 	}, b, verified), nil
 }
 
-func layWheels(ctx context.Context, env host.Env, req LayersRequest, b *base.Base, members []image.Member, run *stage.Run) (*Result, error) {
+// lay puts members onto a base.
+func (req LayersRequest) lay(ctx context.Context, env host.Env, b *base.Base, members []image.Member, run *stage.Run) (*Result, error) {
 	if err := fits(req.Wheels, b); err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ func layWheels(ctx context.Context, env host.Env, req LayersRequest, b *base.Bas
 	if res.Layers, err = image.WriteWhiteouts(ctx, env, b, in.Verdict); err != nil {
 		return nil, err
 	}
-	layers, err := image.Write(ctx, env, b.Python.Scheme, image.Beneath(b, in.Verdict), groups, run)
+	layers, err := image.Write(ctx, env, image.Place{Scheme: b.Python.Scheme, Below: image.Beneath(b, in.Verdict)}, groups, run)
 	if err != nil {
 		return nil, err
 	}

@@ -85,6 +85,9 @@ func (r *Recipe) checkSources() []error {
 		if s.Git.URL == "" || s.Git.Ref == "" {
 			bad("%s: url and ref are both needed", where)
 		}
+		if s.Dirty && (!s.Local || s.Git.Ref != "HEAD") {
+			bad("%s: dirty takes what is checked out on this host: url is a path, and no ref but HEAD is given", where)
+		}
 		if s.Version == "" {
 			bad("%s: version is missing: \"scm\", \"tag\" or a version", where)
 		}

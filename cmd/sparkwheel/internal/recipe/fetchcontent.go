@@ -1,14 +1,14 @@
 package recipe
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/pelletier/go-toml/v2"
 )
 
 // FetchContent says how the repositories that a wheel's CMake files fetch are
@@ -54,35 +54,67 @@ type LockedContent struct {
 	Submodules  []LockedSubmodule `toml:"submodule,omitempty"`
 }
 
-// fetchContent reads the key fetchcontent: true, or a table.
-func fetchContent(raw any) *FetchContent {
-	if on, ok := raw.(bool); ok && !on || raw == nil {
+// fetchTable is the key fetchcontent of a wheel that is a table.
+type fetchTable struct {
+	LeaveOut   []string                     `toml:"leave-out"`
+	Variables  map[string]string            `toml:"variables"`
+	Arguments  string                       `toml:"arguments"`
+	Repository map[string]ContentRepository `toml:"repository"`
+}
+
+// switched is the key fetchcontent where it is no table.
+var switched = regexp.MustCompile(`(?m)^([ \t]*fetchcontent[ \t]*=[ \t]*)(true|false)`)
+
+// readFetchTables reads the key fetchcontent of all wheels of a recipe, which
+// wheels have decoded to true, false or a table, once more as what a table is.
+// A type for either is not to be had without losing where in the file a mistake
+// is, so that here true and false give way to a table of their length.
+func readFetchTables(label string, text []byte, wheels []wheelShape) error {
+	for _, w := range wheels {
+		switch w.FetchContent.(type) {
+		case nil, bool, map[string]any:
+		default:
+			return nil // check tells
+		}
+	}
+	text = switched.ReplaceAllFunc(text, func(line []byte) []byte {
+		m := switched.FindSubmatch(line)
+		return fmt.Appendf(nil, "%s%-*s", m[1], len(m[2]), "{}")
+	})
+	var s struct {
+		Wheel []struct {
+			wheelKeys
+			FetchContent fetchTable `toml:"fetchcontent"`
+		} `toml:"wheel"`
+	}
+	if err := decode(label, text, &s, "wheel"); err != nil {
+		return err
+	}
+	for i := range wheels {
+		wheels[i].fetchTable = s.Wheel[i].FetchContent
+	}
+	return nil
+}
+
+// fetchContent is the key fetchcontent: true, or a table.
+func (x *wheelShape) fetchContent() *FetchContent {
+	switch raw := x.FetchContent.(type) {
+	case nil:
 		return nil
+	case bool:
+		if !raw {
+			return nil
+		}
+	case map[string]any:
+	default:
+		return &FetchContent{fault: errors.New("it is neither true nor a table"), Arguments: "CMAKE_ARGS"}
 	}
-	var shape struct {
-		LeaveOut   []string                     `toml:"leave-out"`
-		Variables  map[string]string            `toml:"variables"`
-		Arguments  string                       `toml:"arguments"`
-		Repository map[string]ContentRepository `toml:"repository"`
+	table := x.fetchTable
+	f := &FetchContent{
+		LeaveOut: lowered(table.LeaveOut), Variables: table.Variables,
+		Arguments: cmp.Or(table.Arguments, "CMAKE_ARGS"), Repositories: map[string]ContentRepository{},
 	}
-	f := &FetchContent{Arguments: "CMAKE_ARGS", Repositories: map[string]ContentRepository{}}
-	if raw == true {
-		return f
-	}
-	table, ok := raw.(map[string]any)
-	if !ok {
-		f.fault = fmt.Errorf("it is neither true nor a table")
-		return f
-	}
-	text, err := toml.Marshal(table)
-	if err == nil {
-		err = decode("fetchcontent", text, &shape)
-	}
-	f.fault, f.LeaveOut, f.Variables = err, lowered(shape.LeaveOut), shape.Variables
-	if shape.Arguments != "" {
-		f.Arguments = shape.Arguments
-	}
-	for name, r := range shape.Repository {
+	for name, r := range table.Repository {
 		f.Repositories[strings.ToLower(name)] = r
 	}
 	return f

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -46,13 +47,15 @@ func TestFetchContent(t *testing.T) {
 func TestFetchContentFaults(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"fetchcontent = 3\n":                                                     `wheel "a": fetchcontent: it is neither true nor a table`,
-		"[wheel.fetchcontent]\nleave_out = [\"x\"]\n":                            "unknown key leave_out (nearest known key: leave-out)",
-		"[wheel.fetchcontent]\narguments = \"a b\"\n":                            `arguments "a b" is no variable's name`,
-		"[wheel.fetchcontent]\nleave-out = [\"x\"]\nrepository.X.ref = \"v1\"\n": `"x" is left out and given a repository`,
-		"[wheel.fetchcontent.repository.\"../x\"]\nref = \"v1\"\n":               `repository "../x": that is no content's name`,
-		"[wheel.fetchcontent.repository.x]\nenvironment = \"A=B\"\n":             "is no variable's name",
-		"[wheel.fetchcontent.repository.x]\npatches = [\"../../etc/passwd\"]\n":  "is not below the recipe's directory",
+		"fetchcontent = 3\n":                          `wheel "a": fetchcontent: it is neither true nor a table`,
+		"[wheel.fetchcontent]\nleave_out = [\"x\"]\n": fmt.Sprintf("r.toml:%d:1: unknown key wheel.fetchcontent.leave_out (nearest known key: leave-out)", 2+strings.Count(minimal, "\n")),
+		"fetchcontent = true\n[[wheel]]\nname = \"b\"\nfetchcontent.arguments = 7\n":                               fmt.Sprintf("r.toml:%d:26: ", 4+strings.Count(minimal, "\n")),
+		"fetchcontent = false\n[[wheel]]\nname = \"b\"\nfetchcontent = { repository = { k = { uri = \"x\" } } }\n": fmt.Sprintf("r.toml:%d:39: unknown key wheel.uri (nearest known key: url)", 4+strings.Count(minimal, "\n")),
+		"[wheel.fetchcontent]\narguments = \"a b\"\n":                                                              `arguments "a b" is no variable's name`,
+		"[wheel.fetchcontent]\nleave-out = [\"x\"]\nrepository.X.ref = \"v1\"\n":                                   `"x" is left out and given a repository`,
+		"[wheel.fetchcontent.repository.\"../x\"]\nref = \"v1\"\n":                                                 `repository "../x": that is no content's name`,
+		"[wheel.fetchcontent.repository.x]\nenvironment = \"A=B\"\n":                                               "is no variable's name",
+		"[wheel.fetchcontent.repository.x]\npatches = [\"../../etc/passwd\"]\n":                                    "is not below the recipe's directory",
 	} {
 		if _, err := Parse("r", "r.toml", []byte(minimal+text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s gave %v, want %q", text, err, want)

@@ -64,9 +64,12 @@ type LockedSource struct {
 	URL        string            `toml:"url"`
 	Ref        string            `toml:"ref"`
 	Commit     string            `toml:"commit"`
+	Dirty      bool              `toml:"dirty,omitempty" comment:"the commit holds uncommitted changes and exists in the store alone: no other host can build it"`
+	Head       string            `toml:"head,omitempty" comment:"the commit that they are on"`
 	Time       time.Time         `toml:"time" comment:"of the commit; becomes SOURCE_DATE_EPOCH"`
 	Tree       string            `toml:"tree"`
 	Version    string            `toml:"version" comment:"what the build is told"`
+	Described  string            `toml:"described,omitempty" comment:"what the version was computed from: tag, commits after it, commit"`
 	Submodules []LockedSubmodule `toml:"submodule,omitempty"`
 }
 

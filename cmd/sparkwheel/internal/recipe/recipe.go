@@ -73,6 +73,13 @@ type Source struct {
 	Rewrite    Rewrite           // rules on its requirement files
 	Files      map[string]string // text files written into the tree; values are expanded (see Expand)
 	Patches    []string          // unified diffs, paths from the recipe's directory
+	// Local says that the repository is one of this host's: Git.URL is a path from
+	// the recipe's directory, or a file URL.
+	Local bool
+	// Dirty takes what is checked out there with its uncommitted changes.
+	Dirty bool
+	// Pointers lets a tree with pointers of Git LFS be built.
+	Pointers bool
 }
 
 // Rewrite are the rules on a tree's requirement files.
@@ -191,6 +198,9 @@ func Parse(name, path string, text []byte) (*Recipe, error) {
 	}
 	var s shape
 	if err := decode(label, text, &s); err != nil {
+		return nil, err
+	}
+	if err := readFetchTables(label, text, s.Wheel); err != nil {
 		return nil, err
 	}
 	r := s.recipe()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
@@ -72,6 +73,8 @@ type sourceShape struct {
 	Name       string   `toml:"name"`
 	URL        string   `toml:"url"`
 	Ref        string   `toml:"ref"`
+	Dirty      bool     `toml:"dirty"`
+	Pointers   bool     `toml:"lfs-pointers"`
 	Version    string   `toml:"version"`
 	Date       string   `toml:"date"`
 	Marker     string   `toml:"marker"`
@@ -87,6 +90,13 @@ type sourceShape struct {
 }
 
 type wheelShape struct {
+	wheelKeys
+	FetchContent any        `toml:"fetchcontent"` // true or a table, which is
+	fetchTable   fetchTable // then also here
+}
+
+// wheelKeys are the keys of a wheel that are of one type.
+type wheelKeys struct {
 	Name         string            `toml:"name"`
 	Source       string            `toml:"source"`
 	Subdirectory string            `toml:"subdirectory"`
@@ -103,7 +113,6 @@ type wheelShape struct {
 	CPUs         int               `toml:"cpus"`
 	Repair       bool              `toml:"repair"`
 	Repack       *bool             `toml:"repack"`
-	FetchContent any               `toml:"fetchcontent"` // true or a table
 	Shim         []struct {
 		Name    string            `toml:"name"`
 		Version string            `toml:"version"`
@@ -132,10 +141,7 @@ func (s *shape) recipe() *Recipe {
 		r.Image.Over = append(r.Image.Over, Over(x))
 	}
 	for _, x := range s.Source {
-		r.Sources = append(r.Sources, Source{
-			Name: x.Name, Git: git.Source{URL: x.URL, Ref: x.Ref}, Version: x.Version, Date: x.Date, Marker: x.Marker,
-			Submodules: x.Submodules, Patches: x.Patches, Rewrite: Rewrite(x.Rewrite), Files: x.Files,
-		})
+		r.Sources = append(r.Sources, x.source())
 	}
 	for _, x := range s.Wheel {
 		r.Wheels = append(r.Wheels, x.wheel())
@@ -152,12 +158,24 @@ func (s *shape) recipe() *Recipe {
 	return r
 }
 
+func (x *sourceShape) source() Source {
+	local := git.IsPath(x.URL) || strings.HasPrefix(x.URL, "file:")
+	if local && x.Ref == "" {
+		x.Ref = "HEAD"
+	}
+	return Source{
+		Name: x.Name, Git: git.Source{URL: x.URL, Ref: x.Ref}, Version: x.Version, Date: x.Date, Marker: x.Marker,
+		Submodules: x.Submodules, Patches: x.Patches, Rewrite: Rewrite(x.Rewrite), Files: x.Files,
+		Local: local, Dirty: x.Dirty, Pointers: x.Pointers,
+	}
+}
+
 func (x *wheelShape) wheel() Wheel {
 	w := Wheel{
 		Name: x.Name, Source: x.Source, Subdirectory: x.Subdirectory, Distribution: x.Distribution,
 		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Inputs: x.Inputs, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
 		RequireArch: x.RequireArch, Repair: x.Repair, Repack: x.Repack == nil || *x.Repack,
-		MemoryPerJob: parseSize(x.MemoryPerJob), Root: x.Root, CPUs: x.CPUs, FetchContent: fetchContent(x.FetchContent),
+		MemoryPerJob: parseSize(x.MemoryPerJob), Root: x.Root, CPUs: x.CPUs, FetchContent: x.fetchContent(),
 	}
 	if w.Root == "" {
 		w.Root = "base"
@@ -172,14 +190,18 @@ func (x *wheelShape) wheel() Wheel {
 }
 
 // decode reads TOML strictly. What the decoder says of a position is kept, and
-// an unknown key is shown with the nearest one that would be understood.
-func decode(label string, text []byte, v any) error {
+// an unknown key is shown with the nearest one that would be understood. Where
+// v has one of the tables alone, the keys of others are not unknown.
+func decode(label string, text []byte, v any, table ...string) error {
 	d := toml.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
 	if missing, ok := errors.AsType[*toml.StrictMissingError](err); ok {
 		var all []error
 		for _, e := range missing.Errors {
+			if len(table) > 0 && !slices.Contains(table, e.Key()[0]) {
+				continue
+			}
 			line, col := e.Position()
 			key := strings.Join(e.Key(), ".")
 			hint := ""
@@ -202,7 +224,7 @@ func decode(label string, text []byte, v any) error {
 
 func knownKeys(t reflect.Type) []string {
 	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice:
+	case reflect.Pointer, reflect.Slice, reflect.Map:
 		return knownKeys(t.Elem())
 	case reflect.Struct:
 		var keys []string

@@ -45,6 +45,9 @@ type Record struct {
 	// name, Missing the required distributions that the image lacks.
 	Allowed []truth.Fault `json:"allowed,omitempty"`
 	Missing []string      `json:"missing,omitempty"`
+	// Elsewhere names the inputs that exist on the host that built it alone, so
+	// that nobody else can build it again.
+	Elsewhere []string `json:"not_rebuildable_elsewhere,omitempty"`
 	// Replaced are the base's distributions that a wheel takes the place of; a
 	// layer before the wheels' hides their files.
 	Replaced []fit.Replaced `json:"replaced,omitempty"`
@@ -58,10 +61,13 @@ type Base struct {
 
 // Source is a repository at a commit and what was done to its tree.
 type Source struct {
-	Name       string                `json:"name"`
-	URL        string                `json:"url"`
-	Ref        string                `json:"ref"`
-	Commit     string                `json:"commit"`
+	Name   string `json:"name"`
+	URL    string `json:"url"`
+	Ref    string `json:"ref"`
+	Commit string `json:"commit"`
+	// Dirty says that Commit holds uncommitted changes, which are on Head.
+	Dirty      bool                  `json:"dirty,omitempty"`
+	Head       string                `json:"head,omitempty"`
 	Time       time.Time             `json:"time"`
 	Tree       string                `json:"tree"`
 	Version    string                `json:"version"`
@@ -133,6 +139,15 @@ func New(r *recipe.Recipe, l *recipe.Lock) *Record {
 	for _, d := range l.Packages.For(true) {
 		rec.BuildPackages = append(rec.BuildPackages, Pin{d.File(), d.SHA256})
 	}
+	for _, s := range r.Sources {
+		locked, ok := l.Source(s.Name)
+		switch {
+		case ok && locked.Dirty:
+			rec.Elsewhere = append(rec.Elsewhere, fmt.Sprintf("source %s: uncommitted changes in %s on %s", s.Name, locked.URL, locked.Head))
+		case ok && s.Local:
+			rec.Elsewhere = append(rec.Elsewhere, fmt.Sprintf("source %s: commit %s of the local repository %s", s.Name, locked.Commit, locked.URL))
+		}
+	}
 	if len(l.UV) > 0 {
 		rec.UV = l.UV[0].Version
 	}
@@ -145,7 +160,7 @@ func NewSource(src recipe.Source, l recipe.LockedSource, t *sources.Tree) Source
 		changes = []requirements.Change{}
 	}
 	return Source{
-		Name: l.Name, URL: l.URL, Ref: l.Ref, Commit: l.Commit, Time: l.Time.UTC(), Tree: l.Tree, Version: l.Version,
+		Name: l.Name, URL: l.URL, Ref: l.Ref, Commit: l.Commit, Dirty: l.Dirty, Head: l.Head, Time: l.Time.UTC(), Tree: l.Tree, Version: l.Version,
 		Submodules: t.Submodules, Patches: t.Patches, Changes: changes, Unmatched: t.Unmatched, Left: t.Left, Files: slices.Sorted(maps.Keys(src.Files)),
 	}
 }

@@ -2,6 +2,7 @@ package sources
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,24 +14,77 @@ import (
 	"github.com/sparkwheel/sparkwheel/requirements/version"
 )
 
+// VersionError says that a repository's tags give a source no version that says
+// anything, as those of a fork without its upstream's tags do.
+type VersionError struct {
+	Source, URL, Commit string
+	Version             string // what came out; "" where there is no tag at all
+	From                string // the tag that it came from, in words
+}
+
+func (e *VersionError) Error() string {
+	why := fmt.Sprintf("no tag with a digit in its name stands on the commit %s of %s or before it", e.Commit, e.URL)
+	if e.Version != "" {
+		why = fmt.Sprintf("it came out as %s, %s of %s", e.Version, e.From, e.URL)
+	}
+	return fmt.Sprintf("computing the version of %s: %s: a fork may lack its upstream's tags; push them there, or state version = \"X.Y\" in the [[source]]", e.Source, why)
+}
+
 // computeVersion is the version that the build is told, as the recipe wants it
-// computed. A version that says nothing (0.0.0) is a fault of the repository's
-// tags and stops here, before it stands in a wheel's name.
-func computeVersion(ctx context.Context, env host.Env, src recipe.Source, c git.Commit, dirty bool, r *stage.Run) (string, error) {
-	v, err := version.Parse(src.Version)
-	if src.Version == "scm" || src.Version == "tag" {
-		var d git.Description
-		if d, err = env.Mirrors.Describe(ctx, src.Git.URL, c, r); err == nil {
-			v, err = versionOf(src, d, c, dirty)
+// computed, and the description that it was computed from. A version that says
+// nothing is a fault of the repository's tags and stops here, before it stands
+// in a wheel's name.
+func computeVersion(ctx context.Context, env host.Env, a At, dirty bool, r *stage.Run) (text, described string, err error) {
+	src, c := a.Source, a.described()
+	if src.Version != "scm" && src.Version != "tag" {
+		v, err := version.Parse(src.Version)
+		if err == nil && empty(v) {
+			err = fmt.Errorf("%q says nothing", src.Version)
 		}
+		if err != nil {
+			return "", "", fmt.Errorf("reading the version of %s: %w", src.Name, err)
+		}
+		return v.String(), "", nil
+	}
+	none := &VersionError{Source: src.Name, URL: src.Git.URL, Commit: c.Hash}
+	d, err := env.Mirrors.Describe(ctx, src.Git.URL, c, r)
+	if errors.Is(err, git.ErrNoTag) {
+		return "", "", none
+	}
+	var v version.Version
+	if err == nil {
+		v, err = versionOf(src, d, c, dirty)
 	}
 	if err != nil {
-		return "", fmt.Errorf("computing the version of %s: %w", src.Name, err)
+		return "", "", fmt.Errorf("computing the version of %s: %w", src.Name, err)
 	}
-	if strings.Trim(v.Public().String(), "0.") == "" {
-		return "", fmt.Errorf("the version of %s came out as %s: its tags are missing at %s; give version = \"X.Y\" in the recipe", src.Name, v, src.Git.URL)
+	if empty(v) || unborn(v) {
+		none.Version, none.From = v.String(), from(d)
+		return "", "", none
 	}
-	return v.String(), nil
+	r.Note("%s is version %s, %s", src.Name, v, from(d))
+	return v.String(), d.String(), nil
+}
+
+// from says where a version comes from.
+func from(d git.Description) string {
+	switch d.Distance {
+	case 0:
+		return "from the tag " + d.Tag
+	case 1:
+		return fmt.Sprintf("from the tag %s, one commit before", d.Tag)
+	}
+	return fmt.Sprintf("from the tag %s, %d commits before", d.Tag, d.Distance)
+}
+
+// empty reports whether a version is nothing but zeros.
+func empty(v version.Version) bool { return strings.Trim(v.Public().String(), "0.") == "" }
+
+// unborn reports whether a version is what tools make up for a project that was
+// never released: 0.0 or 0.1 in development.
+func unborn(v version.Version) bool {
+	number, _, dev := strings.Cut(v.Public().String(), ".dev")
+	return dev && (number == "0.1" || strings.Trim(number, "0.") == "")
 }
 
 func versionOf(src recipe.Source, d git.Description, c git.Commit, dirty bool) (version.Version, error) {

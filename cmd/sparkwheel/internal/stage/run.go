@@ -177,6 +177,22 @@ func (r *Run) keep(p []byte) error {
 	return nil
 }
 
+// Attach keeps a file beside the stage's log, under the log's name and its own.
+// Without a directory for logs it keeps nothing.
+func (r *Run) Attach(name string, text []byte) error {
+	if r.dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return fmt.Errorf("making the log directory of stage %s: %w", r.name, err)
+	}
+	file := strings.TrimSuffix(logName(r.name), ".log") + "." + name
+	if err := os.WriteFile(filepath.Join(r.dir, file), text, 0o644); err != nil {
+		return fmt.Errorf("keeping %s of stage %s: %w", name, r.name, err)
+	}
+	return nil
+}
+
 func (r *Run) flush() {
 	text := clean(string(r.line))
 	r.line = r.line[:0]

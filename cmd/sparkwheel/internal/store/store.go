@@ -16,6 +16,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/google/renameio/v2"
@@ -136,6 +138,9 @@ func settle(dir string) error {
 		if e.Name() == "version" || strings.HasPrefix(e.Name(), ".version") { // and on its way there
 			continue
 		}
+		if e.Name() == "git" && onlyMirrors(filepath.Join(dir, e.Name())) {
+			continue
+		}
 		// A run that began at the same moment writes the version first: when
 		// there is still none, the files are somebody else's.
 		if found, err := readVersion(dir); found || err != nil {
@@ -145,6 +150,15 @@ func settle(dir string) error {
 	}
 	return writeFile(filepath.Join(dir, "version"), []byte(version))
 }
+
+// onlyMirrors reports whether a directory holds git mirrors and nothing else, as
+// commands before this one made it without the rest of a store.
+func onlyMirrors(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err == nil && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !mirrorName.MatchString(e.Name()) })
+}
+
+var mirrorName = regexp.MustCompile(`^[0-9a-f]{32}(\.history)?\.git(\.lock)?$`)
 
 // readVersion finds the version file of a store; another's is a *VersionError.
 func readVersion(dir string) (found bool, err error) {

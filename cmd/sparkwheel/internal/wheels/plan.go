@@ -4,6 +4,7 @@ package wheels
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -64,9 +65,13 @@ type Plan struct {
 	Host      *base.HostRoot // nil when the base is the build's root
 }
 
-// Key covers every input of the build by content; where inputs lie on this
-// host, and how many processors it lends, are not among them.
-func (b Plan) Key() store.Key {
+// Key is the key of Entry.
+func (b Plan) Key() store.Key { return b.Entry().Key }
+
+// Entry is the wheel in the store, under a key that covers every input of the
+// build by content; where inputs lie on this host, and how many processors it
+// lends, are not among them.
+func (b Plan) Entry() host.Entry {
 	w := b.Recipe
 	h := store.NewHash("wheel "+w.Name).Field("form", "2").Field("sandbox", sandbox.Version).Field("isolation", string(b.Isolation))
 	h = h.Field("tree", b.Tree.Key).Field("files", host.JSON(sources.Files(b.Source, b.Locked))).Field("base", b.Base.BuildDigest)
@@ -85,7 +90,7 @@ func (b Plan) Key() store.Key {
 	for _, c := range b.Contents {
 		h = h.Field("fetchcontent "+c.Name(), c.Tree.Key)
 	}
-	return h.Key()
+	return host.Entry{Name: "wheel " + w.Name, Kind: store.Stage, Key: h.Key(), Pins: b.Needed()}
 }
 
 func (b Plan) Environment() []string {
@@ -106,14 +111,21 @@ func (b Plan) spec(ctx context.Context, env host.Env, wheels map[string]string) 
 		}
 		files[filepath.Join(b.Recipe.Subdirectory, path)] = list
 	}
+	variables := b.Environment()
+	if b.Host == nil {
+		var err error
+		if variables, err = b.Base.Environment(variables); err != nil {
+			return builder.Spec{}, fmt.Errorf("reading the environment of base %s: %w", b.Base.Reference, err)
+		}
+	}
 	spec := builder.Spec{
 		Source: b.Tree.Dir, Subdir: b.Recipe.Subdirectory, Files: files,
 		Python: b.python(), UV: b.UV.Path, Wheels: wheels,
-		Env: b.Environment(), Config: b.Recipe.Config, Epoch: b.Locked.Time,
+		Env: variables, Config: b.Recipe.Config, Epoch: b.Locked.Time,
 		Distribution: b.Recipe.Distribution, Frontend: b.Recipe.Frontend,
 		Jobs: env.Jobs, MemoryPerJob: b.Recipe.MemoryPerJob, CPUs: b.Recipe.CPUs,
 		Launcher: env.Launcher, CCache: env.Store.Path("ccache"),
-		RequireArch: b.Recipe.RequireArch, NoRepack: !b.Recipe.Repack,
+		NoRepack: !b.Recipe.Repack,
 	}
 	var err error
 	if spec.Mounts, err = sources.Mounts(ctx, env, b.Inputs); err != nil {
