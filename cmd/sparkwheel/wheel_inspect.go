@@ -176,7 +176,7 @@ func inspectWheel(ctx context.Context, f *inspectFlags, file string, o inspect.O
 		return nil, err
 	}
 	defer r.Close()
-	found, err := inspect.Wheel(ctx, r, o)
+	found, err := r.Inspect(ctx, o)
 	if err != nil {
 		if isError[*wheel.VerifyError](err) {
 			return nil, faultsErrorf("%w", err)
