@@ -34,6 +34,7 @@ var plain = map[string]string{
 	"*marker.SyntaxError":        "shows the place",
 	"*marker.EvalError":          "shows what cannot be compared",
 	"*sandbox.ExitError":         "its output says it; FailedError explains it",
+	"*builder.OutputError":       "says the glob and what it matched",
 	"builder.ErrSound":           "nothing has to be done",
 	"*forecast.RefusedError":     "a launcher prints it into the build's log, where explain finds it",
 	"*wheel.TagError":            "says which tag is missing",

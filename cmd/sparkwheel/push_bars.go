@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -34,8 +35,21 @@ func (b *pushBars) push(ctx context.Context, client *registry.Client, tag name.T
 	if b.names, err = blobNames(img); err != nil {
 		return pushed, err
 	}
-	return client.Push(ctx, tag, img, b.blob)
+	pushed, err = client.Push(ctx, tag, img, b.blob)
+	if blob, ok := errors.AsType[*registry.BlobError](err); ok {
+		return pushed, &blobError{b.names[blob.Digest], err}
+	}
+	return pushed, err
 }
+
+// blobError says what is in the blob that a registry did not take.
+type blobError struct {
+	what string
+	err  error
+}
+
+func (e *blobError) Error() string { return e.what + ": " + e.err.Error() }
+func (e *blobError) Unwrap() error { return e.err }
 
 // blobNames are the blobs of img by what is in them.
 func blobNames(img v1.Image) (map[v1.Hash]string, error) {

@@ -79,7 +79,23 @@ func Open(ctx context.Context, env host.Env, reference imagename.Name, pinned st
 		return nil, false, err
 	}
 	kept, err := layout.Read(dir, "base", p)
+	if err == nil {
+		err = mountable(env, reference, kept)
+	}
 	return &Base{Reference: reference, Digest: digest, Image: kept, Platform: p}, hit, err
+}
+
+// mountable tells the registry client where a kept base comes from: a push to
+// that registry has its layers mounted there instead of sending them.
+func mountable(env host.Env, reference imagename.Name, img v1.Image) error {
+	if !reference.Remote() || env.Registry == nil {
+		return nil
+	}
+	ref, err := reference.Parsed()
+	if err != nil {
+		return err
+	}
+	return env.Registry.CanMount(ref.Context(), img)
 }
 
 // Key is that of the base with a digest in the store.
