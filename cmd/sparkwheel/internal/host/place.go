@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
 	"github.com/sparkwheel/sparkwheel/layer"
 )
 
@@ -82,7 +83,7 @@ func WriteFile(path string, data []byte) error {
 // CopyFile copies, never links: the user may do as they like with the result,
 // and the store must stay what it was.
 func CopyFile(from, to string) (err error) {
-	in, err := os.Open(from)
+	in, err := regular.Open(from)
 	if err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func CopyFile(from, to string) (err error) {
 
 // HashFile is the SHA-256 of a file, in hex, and its size.
 func HashFile(path string) (sum string, size int64, err error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return "", 0, err
 	}
