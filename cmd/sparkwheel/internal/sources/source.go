@@ -15,6 +15,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
@@ -134,7 +135,7 @@ type namedPatch struct {
 func (a At) readPatches() ([]namedPatch, error) {
 	var out []namedPatch
 	for _, f := range a.Patches {
-		text, err := os.ReadFile(filepath.Join(a.Dir, f))
+		text, err := regular.Read(filepath.Join(a.Dir, f))
 		if err != nil {
 			return nil, fmt.Errorf("reading patch: %w", err)
 		}
