@@ -94,10 +94,11 @@ func (a *app) wheelVerify(ctx context.Context, files []string, used []truth.Used
 
 func verifyWheel(ctx context.Context, file string, used []truth.Used) (wheelReport, error) {
 	r := wheelReport{File: file, Faults: []wheel.Fault{}, Warnings: []wheel.Fault{}}
-	warnings, err := wheel.Verify(ctx, file)
-	r.Warnings = append(r.Warnings, warnings...)
+	v, err := wheel.VerifyAll(ctx, file)
+	r.Warnings = append(r.Warnings, v.Warnings...)
+	r.Faults = append(r.Faults, v.Promises...)
 	if found, ok := errors.AsType[*wheel.VerifyError](err); ok {
-		r.Faults = found.Faults
+		r.Faults = append(found.Faults, r.Faults...)
 		return r, nil
 	}
 	if err != nil || len(used) == 0 {

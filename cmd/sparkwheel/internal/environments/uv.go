@@ -83,6 +83,7 @@ func uvFor(locked []recipe.LockedUV, p v1.Platform) (recipe.LockedUV, host.Entry
 	return recipe.LockedUV{}, host.Entry{}, &host.NotLockedError{What: "uv for " + want}
 }
 
+// UVPin is a locked uv as the index client downloads it.
 func UVPin(f recipe.LockedUV) index.Pin {
 	return index.Pin{Name: "uv", File: f.File, URL: f.URL, SHA256: f.SHA256, Size: f.Size}
 }

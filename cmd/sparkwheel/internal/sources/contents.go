@@ -45,6 +45,7 @@ func ReadContents(r *recipe.Recipe, w recipe.Wheel, src Resolved, machine string
 // overlaid is a tree with files over it.
 type overlaid struct{ over, under fs.FS }
 
+// Open implements fs.FS.
 func (o overlaid) Open(name string) (fs.File, error) {
 	if f, err := o.over.Open(name); err == nil {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
@@ -71,6 +72,7 @@ type Content struct {
 	Tree   *Tree
 }
 
+// Name is the content's name in lower case, as CMake takes it.
 func (c Content) Name() string { return strings.ToLower(c.Locked.Name) }
 
 // Place is the content's directory in the build.

@@ -93,6 +93,8 @@ func (b Plan) Entry() host.Entry {
 	return host.Entry{Name: "wheel " + w.Name, Kind: store.Stage, Key: h.Key(), Pins: b.Needed()}
 }
 
+// Environment is what the build's environment has beside the builder's own, as
+// "NAME=value", sorted: the recipe's, and where to find the contents.
 func (b Plan) Environment() []string {
 	var out []string
 	variables := sources.WithContents(b.Recipe.Environment, b.Recipe.FetchContent, b.Contents)
