@@ -91,18 +91,21 @@ func OpenPinned(path string, digest [sha256.Size]byte) (*Reader, error) {
 // open is Open with the faults reported to f: the Reader may be unsound, and is
 // nil only with an error.
 func open(path string, f *faults) (*Reader, error) {
+	// To open a FIFO would wait for its writer.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening wheel: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("opening wheel: %s is not a regular file", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening wheel: %w", err)
 	}
-	info, err := file.Stat()
-	if err != nil {
+	if info, err = file.Stat(); err != nil {
 		file.Close()
 		return nil, fmt.Errorf("opening wheel: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		file.Close()
-		return nil, fmt.Errorf("opening wheel: %s is no regular file", path)
 	}
 	r := &Reader{f: file, path: path, Size: info.Size()}
 	r.digest = sync.OnceValues(r.hash)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 )
@@ -85,7 +85,7 @@ func (f *registryFlags) tls() (*tls.Config, error) {
 	var certs []tls.Certificate
 	var err error
 	if f.caCert != "" {
-		if ca, err = os.ReadFile(f.caCert); err != nil {
+		if ca, err = regular.Read(f.caCert); err != nil {
 			return nil, usageErrorf("reading --ca-cert: %w", err)
 		}
 	}
