@@ -227,6 +227,9 @@ func (s *resolving) set(ctx context.Context, q environments.Question, run *stage
 	if err != nil {
 		return namedSet{}, err
 	}
+	if text, err = environments.Hash(ctx, s.env, s.base.Value(), q.Name, text, run); err != nil {
+		return namedSet{}, fmt.Errorf("the environment %s: %w", q.Name, err)
+	}
 	set := recipe.NewSet(q.Name, text)
 	// A set that cannot be installed is found now, not after a fetch.
 	chosen, err := environments.Pins(s.base.Value(), set)
