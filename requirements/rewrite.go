@@ -26,7 +26,7 @@ func Rewrite(f *File, rules []Rule) (*File, Report) {
 			report.Left = append(report.Left, Left{f.name, e.Line, e.Text, rule, v.Left})
 			continue
 		}
-		if change, ok := e.edit(f.text, v); ok {
+		if change, ok := e.edit(v); ok {
 			edits = append(edits, change)
 			lines := e.physical()
 			report.Changes = append(report.Changes, Change{
@@ -68,7 +68,7 @@ func (e Entry) physical() span {
 	return span{lines[0].start, lines[len(lines)-1].stop}
 }
 
-func (e Entry) edit(text string, v Verdict) (edit, bool) {
+func (e Entry) edit(v Verdict) (edit, bool) {
 	if v.Drop {
 		lines := e.logical.lines
 		if e.logical.tail {

@@ -46,7 +46,7 @@ func write(ctx context.Context, dir, tag string, img v1.Image) (v1.Hash, error) 
 	if err != nil {
 		return v1.Hash{}, err
 	}
-	defer unlock()
+	defer func() { _ = unlock() }()
 	if err := tidy(dir, blobs); err != nil {
 		return v1.Hash{}, err
 	}

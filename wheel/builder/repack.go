@@ -111,7 +111,7 @@ func repackMember(zw *zip.Writer, spool *os.File, m *zip.File) error {
 	if err != nil {
 		return err
 	}
-	//lint:ignore SA1019 a raw header is written as it is: Modified would not be looked at
+	//nolint:staticcheck // a raw header is written as it is: Modified would not be looked at
 	h := &zip.FileHeader{Name: m.Name, Method: zip.Deflate, NonUTF8: m.NonUTF8, ModifiedDate: 1<<5 | 1,
 		CRC32: sum.Sum32(), UncompressedSize64: uint64(n), CompressedSize64: uint64(size)}
 	mode := os.FileMode(0o644)

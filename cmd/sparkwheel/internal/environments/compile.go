@@ -54,7 +54,7 @@ func Compile(ctx context.Context, env host.Env, rec *recipe.Recipe, b *base.Base
 	if has, err := writeNetrc(env, rec, work); err != nil {
 		return nil, err
 	} else if has {
-		network = append(network[:len(network):len(network)], "NETRC=/build/out/netrc")
+		network = append(slices.Clip(network), "NETRC=/build/out/netrc")
 	}
 	host.Logf(r, "resolving %s: %s", q.Name, strings.Join(q.Requirements, ", "))
 	cmd := sandbox.Command{
