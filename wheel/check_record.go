@@ -1,8 +1,11 @@
 package wheel
 
 import (
+	"path"
 	"slices"
 	"strings"
+
+	"github.com/sparkwheel/sparkwheel/wheel/internal/zip"
 )
 
 // readRecord reads RECORD and holds it against the archive both ways. That
@@ -18,8 +21,36 @@ func (r *Reader) readRecord(f *faults) {
 		f.add("record", r.distInfo+".dist-info/RECORD", err.Error())
 		return
 	}
+	// Members of such names have their faults already, and rows of their own.
+	if !slices.ContainsFunc(r.archive.Members, func(m zip.Member) bool { return oddPath(m.Name) }) {
+		if odd := cleanPaths(record); odd != "" {
+			r.warnings = append(r.warnings, Fault{"record-path", odd, "RECORD writes the path with . or empty components"})
+		}
+	}
 	r.Record = record
 	r.matchRecord(f)
+}
+
+// oddPath reports whether a path has "." or empty components.
+func oddPath(p string) bool {
+	return strings.HasPrefix(p, "./") || strings.Contains(p, "//") || strings.Contains(p, "/./")
+}
+
+// cleanPaths takes "." and empty components out of the paths of a RECORD, as
+// pip does, and returns the first path, as written, that had some. A path that
+// is absolute or leads upwards stays: no member has it.
+func cleanPaths(record Record) (odd string) {
+	for i := range record {
+		written := record[i].Path
+		if !oddPath(written) || path.IsAbs(written) || slices.Contains(strings.Split(written, "/"), "..") {
+			continue
+		}
+		record[i].Path = path.Clean(written)
+		if odd == "" {
+			odd = written
+		}
+	}
+	return odd
 }
 
 // matchRecord merges the sorted names of the members with the sorted rows.

@@ -45,6 +45,27 @@ func (e *VerifyError) Error() string {
 	return b.String()
 }
 
+// Mendable reports whether all faults are of a kind that writing the same
+// members anew can mend: of RECORD, of names and tags that disagree, and of the
+// archive around the members. Whether that is right for it, only the wheel's
+// maker can say.
+func (e *VerifyError) Mendable() bool {
+	return !slices.ContainsFunc(e.Faults, func(f Fault) bool { return !f.Mendable() })
+}
+
+// Mendable is VerifyError.Mendable of one fault.
+func (f Fault) Mendable() bool {
+	switch f.Code {
+	case "record", "record-duplicate", "record-ghost", "record-hash", "record-missing", "record-size", "missing-record",
+		"filename", "name-mismatch", "version-mismatch", "tag-mismatch", "wheel-metadata",
+		"archive-comment", "data-descriptor", "entry-count", "extra-field", "hidden-archive", "hidden-bytes", "local-header", "zip64":
+		return true
+	case "dist-info":
+		return f.Path != "" // one, with another name than it should have
+	}
+	return false
+}
+
 // maxFaults bounds what is kept of one code: a hostile wheel can have a fault
 // for each of 120,000 members.
 const maxFaults = 1000

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"hash"
 	"io"
@@ -65,6 +66,10 @@ func (f File) Open() io.ReadCloser {
 	return v
 }
 
+// Content is Open without RECORD: CRC-32 and size alone are held against the
+// content.
+func (f File) Content() io.ReadCloser { return f.r.archive.Open(f.member()) }
+
 // Deflate gives the content as the archive holds it, when that is deflated:
 // the whole of it is one raw RFC 1951 stream. crc32 and sha256 are those of the
 // inflated content as archive and RECORD promise them (sha256 nil where RECORD
@@ -99,13 +104,26 @@ func (v *verified) Read(p []byte) (int, error) {
 	if content, ok := errors.AsType[*zip.ContentError](err); ok {
 		fs.add(content.Code, content.Path, content.Message)
 	}
-	if err == io.EOF && v.hash != nil && subtle.ConstantTimeCompare(v.hash.Sum(nil), v.want) == 0 {
-		fs.add("record-hash", v.f.Path(), "the content does not have the hash that RECORD says")
+	if err == io.EOF && v.hash != nil {
+		if got := v.hash.Sum(nil); subtle.ConstantTimeCompare(got, v.want) == 0 {
+			fs.addf("record-hash", v.f.Path(), "the content has the hash %s, RECORD says %s", v.spell(got), v.spell(v.want))
+		}
 	}
 	if fault := fs.err(v.f.r.Filename.String()); fault != nil {
 		return n, fault
 	}
 	return n, err
+}
+
+// spell is a hash as RECORD writes it.
+func (v *verified) spell(sum []byte) string {
+	name := "sha256"
+	for _, h := range hashes {
+		if h.hash.Size() == len(sum) {
+			name = h.name
+		}
+	}
+	return name + "=" + base64.RawURLEncoding.EncodeToString(sum)
 }
 
 func (v *verified) Close() error { return v.src.Close() }

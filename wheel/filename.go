@@ -24,8 +24,9 @@ type Filename struct {
 // String is the file name as it was parsed.
 func (f Filename) String() string { return f.base }
 
-// FilenameError says why a file name is not that of a wheel.
-type FilenameError struct{ Name, Message string }
+// FilenameError says why a file name is not that of a wheel. Variant is the
+// label of a variant wheel (PEP 825), which none of what reads wheels here takes.
+type FilenameError struct{ Name, Message, Variant string }
 
 func (e *FilenameError) Error() string {
 	return fmt.Sprintf("parsing wheel file name %q: %s", e.Name, e.Message)
@@ -35,7 +36,7 @@ func (e *FilenameError) Error() string {
 // distribution format spells it. Its error is a *FilenameError.
 func ParseFilename(base string) (Filename, error) {
 	fail := func(format string, args ...any) (Filename, error) {
-		return Filename{}, &FilenameError{base, fmt.Sprintf(format, args...)}
+		return Filename{}, &FilenameError{Name: base, Message: fmt.Sprintf(format, args...)}
 	}
 	if len(base) > 255 {
 		return fail("longer than a file name can be")
@@ -45,6 +46,10 @@ func ParseFilename(base string) (Filename, error) {
 		return fail("it does not end in .whl")
 	}
 	parts := strings.Split(stem, "-")
+	if label, ok := variant(parts); ok {
+		return Filename{}, &FilenameError{Name: base, Variant: label,
+			Message: fmt.Sprintf("it is a variant wheel (PEP 825), of the variant %q", label)}
+	}
 	if len(parts) != 5 && len(parts) != 6 {
 		return fail("it has %d parts between dashes, not name-version-python-abi-platform or name-version-build-python-abi-platform", len(parts))
 	}
@@ -69,6 +74,23 @@ func ParseFilename(base string) (Filename, error) {
 		return fail("%v", err)
 	}
 	return f, nil
+}
+
+// variant finds the label that a variant wheel has behind its tags: the sixth
+// part, or the seventh where the third is a build tag, which begins with a digit.
+func variant(parts []string) (label string, ok bool) {
+	if len(parts) != 6 && len(parts) != 7 {
+		return "", false
+	}
+	build := parts[2] != "" && parts[2][0] >= '0' && parts[2][0] <= '9'
+	label = parts[len(parts)-1]
+	tags, err := ParseTags(strings.Join(parts[len(parts)-4:len(parts)-1], "-"))
+	if err != nil || build != (len(parts) == 7) || label == "" || strings.Trim(label, wordCharacters+".") != "" {
+		return "", false
+	}
+	// What has a build tag that is none has "none" here.
+	platform := tags[0].Platform
+	return label, platform == "any" || strings.Contains(platform, "_")
 }
 
 const wordCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"

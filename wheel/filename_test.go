@@ -79,6 +79,27 @@ func TestParseFilename(t *testing.T) {
 	}
 }
 
+func TestVariantWheels(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"torch-2.9.0-cp312-cp312-manylinux_2_28_aarch64-cu130.whl":    "cu130",
+		"torch-2.9.0-1-cp312-cp312-manylinux_2_28_aarch64-cu130.whl":  "cu130",
+		"x-1.0-py3-none-any-00000000.whl":                             "00000000",
+		"x-1.0-cp310.cp311-abi3-linux_x86_64.linux_i686-null.whl":     "null",
+		"torch-2.9.0-1-cp312-cp312-manylinux_2_28_aarch64.whl":        "",
+		"foo-1.0-abc-py3-none-any.whl":                                "",
+		"foo-1.0-py3-none-any-.whl":                                   "",
+		"foo-1.0-1-py3-none-any-a-b.whl":                              "",
+		"torch-2.9.0-1a-cp312-cp312-manylinux_2_28_aarch64-cu130.whl": "cu130",
+	} {
+		_, err := wheel.ParseFilename(name)
+		e, ok := errors.AsType[*wheel.FilenameError](err)
+		if got := ok && e.Variant == want && strings.Contains(err.Error(), "variant wheel (PEP 825)"); got != (want != "") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestFits(t *testing.T) {
 	t.Parallel()
 	spark := wheel.Supported("3.12", wheel.Platforms(39, "aarch64"))

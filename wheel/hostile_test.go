@@ -122,9 +122,17 @@ var hostile = []struct {
 		w.Bytes = func([]byte) []byte { return []byte("<html>404</html>") }
 	}, []string{"archive"}},
 	{"cut at the front", func(_ *testing.T, w *wheeltest.Wheel) { w.Bytes = func(b []byte) []byte { return b[10:] } }, []string{"archive"}},
-	{"trailing bytes", func(_ *testing.T, w *wheeltest.Wheel) {
-		w.End = func(e *wheeltest.End) { e.Trailer = []byte("junk") }
-	}, []string{"trailing-bytes"}},
+	{"a second archive's beginning", func(_ *testing.T, w *wheeltest.Wheel) {
+		w.End = func(e *wheeltest.End) { e.Trailer = []byte("junk PK\x03\x04 and more") }
+	}, []string{"hidden-archive"}},
+	{"a second archive without its end", func(_ *testing.T, w *wheeltest.Wheel) {
+		other := wheeltest.New(file, "x/other.py", "evil").Pack()
+		w.End = func(e *wheeltest.End) { e.Trailer = other[:len(other)-10] }
+	}, []string{"hidden-archive"}},
+	{"a second archive whole", func(_ *testing.T, w *wheeltest.Wheel) {
+		other := wheeltest.New(file, "x/other.py", "evil").Pack()
+		w.End = func(e *wheeltest.End) { e.Trailer = other }
+	}, []string{"archive", "hidden-bytes"}},
 	{"leading bytes", func(_ *testing.T, w *wheeltest.Wheel) {
 		w.Members[0].Local = func(h *wheeltest.Header) { h.Signature = "XXXXXXX" + h.Signature }
 	}, []string{"local-header"}},
@@ -280,7 +288,7 @@ var hostile = []struct {
 		w.Find("x/data.bin").Mode = 0o120777
 		w.Record = func(s string) string { return s + "ghost,,\n" }
 		w.End = func(e *wheeltest.End) { e.Trailer = []byte("junk") }
-	}, []string{"inflate", "path-traversal", "record-ghost", "symlink", "trailing-bytes"}},
+	}, []string{"inflate", "path-traversal", "record-ghost", "symlink"}},
 }
 
 // codes are the codes of the faults that err holds, sorted, each once.

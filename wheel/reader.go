@@ -2,6 +2,7 @@ package wheel
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -27,7 +28,8 @@ type Reader struct {
 	Filename Filename
 	Metadata Metadata
 	Info     Info
-	// Record has the rows in the order of the file.
+	// Record has the rows in the order of the file; paths that it begins with ./
+	// or spells with empty components are as the archive has them.
 	Record Record
 	// EntryPoints are the scripts that an installer makes, sorted by name.
 	EntryPoints []EntryPoint
@@ -60,6 +62,21 @@ func Open(path string) (*Reader, error) {
 	return r, nil
 }
 
+// Salvage opens a wheel whatever is wrong with it, and returns what is, by its
+// directory alone. Nothing of it may be installed: it is for writing the wheel
+// anew. The caller closes the Reader.
+func Salvage(path string) (*Reader, []Fault, error) {
+	var f faults
+	r, err := open(path, &f)
+	if err != nil {
+		return nil, nil, err
+	}
+	if found, ok := errors.AsType[*VerifyError](f.err(filepath.Base(path))); ok {
+		return r, found.Faults, nil
+	}
+	return r, nil, nil
+}
+
 // OpenPinned is Open for a wheel whose SHA-256 the caller has verified: SHA256
 // answers with it and does not read the file.
 func OpenPinned(path string, digest [sha256.Size]byte) (*Reader, error) {
@@ -74,18 +91,21 @@ func OpenPinned(path string, digest [sha256.Size]byte) (*Reader, error) {
 // open is Open with the faults reported to f: the Reader may be unsound, and is
 // nil only with an error.
 func open(path string, f *faults) (*Reader, error) {
+	// To open a FIFO would wait for its writer.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening wheel: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("opening wheel: %s is not a regular file", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening wheel: %w", err)
 	}
-	info, err := file.Stat()
-	if err != nil {
+	if info, err = file.Stat(); err != nil {
 		file.Close()
 		return nil, fmt.Errorf("opening wheel: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		file.Close()
-		return nil, fmt.Errorf("opening wheel: %s is no regular file", path)
 	}
 	r := &Reader{f: file, path: path, Size: info.Size()}
 	r.digest = sync.OnceValues(r.hash)
@@ -97,6 +117,9 @@ func open(path string, f *faults) (*Reader, error) {
 		f.add("archive", "", err.Error())
 		r.archive = &zip.Archive{}
 		return r, nil
+	}
+	if n := r.archive.Trailing; n > 0 {
+		r.warnings = append(r.warnings, Fault{"trailing-bytes", "", fmt.Sprintf("%d bytes follow the end of the archive", n)})
 	}
 	r.rows = make([]int32, len(r.archive.Members))
 	for i := range r.rows {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/wheeltest"
 )
@@ -19,6 +21,10 @@ func TestSound(t *testing.T) {
 		"NULs behind": func(_ *testing.T, w *wheeltest.Wheel) {
 			w.End = func(e *wheeltest.End) { e.Trailer = make([]byte, 1000) }
 		},
+		"junk behind": func(_ *testing.T, w *wheeltest.Wheel) {
+			w.End = func(e *wheeltest.End) { e.Trailer = []byte("junk") }
+		},
+		"RECORD with ./":               record(func(s string) string { return "./" + strings.Replace(s, "\nx/", "\n.//x/./", 1) }),
 		"zstd":                         func(_ *testing.T, w *wheeltest.Wheel) { w.Find("x/data.bin").Zstd() },
 		"stored":                       func(_ *testing.T, w *wheeltest.Wheel) { w.Find("x/data.bin").Stored = true },
 		"descriptor":                   descriptor(func(crc, packed, size uint32) []byte { return u32("PK\x07\x08", crc, packed, size) }),
@@ -72,6 +78,28 @@ func TestSound(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// What is legal and odd is a warning, and which.
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*testing.T, *wheeltest.Wheel)
+		want   wheel.Fault
+	}{
+		"junk behind": {func(_ *testing.T, w *wheeltest.Wheel) {
+			w.End = func(e *wheeltest.End) { e.Trailer = []byte("junk") }
+		}, wheel.Fault{Code: "trailing-bytes", Message: "4 bytes follow the end of the archive"}},
+		"RECORD with ./": {record(func(s string) string { return "./" + s }),
+			wheel.Fault{Code: "record-path", Path: "./x/__init__.py", Message: "RECORD writes the path with . or empty components"}},
+	} {
+		w := sound()
+		test.change(t, w)
+		warnings, err := wheel.Verify(t.Context(), w.Write(t, t.TempDir()))
+		if diff := cmp.Diff([]wheel.Fault{test.want}, warnings); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
 	}
 }
 

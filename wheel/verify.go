@@ -7,19 +7,22 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sparkwheel/sparkwheel/wheel/inspect"
 	"github.com/sparkwheel/sparkwheel/wheel/internal/contextio"
 )
 
 // Verify reads every member once, on all processors, and holds it against the
-// archive's CRC-32 and size and against RECORD's hash. All that is wrong is in
-// the *VerifyError; another error means that reading stopped, by ctx or the disk.
+// archive's CRC-32 and size and against RECORD's hash, and the binaries among
+// them against the machine of the wheel's tags. All that is wrong is in the
+// *VerifyError; another error means that reading stopped, by ctx or the disk.
 func (r *Reader) Verify(ctx context.Context) error {
 	var f faults
-	if err := r.verify(ctx, &f); err != nil {
+	if _, err := r.verify(ctx, &f); err != nil {
 		return err
 	}
 	return f.err(r.Filename.String())
@@ -29,32 +32,60 @@ func (r *Reader) Verify(ctx context.Context) error {
 // member with a lying name does not hide another with a lying hash. The
 // warnings come in any case.
 func Verify(ctx context.Context, path string) (warnings []Fault, err error) {
+	v, err := VerifyAll(ctx, path)
+	return v.Warnings, err
+}
+
+// Verified is what Verify learns of a wheel.
+type Verified struct {
+	Warnings []Fault
+	// Binaries were read on the way, without their symbols and kernels.
+	Binaries inspect.Found
+	// Promises are what Reader.PromiseFaults says of them.
+	Promises []Fault
+}
+
+// VerifyAll is Verify with all that it learns, which comes beside a *VerifyError
+// too.
+func VerifyAll(ctx context.Context, path string) (v Verified, err error) {
 	var f faults
 	r, err := open(path, &f)
 	if err != nil {
-		return nil, err
+		return v, err
 	}
 	defer r.Close()
-	if err := r.verify(ctx, &f); err != nil {
-		return nil, err
+	if v.Binaries, err = r.verify(ctx, &f); err != nil {
+		return v, err
 	}
-	return r.warnings, f.err(filepath.Base(path))
+	v.Warnings, v.Promises = r.warnings, r.PromiseFaults(v.Binaries)
+	return v, f.err(filepath.Base(path))
 }
 
-func (r *Reader) verify(ctx context.Context, f *faults) error {
+func (r *Reader) verify(ctx context.Context, f *faults) (found inspect.Found, err error) {
 	if r.bomb {
-		return ctx.Err() // what it inflates to is known already
+		return found, ctx.Err() // what it inflates to is known already
 	}
+	var mu sync.Mutex
 	g, groupCtx := errgroup.WithContext(ctx)
 	var next atomic.Int32
 	for range runtime.GOMAXPROCS(0) {
 		g.Go(func() error {
+			buf := make([]byte, 64<<10)
 			for i := next.Add(1) - 1; int(i) < len(r.archive.Members); i = next.Add(1) - 1 {
 				file := File{r, i}
 				if !file.member().Readable() {
 					continue // has its fault already
 				}
-				if err := file.verify(groupCtx, f); err != nil {
+				s, err := file.verify(groupCtx, f, buf)
+				if err != nil {
+					return err
+				}
+				if s != nil {
+					mu.Lock()
+					err = found.Add(s.Files())
+					mu.Unlock()
+				}
+				if err != nil {
 					return err
 				}
 			}
@@ -62,20 +93,29 @@ func (r *Reader) verify(ctx context.Context, f *faults) error {
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return fmt.Errorf("verifying %s: %w", r.path, err)
+		return found, fmt.Errorf("verifying %s: %w", r.path, err)
 	}
-	return ctx.Err()
+	found.Sort()
+	r.checkBinaries(found, f)
+	return found, ctx.Err()
 }
 
-func (f File) verify(ctx context.Context, all *faults) error {
-	c := f.Open()
-	defer c.Close()
-	_, err := io.Copy(io.Discard, contextio.NewReader(ctx, c))
-	if fault, ok := errors.AsType[*VerifyError](err); ok {
-		for _, one := range fault.Faults {
-			all.add(one.Code, one.Path, one.Message)
+// verify reads the content to its end, once for nearly every file: a binary of
+// an unusual layout once more. The scanner is nil where the content is not sound.
+func (f File) verify(ctx context.Context, all *faults, buf []byte) (*inspect.Scanner, error) {
+	s := inspect.NewScanner(f.Path(), inspect.Options{})
+	for {
+		c := f.Open()
+		_, err := io.CopyBuffer(s, contextio.NewReader(ctx, c), buf)
+		c.Close()
+		if fault, ok := errors.AsType[*VerifyError](err); ok {
+			for _, one := range fault.Faults {
+				all.add(one.Code, one.Path, one.Message)
+			}
+			return nil, nil
 		}
-		return nil
+		if err != nil || !s.Again() {
+			return s, err
+		}
 	}
-	return err
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
@@ -18,7 +19,6 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/record"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
-	"github.com/sparkwheel/sparkwheel/layer/layout"
 	"github.com/sparkwheel/sparkwheel/requirements"
 )
 
@@ -45,10 +45,15 @@ func (a *app) buildCommand() *cobra.Command {
 	f.register(cmd)
 	cmd.Flags().StringVarP(&f.out, "output", "o", "out", "`DIR` for image, wheels, build.json")
 	cmd.Flags().StringVar(&f.push, "push", "", "push the image to `IMAGE`")
-	cmd.Flags().StringVar(&f.sandbox, "sandbox", "namespaces", "`namespaces|none`: none runs upstream code unconfined and is recorded")
+	registerSandbox(cmd, &f.sandbox)
 	registerStrictness(cmd, &f.strict)
 	f.reg.register(cmd)
 	return cmd
+}
+
+// registerSandbox adds --sandbox.
+func registerSandbox(cmd *cobra.Command, mode *string) {
+	cmd.Flags().StringVar(mode, "sandbox", "namespaces", "`namespaces|none`: none runs upstream code unconfined and is recorded")
 }
 
 // registerStrictness adds --allow and --complete.
@@ -90,15 +95,41 @@ func (a *app) runBuild(ctx context.Context, f *buildFlags, targets []string) err
 	if err != nil {
 		return classify(ctx, err)
 	}
-	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
-	s, err := pipeline.Build(g, env, r, l, names, image, f.strict)
+	res, err := a.build(ctx, f.push, pipeline.Request{
+		Env: env, Recipe: r, Lock: l, Wheels: names, Image: image, Strict: f.strict, Output: f.out,
+	})
 	if err != nil {
 		return classify(ctx, err)
 	}
-	if err := a.runGraph(ctx, g); err != nil {
-		return classify(ctx, err)
+	return a.finishBuild(f, res, started)
+}
+
+// build runs the build that is requested and, with a target, pushes the image.
+func (a *app) build(ctx context.Context, push string, req pipeline.Request) (*pipeline.Result, error) {
+	display := a.display()
+	var hear stage.Reporter = display
+	if push != "" {
+		tag, err := pushTarget(push)
+		if err != nil {
+			return nil, err
+		}
+		bars := newPushBars(display)
+		hear = bars
+		req.Push = &pipeline.Push{Target: push, Send: func(ctx context.Context, img v1.Image) error {
+			_, err := bars.push(ctx, req.Env.Registry, tag, img)
+			return err
+		}}
 	}
-	return classify(ctx, a.finishBuild(ctx, env, f, s.Value(), started))
+	g := &stage.Graph{Logs: a.logs(req.Env), Clock: time.Now}
+	s, err := pipeline.Build(g, req)
+	if err != nil {
+		return nil, err
+	}
+	err = g.Run(ctx, a.jobs, hear)
+	if err = errors.Join(err, display.Close()); err != nil {
+		return nil, err
+	}
+	return s.Value(), nil
 }
 
 // chooseTargets reads the command's targets; nil names mean every wheel.
@@ -143,7 +174,10 @@ func (a *app) loadOrMakeLock(ctx context.Context, env host.Env, r *recipe.Recipe
 	if err != nil {
 		return nil, err
 	}
-	return l, l.Save(path)
+	if err := l.Save(path); err != nil {
+		return nil, err
+	}
+	return recipe.LoadLock(path, r) // what a later build and plan read is what this one builds
 }
 
 // buildDocument is the --json document of build.
@@ -161,10 +195,7 @@ type fileDocument struct {
 	SHA256 string `json:"sha256"`
 }
 
-func (a *app) finishBuild(ctx context.Context, env host.Env, f *buildFlags, res *pipeline.Result, started time.Time) error {
-	if err := pipeline.Output(f.out, res); err != nil {
-		return err
-	}
+func (a *app) finishBuild(f *buildFlags, res *pipeline.Result, started time.Time) error {
 	doc := buildDocument{Wheels: []fileDocument{}, Commits: map[string]string{}, Changes: []requirements.Change{}}
 	for _, w := range res.Wheels {
 		doc.Wheels = append(doc.Wheels, fileDocument{w.File, w.SHA256})
@@ -176,16 +207,13 @@ func (a *app) finishBuild(ctx context.Context, env host.Env, f *buildFlags, res 
 	a.sayChanges(res.Record)
 	line := filepath.Join(f.out, "wheels")
 	if res.Image != nil {
-		digest, err := layout.Write(ctx, filepath.Join(f.out, "image"), "latest", res.Image)
+		digest, err := res.Image.Digest()
 		if err != nil {
-			return fmt.Errorf("writing the image: %w", err)
+			return err
 		}
 		doc.Image, doc.Digest, line = "oci:"+filepath.Join(f.out, "image"), digest.String(), digest.String()
 	}
 	if f.push != "" {
-		if _, err := a.push(ctx, env, f.push, res.Image); err != nil {
-			return err
-		}
 		doc.Image = f.push
 	}
 	doc.Seconds = time.Since(started).Seconds()

@@ -123,7 +123,7 @@ func TestE2EPlanNamesWhatChanged(t *testing.T) {
 			missing = append(missing, s.Name)
 		}
 	}
-	if diff := cmp.Diff([]string{"wheel alpha", "layer alpha"}, missing); diff != "" {
+	if diff := cmp.Diff([]string{"wheel alpha", "layer alpha", "image"}, missing); diff != "" {
 		t.Errorf("stages to do (-want +got):\n%s\n%s", diff, got)
 	}
 	i := slices.IndexFunc(doc.Stages, func(s struct {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/packages"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
 )
@@ -121,7 +121,7 @@ func keepOf(s store.Store, f cleanFlags) (store.Keep, error) {
 // (its own and its pylocks') and the URLs of its repositories. What cannot be
 // read is an error: cleaning by half a lock would remove what is needed.
 func readNeeds(path string) (texts [][]byte, urls []string, err error) {
-	text, err := os.ReadFile(path)
+	text, err := regular.Read(path)
 	if err != nil {
 		return nil, nil, usageErrorf("reading the lock to keep: %w", err)
 	}
@@ -134,7 +134,7 @@ func readNeeds(path string) (texts [][]byte, urls []string, err error) {
 	}
 	texts = append(texts, text, []byte(strings.Join(packages.Digests(&l), "\n")))
 	for _, name := range l.Beside() {
-		text, err := os.ReadFile(filepath.Join(filepath.Dir(path), name))
+		text, err := regular.Read(filepath.Join(filepath.Dir(path), name))
 		if err != nil {
 			return nil, nil, usageErrorf("reading the lock to keep: %w", err)
 		}

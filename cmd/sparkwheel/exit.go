@@ -12,7 +12,9 @@ const (
 	codeUsage       = 2
 	codeFaults      = 3
 	codeNotLocked   = 4
-	codeInterrupted = 130
+	codeNetwork     = 5   // the network or another server failed
+	codeDisk        = 6   // a disk is full or cannot be written
+	codeInterrupted = 130 // by another signal 128 and its number
 )
 
 // codeError is an error that knows the exit code it ends the run with.

@@ -7,9 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 )
@@ -46,24 +44,23 @@ type fetchDocument struct {
 }
 
 func (a *app) runFetch(ctx context.Context, out, bundle string, flags *overrideFlags, reg *registryFlags) error {
-	r, l, err := a.lockedRecipe(out, flags)
+	req, err := a.lockedTargets(out, flags, nil)
 	if err != nil {
 		return err
 	}
 	reg.loginAt(flags.base)
-	env, err := a.openEnv(reg)
-	if err != nil {
+	if req.Env, err = a.openEnv(reg); err != nil {
 		return err
 	}
-	defer env.Store.Close()
-	got, err := a.fetch(ctx, env, r, l)
+	defer req.Env.Store.Close()
+	got, err := a.fetch(ctx, req)
 	if err != nil {
 		return classify(ctx, err)
 	}
-	doc := fetchDocument{Store: env.Store.Dir, Files: got.Files, Bytes: got.Bytes, Received: got.Received}
-	line := fmt.Sprintf("%d files, %s, of which %s came now, in %s", got.Files, store.Size(got.Bytes), store.Size(got.Received), env.Store.Dir)
+	doc := fetchDocument{Store: req.Env.Store.Dir, Files: got.Files, Bytes: got.Bytes, Received: got.Received}
+	line := fmt.Sprintf("%d files, %s, of which %s came now, in %s", got.Files, store.Size(got.Bytes), store.Size(got.Received), req.Env.Store.Dir)
 	if bundle != "" {
-		if err := pipeline.Bundle(ctx, env, bundle, r, l, got); err != nil {
+		if err := pipeline.Bundle(ctx, req, bundle, got); err != nil {
 			return classify(ctx, err)
 		}
 		doc.Bundle, line = bundle, bundle
@@ -71,13 +68,13 @@ func (a *app) runFetch(ctx context.Context, out, bundle string, flags *overrideF
 	return a.result(doc, line)
 }
 
-func (a *app) fetch(ctx context.Context, env host.Env, r *recipe.Recipe, l *recipe.Lock) (*pipeline.Fetched, error) {
-	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
-	s, err := pipeline.Fetch(g, env, r, l)
+func (a *app) fetch(ctx context.Context, req pipeline.Request) (*pipeline.Fetched, error) {
+	g := &stage.Graph{Logs: a.logs(req.Env), Clock: time.Now}
+	part, s, err := pipeline.Fetch(g, req)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.runGraph(ctx, g); err != nil {
+	if err := a.runGraph(ctx, part); err != nil {
 		return nil, err
 	}
 	return s.Value(), nil

@@ -56,7 +56,7 @@ sha256 = "4a44dc15364204a80fe80e9039455cc1608281820fe2b24f1e5233ade6af1dd5" # "1
 		name, _, _ := strings.Cut(line, ":")
 		names = append(names, name)
 	}
-	if strings.Join(names, ", ") != "wheel alpha, layer alpha, layer files" || !strings.Contains(got, "input words was ") {
+	if strings.Join(names, ", ") != "wheel alpha, layer alpha, layer files, image" || !strings.Contains(got, "input words was ") {
 		t.Errorf("plan after the file changed:\n%s", got)
 	}
 }

@@ -49,6 +49,7 @@ func (a *app) openEnv(reg *registryFlags) (host.Env, error) {
 		Netrc:         a.netrcText(),
 		IndexPassword: a.indexPassword,
 		Offline:       a.offline,
+		Runtimes:      a.localRuntimes(),
 		Jobs:          a.jobs,
 	}
 	env.Registry, err = reg.client(a, env)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
@@ -38,6 +39,9 @@ func (a *app) layerPushCommand() *cobra.Command {
 }
 
 func (a *app) runLayerPush(ctx context.Context, f *wheelFlags, image imagename.Name, target string) error {
+	if strings.HasSuffix(target, ".whl") {
+		return usageErrorf("IMAGE is missing: the last argument, %s, is a wheel; name the image to push to after the wheels", target)
+	}
 	if _, err := pushTarget(target); err != nil {
 		return err
 	}

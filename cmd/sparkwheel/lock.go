@@ -147,7 +147,7 @@ func upgrades(r *recipe.Recipe, before *recipe.Lock, names []string) (pipeline.U
 // what upgrade does not name.
 func (a *app) makeLock(ctx context.Context, env host.Env, r *recipe.Recipe, before *recipe.Lock, upgrade pipeline.Upgrade) (*recipe.Lock, error) {
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
-	s, err := pipeline.Resolve(g, env, r, before, upgrade)
+	s, err := pipeline.Resolve(g, pipeline.Request{Env: env, Recipe: r}, before, upgrade)
 	if err != nil {
 		return nil, err
 	}

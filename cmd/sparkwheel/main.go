@@ -5,8 +5,6 @@ package main
 import (
 	"context"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/sparkwheel/sparkwheel/wheel/builder/launcher"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
@@ -17,9 +15,7 @@ func main() {
 	if launcher.Called(os.Args) {
 		os.Exit(launcher.Run(os.Args, os.Environ(), os.Stderr))
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A second interrupt finds the default handler again and kills at once.
-	context.AfterFunc(ctx, stop)
+	ctx, stop := signalled(context.Background())
 	code := run(ctx, os.Args[1:], environment{
 		Getenv: os.Getenv,
 		Stdin:  os.Stdin,

@@ -7,47 +7,69 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/progress"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 )
 
 func (a *app) planCommand() *cobra.Command {
-	var flags overrideFlags
-	var reg registryFlags
-	var out string
+	var f planFlags
 	cmd := &cobra.Command{
 		Use:   "plan [TARGET...]",
 		Short: "Show what a build would do, and why",
-		Long:  "Show each stage of a build that is not in the store, which of its inputs changed,\nwhat it would bring and how long it last took. Nothing runs and nobody is asked.",
+		Long: "Show each stage of a build that is not in the store, which of its inputs changed,\nwhat it would bring and how long it last took. Nothing runs and nobody is asked.\n" +
+			"Flags that decide on what is built are those of `sparkwheel build`.",
 		RunE: func(_ *cobra.Command, args []string) error {
-			return a.runPlan(out, &flags, &reg, args)
+			return a.runPlan(&f, args)
 		},
 	}
-	flags.register(cmd)
-	cmd.Flags().StringVarP(&out, "output", "o", "out", "`DIR` that holds the lock of an embedded recipe")
+	f.register(cmd)
+	cmd.Flags().StringVarP(&f.out, "output", "o", "out", "`DIR` that holds the lock of an embedded recipe")
+	cmd.Flags().StringVar(&f.push, "push", "", "plan the push of the image to `IMAGE` too")
+	registerSandbox(cmd, &f.sandbox)
+	registerStrictness(cmd, &f.strict)
 	return cmd
 }
 
-func (a *app) runPlan(out string, flags *overrideFlags, reg *registryFlags, targets []string) error {
-	r, l, names, image, err := a.lockedTargets(out, flags, targets)
+// planFlags are those of a build that decide on what it makes.
+type planFlags struct {
+	overrideFlags
+	out     string
+	push    string
+	sandbox string
+	strict  image.Strictness
+}
+
+func (a *app) runPlan(f *planFlags, targets []string) error {
+	req, err := a.lockedTargets(f.out, &f.overrideFlags, targets)
 	if err != nil {
 		return err
 	}
-	env, err := a.openEnv(reg)
-	if err != nil {
+	if f.push != "" {
+		if !req.Image {
+			return usageErrorf("--push needs the image, and only %s was asked for", strings.Join(targets, ", "))
+		}
+		req.Push = &pipeline.Push{Target: f.push}
+	}
+	if req.Env, err = a.openEnv(new(registryFlags)); err != nil {
 		return err
 	}
-	defer env.Store.Close()
-	steps, err := pipeline.Plan(env, r, l, names, image)
+	defer req.Env.Store.Close()
+	if req.Env.Sandbox, err = sandboxMode(f.sandbox); err != nil {
+		return err
+	}
+	req.Strict = f.strict
+	steps, err := pipeline.Plan(req)
 	if err != nil {
 		return notLocked(err)
 	}
 	return a.result(map[string]any{"stages": steps}, planText(steps))
 }
 
-func planText(steps []pipeline.Step) string {
+func planText(steps []stage.Look) string {
 	missing := pipeline.Missing(steps)
 	if len(missing) == 0 {
 		return "nothing to do: every stage is in the store"
@@ -80,12 +102,11 @@ func (a *app) lockedRecipe(out string, flags *overrideFlags) (*recipe.Recipe, *r
 	return r, l, notLocked(err)
 }
 
-// lockedTargets is the locked recipe, its wheels that targets name (nil means
-// every one), and whether they name the image.
-func (a *app) lockedTargets(out string, flags *overrideFlags, targets []string) (r *recipe.Recipe, l *recipe.Lock, names []string, image bool, err error) {
-	if r, l, err = a.lockedRecipe(out, flags); err != nil {
-		return nil, nil, nil, false, err
+// lockedTargets asks for what targets name of the locked recipe.
+func (a *app) lockedTargets(out string, flags *overrideFlags, targets []string) (req pipeline.Request, err error) {
+	if req.Recipe, req.Lock, err = a.lockedRecipe(out, flags); err != nil {
+		return req, err
 	}
-	names, image, err = chooseTargets(r, targets)
-	return r, l, names, image, err
+	req.Wheels, req.Image, err = chooseTargets(req.Recipe, targets)
+	return req, err
 }

@@ -64,12 +64,12 @@ image = "/opt/words.txt"
 		want         []string
 	}{
 		{what: "nothing", recipe: all},
-		{what: "a rule of alpha", recipe: strings.Replace(all, `"triton"`, `"triton", "triton-kernels"`, 1), want: []string{"wheel alpha", "layer alpha"}},
-		{what: "beta's environment", recipe: strings.Replace(all, "distribution = \"beta\"", "distribution = \"beta\"\nenvironment = { X = \"1\" }", 1), want: []string{"wheel beta", "layer beta"}},
-		{what: "the image's environment", recipe: strings.Replace(all, "workdir = \"/workspace\"", "workdir = \"/workspace\"\nenvironment = { X = \"1\" }", 1)},
-		{what: "a group", recipe: strings.Replace(all, `"jinja2", "markup*"`, `"jinja2", "markup*", "idna"`, 1), want: []string{"layer templates"}},
-		{what: "a version of the runtime set", recipe: strings.Replace(all, "idna==3.10", "idna==3.9", 1), want: []string{"runtime", "layer idna"}},
-		{what: "the file", recipe: all, change: func() { text = "two" }, args: []string{"--upgrade=words"}, want: []string{"layer files"}},
+		{what: "a rule of alpha", recipe: strings.Replace(all, `"triton"`, `"triton", "triton-kernels"`, 1), want: []string{"wheel alpha", "layer alpha", "image"}},
+		{what: "beta's environment", recipe: strings.Replace(all, "distribution = \"beta\"", "distribution = \"beta\"\nenvironment = { X = \"1\" }", 1), want: []string{"wheel beta", "layer beta", "image"}},
+		{what: "the image's environment", recipe: strings.Replace(all, "workdir = \"/workspace\"", "workdir = \"/workspace\"\nenvironment = { X = \"1\" }", 1), want: []string{"image"}},
+		{what: "a group", recipe: strings.Replace(all, `"jinja2", "markup*"`, `"jinja2", "markup*", "idna"`, 1), want: []string{"layer templates", "image"}},
+		{what: "a version of the runtime set", recipe: strings.Replace(all, "idna==3.10", "idna==3.9", 1), want: []string{"runtime", "layer idna", "image"}},
+		{what: "the file", recipe: all, change: func() { text = "two" }, args: []string{"--upgrade=words"}, want: []string{"layer files", "image"}},
 		{what: "nothing, the file as it was", recipe: all, change: func() { text = "one" }, args: []string{"--upgrade=words"}},
 	} {
 		if step.change != nil {

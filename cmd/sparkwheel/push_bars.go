@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/progress"
@@ -23,8 +26,33 @@ type pushBars struct {
 	began   map[v1.Hash]time.Time
 }
 
-// newPushBars knows the blobs of img by what is in them.
-func newPushBars(display progress.Display, img v1.Image) (*pushBars, error) {
+func newPushBars(display progress.Display) *pushBars {
+	return &pushBars{display: display, began: map[v1.Hash]time.Time{}}
+}
+
+// push sends img to tag and shows each of its blobs.
+func (b *pushBars) push(ctx context.Context, client *registry.Client, tag name.Tag, img v1.Image) (pushed registry.Pushed, err error) {
+	if b.names, err = blobNames(img); err != nil {
+		return pushed, err
+	}
+	pushed, err = client.Push(ctx, tag, img, b.blob)
+	if blob, ok := errors.AsType[*registry.BlobError](err); ok {
+		return pushed, &blobError{b.names[blob.Digest], err}
+	}
+	return pushed, err
+}
+
+// blobError says what is in the blob that a registry did not take.
+type blobError struct {
+	what string
+	err  error
+}
+
+func (e *blobError) Error() string { return e.what + ": " + e.err.Error() }
+func (e *blobError) Unwrap() error { return e.err }
+
+// blobNames are the blobs of img by what is in them.
+func blobNames(img v1.Image) (map[v1.Hash]string, error) {
 	manifest, err := img.Manifest()
 	if err != nil {
 		return nil, err
@@ -45,7 +73,7 @@ func newPushBars(display progress.Display, img v1.Image) (*pushBars, error) {
 		}
 		names[d.Digest] = blobName(what, d.Digest)
 	}
-	return &pushBars{display: display, names: names, began: map[v1.Hash]time.Time{}}, nil
+	return names, nil
 }
 
 // blobName tells one blob from another also where both hold the same.

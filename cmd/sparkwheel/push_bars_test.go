@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"net/http"
 	"os"
+	"regexp"
 	"testing"
 	"testing/fstest"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
+	"github.com/sparkwheel/sparkwheel/layer/registry/registrytest"
 )
 
 // recorded is a display that keeps what it is told.
@@ -44,8 +47,8 @@ func TestPushBars(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got recorded
-	bars, err := newPushBars(&got, img)
-	if err != nil {
+	bars := newPushBars(&got)
+	if bars.names, err = blobNames(img); err != nil {
 		t.Fatal(err)
 	}
 	var want recorded
@@ -62,5 +65,33 @@ func TestPushBars(t *testing.T) {
 	want = append(want, "start "+name+" ", "progress "+name+" ", "done "+name+" ")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What ends a push names the wheel in the blob, in the registry's own words.
+func TestPushNamesTheWheel(t *testing.T) {
+	t.Parallel()
+	strict := registrytest.NewStrict()
+	addr := registrytest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > 1<<10 {
+			http.Error(w, "too large for this plan", http.StatusRequestEntityTooLarge)
+			return
+		}
+		strict.ServeHTTP(w, r)
+	}))
+	tree := fstest.MapFS{"opt": {Mode: os.ModeDir | 0o755}, "opt/of": {Data: make([]byte, 10<<20), Mode: 0o644}}
+	blob, err := layer.Write(t.Context(), t.TempDir(), tree, layer.Options{Comment: "vllm-0.22.1-py3-none-any.whl"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := layer.Append(empty.Image, layer.Config{}, blob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown recorded
+	_, err = newPushBars(&shown).push(t.Context(), registry.New(registry.Options{}), registrytest.Tag(t, addr+"/a/b:v1"), img)
+	want := regexp.MustCompile(`^vllm-0\.22\.1 [0-9a-f]{12}: pushing .* 413 Request Entity Too Large: too large for this plan$`)
+	if err == nil || !want.MatchString(err.Error()) {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 )
@@ -85,7 +85,7 @@ func (f *registryFlags) tls() (*tls.Config, error) {
 	var certs []tls.Certificate
 	var err error
 	if f.caCert != "" {
-		if ca, err = os.ReadFile(f.caCert); err != nil {
+		if ca, err = regular.Read(f.caCert); err != nil {
 			return nil, usageErrorf("reading --ca-cert: %w", err)
 		}
 	}
@@ -185,13 +185,10 @@ func (a *app) push(ctx context.Context, env host.Env, target string, img v1.Imag
 	if err != nil {
 		return registry.Pushed{}, err
 	}
-	bars, err := newPushBars(a.display(), img)
-	if err != nil {
-		return registry.Pushed{}, err
-	}
+	bars := newPushBars(a.display())
 	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
 	s := stage.Add(g, "push", func(ctx context.Context, _ *stage.Run) (registry.Pushed, error) {
-		return env.Registry.Push(ctx, tag, img, bars.blob)
+		return bars.push(ctx, env.Registry, tag, img)
 	})
 	err = g.Run(ctx, a.jobs, bars)
 	if err = errors.Join(err, bars.display.Close()); err != nil {

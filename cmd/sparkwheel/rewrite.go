@@ -126,7 +126,7 @@ func (a *app) showRewrite(result rewrite.Result, f rewriteFlags) error {
 		fmt.Fprintf(a.Stderr, "nothing matches the rule: %s\n", u)
 	}
 	if f.diff {
-		_, err := fmt.Fprint(a.Stdout, result.Diff())
+		_, err := fmt.Fprint(a.exactly(), result.Diff())
 		return err
 	}
 	for _, c := range result.Changes {

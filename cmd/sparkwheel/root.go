@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -42,22 +43,29 @@ type app struct {
 	progress string
 	verbose  bool
 	wire     http.RoundTripper // see network
+
+	screen io.Writer // Stderr as it is, for displays that move
+	pipe   io.Writer // Stdout as it is, see exactly
+	mu     sync.Mutex
+	shown  *watched // the display that is open
 }
 
 // run is main without the process: it returns the exit code of the design
-// (0 done, 1 failed, 2 wrong call or recipe, 3 faults found, 4 not covered by
-// the lock, 130 interrupted).
+// (see exit.go).
 func run(ctx context.Context, args []string, env environment) int {
-	a := &app{environment: env}
+	a := &app{environment: env, screen: env.Stderr, pipe: env.Stdout}
+	a.Stdout, a.Stderr = quote(env.Stdout), quote(env.Stderr)
+	env = a.environment
 	root := a.rootCommand()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := a.announcing(ctx, root.ExecuteContext)
 	if err == nil {
 		return codeDone
 	}
+	err = classify(ctx, err)
 	code := exitCode(err)
-	if ctx.Err() != nil && !errors.As(err, new(*codeError)) {
-		code = codeInterrupted
+	if a.unwritable(err) {
+		code = codeDisk
 	}
 	if msg := remedy.Text(err); msg != "" {
 		fmt.Fprintf(env.Stderr, "sparkwheel: %s\n", msg)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -13,6 +14,9 @@ var update = flag.Bool("update", false, "rewrite golden files and script output"
 
 func TestMain(m *testing.M) {
 	sandbox.Init()
+	if os.Getenv("SPARKWHEEL_TEST_MAIN") != "" { // see TestSignalsEndARun
+		main()
+	}
 	testscript.Main(m, map[string]func(){"sparkwheel": main})
 }
 

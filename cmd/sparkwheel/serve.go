@@ -90,7 +90,7 @@ func (a *app) runServe(ctx context.Context, f *serveFlags, images []string) erro
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", f.listen)
 	if err != nil {
-		return fmt.Errorf("listening at %s: %w; give another address with --listen", f.listen, err)
+		return &codeError{codeFailed, fmt.Errorf("listening at %s: %w; give another address with --listen", f.listen, err)}
 	}
 	doc.Address = l.Addr().String()
 	lines := make([]string, len(doc.Images))

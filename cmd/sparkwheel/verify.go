@@ -34,17 +34,16 @@ func (a *app) verifyCommand() *cobra.Command {
 }
 
 func (a *app) runVerify(ctx context.Context, out string, flags *overrideFlags, reg *registryFlags, targets []string) error {
-	r, l, names, _, err := a.lockedTargets(out, flags, targets)
+	req, err := a.lockedTargets(out, flags, targets)
 	if err != nil {
 		return err
 	}
-	env, err := a.openEnv(reg)
-	if err != nil {
+	if req.Env, err = a.openEnv(reg); err != nil {
 		return err
 	}
-	defer env.Store.Close()
-	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
-	s, err := pipeline.Verify(g, env, r, l, names)
+	defer req.Env.Store.Close()
+	g := &stage.Graph{Logs: a.logs(req.Env), Clock: time.Now}
+	s, err := pipeline.Verify(g, req)
 	if err != nil {
 		return classify(ctx, err)
 	}

@@ -20,7 +20,7 @@ func (a *app) wheelCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.wheelInspectCommand(), a.wheelVerifyCommand())
+	cmd.AddCommand(a.wheelInspectCommand(), a.wheelVerifyCommand(), a.wheelRepairCommand())
 	return cmd
 }
 
@@ -75,24 +75,30 @@ func (a *app) wheelVerify(ctx context.Context, files []string, used []truth.Used
 		return err
 	}
 	bad, faults := 0, 0
+	own := ""
 	for _, r := range reports {
 		faults += len(r.Faults)
-		if len(r.Faults) > 0 {
-			bad++
+		if len(r.Faults) == 0 {
+			continue
+		}
+		bad++
+		if (&wheel.VerifyError{Faults: r.Faults}).Mendable() {
+			own = fmt.Sprintf("; if it is your own build, `sparkwheel wheel repair %s` makes a sound one of it", r.File)
 		}
 	}
 	if bad > 0 {
-		return faultsErrorf("%d of %d wheels must not be installed: faults found: %d", bad, len(files), faults)
+		return faultsErrorf("%d of %d wheels must not be installed: faults found: %d%s", bad, len(files), faults, own)
 	}
 	return nil
 }
 
 func verifyWheel(ctx context.Context, file string, used []truth.Used) (wheelReport, error) {
 	r := wheelReport{File: file, Faults: []wheel.Fault{}, Warnings: []wheel.Fault{}}
-	warnings, err := wheel.Verify(ctx, file)
-	r.Warnings = append(r.Warnings, warnings...)
+	v, err := wheel.VerifyAll(ctx, file)
+	r.Warnings = append(r.Warnings, v.Warnings...)
+	r.Faults = append(r.Faults, v.Promises...)
 	if found, ok := errors.AsType[*wheel.VerifyError](err); ok {
-		r.Faults = found.Faults
+		r.Faults = append(found.Faults, r.Faults...)
 		return r, nil
 	}
 	if err != nil || len(used) == 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/inspection"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/inspect"
 	"github.com/sparkwheel/sparkwheel/wheel/inspect/cuda"
@@ -157,7 +158,7 @@ func (a *app) inspectFile(ctx context.Context, f *inspectFlags, file string) (*i
 		return inspection.Of(file, found, f.target), err
 	}
 	var found inspect.Found
-	if err := found.Add(inspect.Read(file, o, func() (io.ReadCloser, error) { return os.Open(file) })); err != nil {
+	if err := found.Add(inspect.Read(file, o, func() (io.ReadCloser, error) { return regular.Open(file) })); err != nil {
 		return nil, err
 	}
 	if len(found.Files)+len(found.Damaged) == 0 {
@@ -175,7 +176,7 @@ func inspectWheel(ctx context.Context, f *inspectFlags, file string, o inspect.O
 		return nil, err
 	}
 	defer r.Close()
-	found, err := inspect.Wheel(ctx, r, o)
+	found, err := r.Inspect(ctx, o)
 	if err != nil {
 		if isError[*wheel.VerifyError](err) {
 			return nil, faultsErrorf("%w", err)

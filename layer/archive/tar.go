@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -39,7 +40,7 @@ func Tar(ctx context.Context, file, cacheDir string) (v1.Image, error) {
 }
 
 func readTar(ctx context.Context, file, cacheDir string) (v1.Image, error) {
-	f, err := os.Open(file)
+	f, err := openRegular(file)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +65,19 @@ func readTar(ctx context.Context, file, cacheDir string) (v1.Image, error) {
 		return nil, err
 	}
 	return rootImage(arch, blob)
+}
+
+// openRegular opens a regular file. To open a FIFO would wait for its writer,
+// and a device may have no end.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
+	}
+	return os.Open(path)
 }
 
 func compress(ctx context.Context, dir string, f io.Reader) (*layer.Blob, error) {

@@ -24,7 +24,7 @@ type span struct{ offset, size int64 }
 
 // openTar finds the members of the archive without reading their content.
 func openTar(ctx context.Context, name string) (*tarFS, error) {
-	f, err := os.Open(name)
+	f, err := openRegular(name)
 	if err != nil {
 		return nil, err
 	}

@@ -1,13 +1,13 @@
 // Package hosts brings an image to other machines over SSH: only the layers
 // that a machine lacks, into the docker, podman or containerd that runs there,
-// with nothing installed or configured on it. Start with Loader.Load.
+// with nothing installed or configured on it. Start with Loader.Load. It also
+// reads the images that such a runtime of this machine has: start with Local.
 package hosts
 
 import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -144,11 +144,5 @@ func describe(img v1.Image, tag name.Tag) (*wanted, error) {
 	return w, nil
 }
 
-// name is the tag in full, as every runtime takes it. Only ggcr calls Docker's
-// registry by its address.
-func (w *wanted) name() string {
-	if rest, ok := strings.CutPrefix(w.tag.Name(), name.DefaultRegistry+"/"); ok {
-		return "docker.io/" + rest
-	}
-	return w.tag.Name()
-}
+// name is the tag in full, as every runtime takes it.
+func (w *wanted) name() string { return dockerName(w.tag) }

@@ -61,6 +61,7 @@ type Client struct {
 	mu        sync.Mutex
 	endpoints map[endpointKey]*endpoint
 	origins   map[v1.Hash]origin
+	mounts    map[v1.Hash]name.Repository
 }
 
 // New returns a Client; it opens no connection.
@@ -87,6 +88,7 @@ func New(opt Options) *Client {
 		opt:       opt,
 		endpoints: map[endpointKey]*endpoint{},
 		origins:   map[v1.Hash]origin{},
+		mounts:    map[v1.Hash]name.Repository{},
 	}
 }
 

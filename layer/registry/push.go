@@ -46,7 +46,8 @@ type Pushed struct {
 
 // Push makes img and everything in it present in tag's repository, then moves
 // the tag. Blobs that the repository has are not sent; those pulled through
-// this Client from another repository of the same registry are mounted, others
+// this Client from another repository of the same registry, or that CanMount
+// named, are mounted, others
 // stream from where they are to the registry. The manifest comes last, is read
 // back and compared, and only then the tag moves: a push that fails leaves the
 // tag as it was, with a *BlobError where a blob could not be sent. No layer's
@@ -204,9 +205,10 @@ func (p *push) manifest(ctx context.Context, raw []byte, media types.MediaType, 
 type source struct {
 	digest v1.Hash
 	size   int64
-	// from is where it was pulled from: on the same registry it can be mounted.
-	from *origin
-	open func(ctx context.Context, offset int64) (io.ReadCloser, error)
+	// mount is a repository that has it, if one is known: on the same registry it
+	// can be mounted.
+	mount *name.Repository
+	open  func(ctx context.Context, offset int64) (io.ReadCloser, error)
 }
 
 func bytesSource(b []byte) (source, error) {
@@ -229,12 +231,13 @@ func (c *Client) source(l v1.Layer) (source, error) {
 	}
 	s := source{digest: digest, size: size}
 	if from, ok := c.origin(digest); ok && from.size == size {
-		s.from = &from
+		s.mount = &from.repo
 		s.open = func(ctx context.Context, offset int64) (io.ReadCloser, error) {
 			return c.blob(ctx, from, digest, offset), nil
 		}
 		return s, nil
 	}
+	s.mount = c.mountable(digest)
 	s.open = func(_ context.Context, offset int64) (io.ReadCloser, error) {
 		rc, err := l.Compressed()
 		if err != nil {
@@ -243,6 +246,36 @@ func (c *Client) source(l v1.Layer) (source, error) {
 		return skip(rc, offset)
 	}
 	return s, nil
+}
+
+// CanMount tells that repo has the layers of img, which is read from elsewhere:
+// a Push to another repository of the same registry has them mounted, and
+// reads them from img where that is refused, also those that were pulled.
+func (c *Client) CanMount(repo name.Repository, img v1.Image) error {
+	layers, err := img.Layers()
+	if err != nil {
+		return fmt.Errorf("reading the layers of an image of %s: %w", repo, err)
+	}
+	for _, l := range layers {
+		digest, err := l.Digest()
+		if err != nil {
+			return fmt.Errorf("reading the layers of an image of %s: %w", repo, err)
+		}
+		c.mu.Lock()
+		c.mounts[digest] = repo
+		delete(c.origins, digest)
+		c.mu.Unlock()
+	}
+	return nil
+}
+
+func (c *Client) mountable(digest v1.Hash) *name.Repository {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if repo, ok := c.mounts[digest]; ok {
+		return &repo
+	}
+	return nil
 }
 
 // skip moves r to offset, by seeking where that is possible.

@@ -20,8 +20,11 @@ func (e *brokenError) Unwrap() error { return e.err }
 
 // temporary tells whether the same request may succeed later.
 func temporary(err error) bool {
-	if errors.Is(err, context.Canceled) || errors.Is(err, errRenewed) {
-		return errors.Is(err, errRenewed)
+	if errors.As(err, new(*ResentError)) || errors.Is(err, context.Canceled) {
+		return false
+	}
+	if errors.Is(err, errRenewed) {
+		return true
 	}
 	if e, ok := errors.AsType[*StatusError](err); ok {
 		return e.Temporary()

@@ -88,6 +88,7 @@ func (u *upload) run(ctx context.Context) (string, error) {
 		if u.offset > before {
 			tries.progressed()
 		}
+		u.fault = err
 		if errors.Is(err, errRenewed) {
 			// A refused token took none of the body with it.
 			if err := tries.again(ctx, err); err != nil {
@@ -102,7 +103,7 @@ func (u *upload) run(ctx context.Context) (string, error) {
 				return Sent, nil
 			}
 		}
-		u.unsure, u.fault = true, err
+		u.unsure = true
 		adapted := u.adapt(err)
 		u.growing, u.chunk = false, min(u.chunk, u.first)
 		if adapted {
@@ -168,17 +169,17 @@ func (u *upload) report(fault error) {
 func (u *upload) start(ctx context.Context) (mounted bool, err error) {
 	u.offset, u.unsure, u.resumed, u.doubted, u.disturbed, u.mute = 0, false, false, false, false, false
 	target := u.to.url("blobs/uploads/")
-	if f := u.source.from; f != nil && f.repo.RegistryStr() == u.to.host && f.repo.RepositoryStr() != u.to.repo {
-		u.to.alsoReads(f.repo.RepositoryStr())
-		q := url.Values{"mount": {u.source.digest.String()}, "from": {f.repo.RepositoryStr()}}
+	if m := u.source.mount; m != nil && m.RegistryStr() == u.to.host && m.RepositoryStr() != u.to.repo {
+		u.to.alsoReads(m.RepositoryStr())
+		q := url.Values{"mount": {u.source.digest.String()}, "from": {m.RepositoryStr()}}
 		done, err := u.post(ctx, target+"?"+q.Encode())
 		if !errors.As(err, new(*StatusError)) && !errors.As(err, new(*CredentialsError)) {
 			return done, err
 		}
 		// Mounting is a courtesy: a registry that refuses it, or whose token server
 		// does (Harbor, of a project that one may not read), gets the bytes.
-		u.to.readsNot(f.repo.RepositoryStr())
-		u.source.from = nil
+		u.to.readsNot(m.RepositoryStr())
+		u.source.mount = nil
 	}
 	return u.post(ctx, target)
 }

@@ -38,16 +38,23 @@ const (
 	fileCommands = "/build/commands"
 )
 
-// Spec is all that a build depends on: a cache key covers every field.
+// Spec is all that a build depends on. A key under which its wheel is kept must
+// cover every field but those that say how much the host lends to the build
+// (Jobs, Memory, Launcher, CCache), Gate and Vary.
 type Spec struct {
 	Source string // prepared tree on the host; it is copied, never changed
 	Subdir string // of Source where the project stands, slash-separated; empty for its top
 	// Files are written into the copy: path from its top, slash-separated -> text.
 	Files map[string]string
-	// Distribution is the name that the wheel must carry.
+	// Distribution is the name that the wheel must carry; of a build by Steps it
+	// is the name in messages.
 	Distribution string
-	Python       string // absolute path of the interpreter inside the root
-	UV           string // host path of the uv binary
+	// Steps are the commands of a build without a PEP 517 backend, for [Outputs].
+	// They run one after the other in Source's Subdir, in one sandbox; in them and
+	// in Env, {jobs} stands for the number of jobs.
+	Steps  [][]string
+	Python string // absolute path of the interpreter inside the root; empty for Steps without Wheels and Shims
+	UV     string // host path of the uv binary; empty where Python is
 	// Wheels are the locked build requirements: file name -> host path.
 	Wheels map[string]string
 	Shims  []Shim
@@ -106,19 +113,12 @@ var _ Runner = (*sandbox.Sandbox)(nil)
 // dir then. A build that ran out of memory is tried once more with half the
 // jobs.
 func Wheels(ctx context.Context, r Runner, spec Spec, dir string, w io.Writer) (_ []string, err error) {
-	if err := spec.check(); err != nil {
-		return nil, fmt.Errorf("building %s: %w", spec.Distribution, err)
-	}
-	work, err := os.MkdirTemp(dir, ".build-*")
+	spec.Steps = nil
+	b, err := begin(ctx, r, spec, dir, w)
 	if err != nil {
 		return nil, fmt.Errorf("building %s: %w", spec.Distribution, err)
 	}
-	defer func() { err = errors.Join(err, sandbox.RemoveAll(work)) }()
-	b := &build{spec: spec, run: r, work: work, log: w}
-	b.limit()
-	if err := b.prepare(ctx); err != nil {
-		return nil, fmt.Errorf("preparing the build of %s: %w", spec.Distribution, err)
-	}
+	defer func() { err = errors.Join(err, sandbox.RemoveAll(b.work)) }()
 	if err := b.steps(ctx); err != nil {
 		return nil, b.withCommands(err)
 	}
@@ -129,11 +129,31 @@ func Wheels(ctx context.Context, r Runner, spec Spec, dir string, w io.Writer) (
 	return []string{file}, nil
 }
 
+// begin lays out a build in a directory of its own below dir, which the caller
+// removes.
+func begin(ctx context.Context, r Runner, spec Spec, dir string, w io.Writer) (*build, error) {
+	if err := spec.check(); err != nil {
+		return nil, err
+	}
+	work, err := os.MkdirTemp(dir, ".build-*")
+	if err != nil {
+		return nil, err
+	}
+	b := &build{spec: spec, run: r, work: work, log: w}
+	b.limit()
+	if err := b.prepare(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("preparing: %w", err), sandbox.RemoveAll(work))
+	}
+	return b, nil
+}
+
 func (s *Spec) check() error {
 	switch {
 	case s.Distribution == "":
 		return errors.New("no distribution is named")
-	case !path.IsAbs(s.Python):
+	case s.Python == "" && (len(s.Steps) == 0 || len(s.Wheels)+len(s.Shims) > 0):
+		return errors.New("no interpreter is named")
+	case s.Python != "" && !path.IsAbs(s.Python):
 		return fmt.Errorf("the interpreter %q is no absolute path inside the root", s.Python)
 	case s.Subdir != "" && !filepath.IsLocal(s.Subdir):
 		return fmt.Errorf("the subdirectory %q leaves the tree", s.Subdir)

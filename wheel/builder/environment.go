@@ -31,7 +31,7 @@ func (s *Spec) environment() []string {
 		"MAX_JOBS="+jobs, "CMAKE_BUILD_PARALLEL_LEVEL="+jobs, "MAKEFLAGS=-j"+jobs, "CARGO_BUILD_JOBS="+jobs,
 	)
 	for _, kv := range s.Env {
-		env.set(kv)
+		env.set(s.withJobs(kv))
 	}
 	if s.Launcher != "" {
 		s.launch(env)

@@ -22,7 +22,7 @@ import (
 // and in a form that depends on nothing else: members sorted, .dist-info last
 // and RECORD at its end, times 1980-01-01, modes 0644 or 0755, one compressor.
 // It streams, and leaves nothing at to when it fails.
-func Repack(ctx context.Context, from, to string) (err error) {
+func Repack(ctx context.Context, from, to string) error {
 	r, err := zip.OpenReader(from)
 	if err != nil {
 		return fmt.Errorf("repacking %s: %w", filepath.Base(from), err)
@@ -32,6 +32,28 @@ func Repack(ctx context.Context, from, to string) (err error) {
 	if err != nil {
 		return fmt.Errorf("repacking %s: %w", filepath.Base(from), err)
 	}
+	return writeCanonical(to, func(w *canonical) error {
+		for _, m := range members {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := w.copy(m); err != nil {
+				return fmt.Errorf("repacking %s: %s: %w", filepath.Base(from), m.Name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// canonical writes members in a form that depends on nothing but them.
+type canonical struct {
+	zw    *zip.Writer
+	spool *os.File
+}
+
+// writeCanonical makes the archive to of the members that fill writes. It
+// leaves nothing at to when it fails.
+func writeCanonical(to string, fill func(*canonical) error) (err error) {
 	dir := filepath.Dir(to)
 	out, err := renameio.NewPendingFile(to, renameio.WithTempDir(dir), renameio.WithStaticPermissions(0o644))
 	if err != nil {
@@ -43,17 +65,12 @@ func Repack(ctx context.Context, from, to string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, spool.Close(), os.Remove(spool.Name())) }()
-	zw := zip.NewWriter(out)
-	for _, m := range members {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := repackMember(zw, spool, m); err != nil {
-			return fmt.Errorf("repacking %s: %s: %w", filepath.Base(from), m.Name, err)
-		}
+	w := &canonical{zip.NewWriter(out), spool}
+	if err := fill(w); err != nil {
+		return err
 	}
-	if err := zw.Close(); err != nil {
-		return fmt.Errorf("repacking %s: %w", filepath.Base(from), err)
+	if err := w.zw.Close(); err != nil {
+		return fmt.Errorf("writing %s: %w", filepath.Base(to), err)
 	}
 	return out.CloseAtomicallyReplace()
 }
@@ -90,43 +107,47 @@ func rank(name string) int {
 	return 2
 }
 
-// repackMember compresses m into spool first: sizes known beforehand need no
-// data descriptor, which some readers cannot take.
-func repackMember(zw *zip.Writer, spool *os.File, m *zip.File) error {
-	if err := errors.Join(spool.Truncate(0), seekStart(spool)); err != nil {
-		return err
-	}
+func (w *canonical) copy(m *zip.File) error {
 	rc, err := m.Open()
 	if err != nil {
 		return err
 	}
 	defer rc.Close()
-	compressed := deflate.NewWriter(spool)
+	return w.add(&zip.FileHeader{Name: m.Name, NonUTF8: m.NonUTF8}, m.Mode()&0o111 != 0, rc)
+}
+
+// add writes one member with its name in h. Its content is compressed into the
+// spool first: sizes known beforehand need no data descriptor, which some
+// readers cannot take.
+func (w *canonical) add(h *zip.FileHeader, executable bool, content io.Reader) error {
+	if err := errors.Join(w.spool.Truncate(0), seekStart(w.spool)); err != nil {
+		return err
+	}
+	compressed := deflate.NewWriter(w.spool)
 	sum := crc32.NewIEEE()
-	n, err := io.Copy(io.MultiWriter(compressed, sum), rc)
+	n, err := io.Copy(io.MultiWriter(compressed, sum), content)
 	if err := errors.Join(err, compressed.Close()); err != nil {
 		return err
 	}
-	size, err := spool.Seek(0, io.SeekCurrent)
+	size, err := w.spool.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return err
 	}
-	//nolint:staticcheck // a raw header is written as it is: Modified would not be looked at
-	h := &zip.FileHeader{Name: m.Name, Method: zip.Deflate, NonUTF8: m.NonUTF8, ModifiedDate: 1<<5 | 1,
-		CRC32: sum.Sum32(), UncompressedSize64: uint64(n), CompressedSize64: uint64(size)}
+	h.Method, h.ModifiedDate = zip.Deflate, 1<<5|1 //nolint:staticcheck // a raw header is written as it is: Modified would not be looked at
+	h.CRC32, h.UncompressedSize64, h.CompressedSize64 = sum.Sum32(), uint64(n), uint64(size)
 	mode := os.FileMode(0o644)
-	if m.Mode()&0o111 != 0 {
+	if executable {
 		mode = 0o755
 	}
 	h.SetMode(mode)
-	w, err := zw.CreateRaw(h)
+	out, err := w.zw.CreateRaw(h)
 	if err != nil {
 		return err
 	}
-	if err := seekStart(spool); err != nil {
+	if err := seekStart(w.spool); err != nil {
 		return err
 	}
-	_, err = io.Copy(w, spool)
+	_, err = io.Copy(out, w.spool)
 	return err
 }
 

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/sparkwheel/sparkwheel/wheel/builder/explain"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
@@ -29,24 +31,54 @@ func (b *build) limit() {
 
 // steps runs the build's commands one after the other, in one sandbox.
 func (b *build) steps(ctx context.Context) error {
-	before := [][]string{b.venvArgs()}
-	if args := b.installArgs(); args != nil {
-		before = append(before, args)
+	var before [][]string
+	if b.spec.Python != "" {
+		before = append(before, b.venvArgs())
+		if args := b.installArgs(); args != nil {
+			before = append(before, args)
+		}
 	}
-	err := b.commands(ctx, before)
+	lines := b.lines()
+	err := b.commands(ctx, before, lines)
 	failed, ok := errors.AsType[*FailedError](err)
-	if !ok || !failed.Exit.OOM || !slices.Equal(failed.Exit.Args, b.buildArgs()) || b.spec.Jobs <= 1 {
+	if !ok || !failed.Exit.OOM || b.spec.Jobs <= 1 {
+		return err
+	}
+	at := slices.IndexFunc(lines, func(args []string) bool { return slices.Equal(failed.Exit.Args, args) })
+	if at < 0 {
 		return err
 	}
 	// What was compiled stays compiled: build systems go on where they ended.
 	fmt.Fprintf(b.log, "sparkwheel: out of memory with %d jobs (peak %.1f GiB); trying once more with %d\n", b.spec.Jobs, float64(failed.Exit.Peak)/(1<<30), b.spec.Jobs/2)
 	b.spec.Jobs /= 2
-	return b.commands(ctx, nil)
+	return b.commands(ctx, nil, b.lines()[at:])
+}
+
+// lines are the commands of the build itself.
+func (b *build) lines() [][]string {
+	if len(b.spec.Steps) == 0 {
+		return [][]string{b.buildArgs()}
+	}
+	var lines [][]string
+	for _, step := range b.spec.Steps {
+		line := make([]string, len(step))
+		for i, arg := range step {
+			line[i] = b.spec.withJobs(arg)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func (s *Spec) withJobs(text string) string {
+	return strings.ReplaceAll(text, "{jobs}", strconv.Itoa(max(s.Jobs, 1)))
 }
 
 // doing says in words what a command of the build does.
 func (b *build) doing(args []string) string {
 	switch {
+	case len(b.spec.Steps) > 0 && !slices.Equal(args, b.installArgs()) && !slices.Equal(args, b.venvArgs()):
+		return "step " + strings.Join(args, " ")
 	case slices.Equal(args, b.venvArgs()):
 		return "making the build environment of " + b.spec.Distribution
 	case slices.Equal(args, b.installArgs()):
@@ -58,7 +90,9 @@ func (b *build) doing(args []string) string {
 func (b *build) mounts() []sandbox.Mount {
 	m := []sandbox.Mount{
 		{Source: b.work, Target: "/build", Writable: true},
-		{Source: b.spec.UV, Target: dirBin + "/uv"},
+	}
+	if b.spec.UV != "" {
+		m = append(m, sandbox.Mount{Source: b.spec.UV, Target: dirBin + "/uv"})
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.spec.Wheels)) {
 		m = append(m, sandbox.Mount{Source: b.spec.Wheels[name], Target: dirWheels + "/" + name})
@@ -72,15 +106,20 @@ func (b *build) mounts() []sandbox.Mount {
 	return append(m, b.spec.Mounts...)
 }
 
-// commands runs those of before, and then the build.
-func (b *build) commands(ctx context.Context, before [][]string) error {
+// commands runs those of before, and then the build's.
+func (b *build) commands(ctx context.Context, before, lines [][]string) error {
 	var scan explain.Scanner
 	done, err := b.listen()
 	if err != nil {
 		return err
 	}
+	all := before
+	for _, line := range lines {
+		all = append(all, b.launched(line))
+	}
+	last := len(all) - 1
 	cmd := sandbox.Command{
-		Before: before, Args: b.launched(b.buildArgs()), Echo: true, Env: b.spec.environment(), Dir: path.Join(dirSource, b.spec.Subdir),
+		Before: all[:last], Args: all[last], Echo: true, Env: b.spec.environment(), Dir: path.Join(dirSource, b.spec.Subdir),
 		Mounts: b.mounts(), Output: io.MultiWriter(&scan, b.log), Memory: b.spec.Memory, CPUs: b.spec.CPUs, Nice: niceness,
 	}
 	if b.spec.Vary != nil {

@@ -11,10 +11,8 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/internal/contextio"
+	"golang.org/x/sync/errgroup"
 )
 
 // Found is what was found in many files.
@@ -25,22 +23,9 @@ type Found struct {
 	Damaged []*FileError
 }
 
-// Wheel inspects every member of a wheel, on all processors. Of what is no
-// binary the first bytes are read. An error means that reading stopped: by ctx,
-// the disk, or content that is not what RECORD promises (*wheel.VerifyError).
-func Wheel(ctx context.Context, r *wheel.Reader, o Options) (Found, error) {
-	var sources []source
-	for f := range r.Files() {
-		if !f.IsDir() {
-			sources = append(sources, source{f.Path(), f.Size(), func() (io.ReadCloser, error) { return f.Open(), nil }})
-		}
-	}
-	return each(ctx, sources, o)
-}
-
 // FS inspects every regular file of a tree, on all processors.
 func FS(ctx context.Context, fsys fs.FS, o Options) (Found, error) {
-	var sources []source
+	var sources []Source
 	err := fs.WalkDir(fsys, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
@@ -49,13 +34,13 @@ func FS(ctx context.Context, fsys fs.FS, o Options) (Found, error) {
 		if err != nil {
 			return err
 		}
-		sources = append(sources, source{path, info.Size(), func() (io.ReadCloser, error) { return fsys.Open(path) }})
+		sources = append(sources, Source{path, info.Size(), func() (io.ReadCloser, error) { return fsys.Open(path) }})
 		return ctx.Err()
 	})
 	if err != nil {
 		return Found{}, err
 	}
-	return each(ctx, sources, o)
+	return All(ctx, sources, o)
 }
 
 // Walk inspects files that come by in one stream, as those of a tar do. Walk
@@ -87,31 +72,34 @@ func Walk(o Options, walk func(visit func(path string, content io.Reader) error)
 		}
 		again = next
 	}
-	found.sort()
+	found.Sort()
 	return found, nil
 }
 
-// source is a file that can be opened more than once.
-type source struct {
-	path string
-	size int64
-	open func() (io.ReadCloser, error)
+// Source is a file that can be opened more than once.
+type Source struct {
+	Path string
+	Size int64
+	Open func() (io.ReadCloser, error)
 }
 
-func each(ctx context.Context, sources []source, o Options) (Found, error) {
+// All inspects files on all processors, the largest first; it sorts sources by
+// that. Of what is no binary the first bytes are read. An error means that
+// reading stopped.
+func All(ctx context.Context, sources []Source, o Options) (Found, error) {
 	// The largest first: no processor is left alone with one at the end.
-	slices.SortStableFunc(sources, func(a, b source) int { return cmp.Compare(b.size, a.size) })
+	slices.SortStableFunc(sources, func(a, b Source) int { return cmp.Compare(b.Size, a.Size) })
 	var mu sync.Mutex
 	var found Found
 	g, groupCtx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, s := range sources {
-		if s.size < headSize {
+		if s.Size < headSize {
 			continue
 		}
 		g.Go(func() error {
-			files, err := Read(s.path, o, func() (io.ReadCloser, error) {
-				r, err := s.open()
+			files, err := Read(s.Path, o, func() (io.ReadCloser, error) {
+				r, err := s.Open()
 				if err != nil {
 					return nil, err
 				}
@@ -126,7 +114,7 @@ func each(ctx context.Context, sources []source, o Options) (Found, error) {
 		})
 	}
 	err := g.Wait()
-	found.sort()
+	found.Sort()
 	return found, cmp.Or(err, ctx.Err())
 }
 
@@ -141,7 +129,8 @@ func (f *Found) Add(files []*File, err error) error {
 	return err
 }
 
-func (f *Found) sort() {
+// Sort orders both lists by path.
+func (f *Found) Sort() {
 	slices.SortFunc(f.Files, func(a, b *File) int { return strings.Compare(a.Path, b.Path) })
 	slices.SortFunc(f.Damaged, func(a, b *FileError) int { return strings.Compare(a.Path, b.Path) })
 }

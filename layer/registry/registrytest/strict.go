@@ -20,9 +20,15 @@ type Strict struct {
 	blobs     map[string][]byte
 	manifests map[string][]byte
 	media     map[string]string
-	uploads   map[string]*bytes.Buffer
+	uploads   map[string]*session
 	opened    int
 	Minimum   int // OCI-Chunk-Min-Length, enforced
+}
+
+// session is an upload; one request at a time changes it.
+type session struct {
+	mu sync.Mutex
+	bytes.Buffer
 }
 
 // InMemory starts a Strict and returns its address.
@@ -35,7 +41,7 @@ func InMemory(t testing.TB) string {
 func NewStrict() *Strict {
 	return &Strict{
 		blobs: map[string][]byte{}, manifests: map[string][]byte{}, media: map[string]string{},
-		uploads: map[string]*bytes.Buffer{},
+		uploads: map[string]*session{},
 	}
 }
 
@@ -84,23 +90,26 @@ func (s *Strict) manifest(w http.ResponseWriter, r *http.Request, path string) {
 func (s *Strict) upload(w http.ResponseWriter, r *http.Request, path string) {
 	id := path[strings.LastIndexByte(path, '/')+1:]
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if r.Method == http.MethodPost {
 		s.opened++
 		id = fmt.Sprint(s.opened)
-		s.uploads[id] = &bytes.Buffer{}
+		s.uploads[id] = &session{}
+		path += id
 		if s.Minimum > 0 {
 			w.Header().Set("OCI-Chunk-Min-Length", fmt.Sprint(s.Minimum))
 		}
-		s.answer(w, path+id, s.uploads[id], http.StatusAccepted)
-		return
 	}
 	buf := s.uploads[id]
+	s.mu.Unlock()
 	if buf == nil {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
+	buf.mu.Lock()
+	defer buf.mu.Unlock()
 	switch r.Method {
+	case http.MethodPost:
+		s.answer(w, path, buf, http.StatusAccepted)
 	case http.MethodGet:
 		s.answer(w, path, buf, http.StatusNoContent)
 	case http.MethodPatch:
@@ -125,14 +134,16 @@ func (s *Strict) upload(w http.ResponseWriter, r *http.Request, path string) {
 			io.WriteString(w, `{"errors":[{"code":"DIGEST_INVALID","message":"bytes and digest differ"}]}`)
 			return
 		}
+		s.mu.Lock()
 		s.blobs[want] = buf.Bytes()
 		delete(s.uploads, id)
+		s.mu.Unlock()
 		w.Header().Set("Docker-Content-Digest", want)
 		w.WriteHeader(http.StatusCreated)
 	}
 }
 
-func (s *Strict) answer(w http.ResponseWriter, path string, buf *bytes.Buffer, status int) {
+func (s *Strict) answer(w http.ResponseWriter, path string, buf *session, status int) {
 	w.Header().Set("Location", "/v2/"+path)
 	w.Header().Set("Range", fmt.Sprintf("0-%d", max(0, buf.Len()-1)))
 	w.WriteHeader(status)

@@ -33,8 +33,10 @@ type Report func(code, path, message string)
 // Archive is an open zip file. It holds names and numbers only, never content.
 type Archive struct {
 	Members []Member // in the order of the central directory
-	r       io.ReaderAt
-	size    int64
+	// Trailing is the number of bytes behind the end of the archive.
+	Trailing int
+	r        io.ReaderAt
+	size     int64
 }
 
 // Member is one entry of the central directory.
@@ -90,7 +92,7 @@ func Read(r io.ReaderAt, size int64, report Report) (*Archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Archive{r: r, size: size}
+	a := &Archive{r: r, size: size, Trailing: end.trailing}
 	if err := a.readDirectory(end, report); err != nil {
 		return nil, err
 	}

@@ -31,13 +31,15 @@ type end struct {
 	offset  int64 // of the central directory
 	length  int64
 	start   int64 // where the first of the end records stands
+
+	trailing int // bytes behind the last of them
 }
 
 var le = binary.LittleEndian
 
-// findEnd finds the last end of central directory record. NUL bytes may follow
-// it, as padded downloads have them; anything else is a fault, since another
-// reader may find another record there.
+// findEnd finds the last end of central directory record. Bytes may follow it,
+// as padded downloads have them; the records of another archive among them are a
+// fault, since another reader may find those.
 func findEnd(r io.ReaderAt, size int64, report Report) (end, error) {
 	tail := make([]byte, min(size, endLen+2*maxComment))
 	if _, err := r.ReadAt(tail, size-int64(len(tail))); err != nil && err != io.EOF {
@@ -57,14 +59,19 @@ func findEnd(r io.ReaderAt, size int64, report Report) (end, error) {
 			continue
 		}
 		checkTail(b[endLen:endLen+comment], b[endLen+comment:], report)
-		return parseEnd(r, b[:endLen], size-int64(len(tail))+int64(at), report)
+		e, err := parseEnd(r, b[:endLen], size-int64(len(tail))+int64(at), report)
+		e.trailing = len(b) - endLen - comment
+		return e, err
 	}
 	return end{}, ErrNotZip
 }
 
 func checkTail(comment, rest []byte, report Report) {
-	if n := len(bytes.Trim(rest, "\x00")); n > 0 {
-		report("trailing-bytes", "", fmt.Sprintf("%d bytes follow the end of the archive", len(rest)))
+	for _, signature := range []string{localSignature, entrySignature, endSignature, end64Signature, locator64Signature} {
+		if i := bytes.Index(rest, []byte(signature)); i >= 0 {
+			report("hidden-archive", "", fmt.Sprintf("a record of a second archive stands %d bytes behind the end of the first", i))
+			break
+		}
 	}
 	// Bytes 1 to 8 are those of zip signatures: an archive inside the comment.
 	if i := bytes.IndexFunc(comment, func(c rune) bool { return c >= 1 && c <= 8 }); i >= 0 {

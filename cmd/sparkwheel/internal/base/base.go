@@ -51,6 +51,9 @@ func Open(ctx context.Context, env host.Env, reference imagename.Name, pinned st
 			err = fmt.Errorf("opening base %s: %w", reference, err)
 		}
 	}()
+	if reference.InRuntime() {
+		return openResident(ctx, env, reference, pinned, p)
+	}
 	var img v1.Image
 	digest := pinned
 	if pinned == "" {
@@ -76,9 +79,26 @@ func Open(ctx context.Context, env host.Env, reference imagename.Name, pinned st
 		return nil, false, err
 	}
 	kept, err := layout.Read(dir, "base", p)
+	if err == nil {
+		err = mountable(env, reference, kept)
+	}
 	return &Base{Reference: reference, Digest: digest, Image: kept, Platform: p}, hit, err
 }
 
+// mountable tells the registry client where a kept base comes from: a push to
+// that registry has its layers mounted there instead of sending them.
+func mountable(env host.Env, reference imagename.Name, img v1.Image) error {
+	if !reference.Remote() || env.Registry == nil {
+		return nil
+	}
+	ref, err := reference.Parsed()
+	if err != nil {
+		return err
+	}
+	return env.Registry.CanMount(ref.Context(), img)
+}
+
+// Key is that of the base with a digest in the store.
 func Key(digest string) store.Key { return store.NewHash("base").Field("digest", digest).Key() }
 
 // pinnedImage opens a base that is not in the store and must be the pinned one.
@@ -92,7 +112,7 @@ func pinnedImage(ctx context.Context, env host.Env, reference imagename.Name, pi
 		return nil, err
 	}
 	if got.String() != pinned {
-		return nil, fmt.Errorf("it is now %s and the lock pins %s; give back the old one, or run `sparkwheel lock --upgrade=base`", got, pinned)
+		return nil, changed(got.String(), pinned)
 	}
 	return img, nil
 }
@@ -114,6 +134,12 @@ func OpenImage(ctx context.Context, env host.Env, n imagename.Name, pinned strin
 		return pull(ctx, env, n, pinned, p)
 	case imagename.Scratch:
 		return layer.Scratch(p)
+	case imagename.DockerDaemon, imagename.ContainersStorage, imagename.Containerd:
+		b, _, err := openResident(ctx, env, n, pinned, p)
+		if err != nil {
+			return nil, err
+		}
+		return b.Image, nil
 	case "":
 		return nil, errors.New("no image is named; give " + imagename.Forms)
 	}
@@ -194,11 +220,18 @@ func (b *Base) Unpack(ctx context.Context, env host.Env) (hit bool, err error) {
 	return hit, nil
 }
 
+// Pinned names a base; Open says what an empty digest means.
+type Pinned struct {
+	Name     imagename.Name
+	Digest   string
+	Platform v1.Platform
+}
+
 // Unpacked is a base as it is, its interpreter not asked yet: packages may
 // bring one.
-func Unpacked(ctx context.Context, env host.Env, reference imagename.Name, pinned string, p v1.Platform, run *stage.Run) (*Base, error) {
+func Unpacked(ctx context.Context, env host.Env, at Pinned, run *stage.Run) (*Base, error) {
 	env = env.Noting(run)
-	b, brought, err := Open(ctx, env, reference, pinned, p)
+	b, brought, err := Open(ctx, env, at.Name, at.Digest, at.Platform)
 	if err != nil {
 		return nil, err
 	}

@@ -94,20 +94,69 @@ func sizes(layers []v1.Layer) (total int64, err error) {
 	return total, nil
 }
 
-// layerList is the path of a layer's list in the store.
-func layerList(ctx context.Context, env host.Env, l v1.Layer) (list string, hit bool, err error) {
-	const file = "files"
+// ListEntries are the layers' lists in the store. The image must be set.
+func (b *Base) ListEntries() ([]host.Entry, error) {
+	layers, err := b.layers()
+	if err != nil {
+		return nil, err
+	}
+	var all []host.Entry
+	for i, l := range layers {
+		entry, err := listEntry(l)
+		if err != nil {
+			return nil, err
+		}
+		entry.Name = fmt.Sprintf("files of base layer %d", i+1)
+		all = append(all, entry)
+	}
+	return all, nil
+}
+
+// KeptFiles is ReadFiles where the store has all lists, else a *stage.WaitingError.
+func (b *Base) KeptFiles(env host.Env) error {
+	entries, err := b.ListEntries()
+	if err != nil {
+		return err
+	}
+	files := listing.New()
+	for _, entry := range entries {
+		dir := env.Kept(entry)
+		if dir == "" {
+			return &stage.WaitingError{Reason: "its base's files are read first"}
+		}
+		if err := applyList(files, filepath.Join(dir, listFile)); err != nil {
+			return fmt.Errorf("reading the files of base %s: %w", b.Reference, err)
+		}
+	}
+	b.Files = files
+	return nil
+}
+
+func listEntry(l v1.Layer) (host.Entry, error) {
 	digest, err := l.Digest()
 	if err != nil {
-		return "", false, err
+		return host.Entry{}, err
 	}
+	diffID, err := l.DiffID()
+	key := store.NewHash("layer list").Field("form", listForm).Field("digest", digest.String()).Field("diff ID", diffID.String()).Key()
+	return host.Entry{Kind: store.Stage, Key: key}, err
+}
+
+// listFile is the list in its directory.
+const listFile = "files"
+
+// layerList is the path of a layer's list in the store.
+func layerList(ctx context.Context, env host.Env, l v1.Layer) (list string, hit bool, err error) {
 	diffID, err := l.DiffID()
 	if err != nil {
 		return "", false, err
 	}
-	key := store.NewHash("layer list").Field("form", listForm).Field("digest", digest.String()).Field("diff ID", diffID.String()).Key()
-	dir, hit, err := env.Store.Do(ctx, store.Stage, key, func(dir string) (err error) {
-		out, err := os.Create(filepath.Join(dir, file))
+	entry, err := listEntry(l)
+	if err != nil {
+		return "", false, err
+	}
+	dir, hit, err := env.Store.Do(ctx, entry.Kind, entry.Key, func(dir string) (err error) {
+		out, err := os.Create(filepath.Join(dir, listFile))
 		if err != nil {
 			return err
 		}
@@ -117,7 +166,7 @@ func layerList(ctx context.Context, env host.Env, l v1.Layer) (list string, hit 
 		}
 		return out.Close()
 	})
-	return filepath.Join(dir, file), hit, err
+	return filepath.Join(dir, listFile), hit, err
 }
 
 // writeList lists a layer whose tar must be the one that the image's

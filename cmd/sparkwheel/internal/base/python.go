@@ -125,10 +125,13 @@ func (b *Base) ask(ctx context.Context, env host.Env, path string, log io.Writer
 	return ReadAnswer(dir, path)
 }
 
+// AnswerKey is that of what the interpreter of the base with a digest says.
 func AnswerKey(digest string) store.Key {
 	return store.NewHash("interpreter").Field("base", digest).Field("questions", askScript).Key()
 }
 
+// ReadAnswer reads it from its directory in the store; path is the
+// interpreter's.
 func ReadAnswer(dir, path string) (Python, error) {
 	text, err := os.ReadFile(filepath.Join(dir, "answer.json"))
 	if err != nil {
@@ -198,6 +201,8 @@ func Absent(version, architecture string) Python {
 	return p
 }
 
+// FilePython is the interpreter at path, /usr/local/... or Debian's, as far as
+// its version and the C library below root tell.
 func FilePython(path, version, machine, root string) Python {
 	scheme := install.Debian(version)
 	if strings.HasPrefix(path, "/usr/local/") {

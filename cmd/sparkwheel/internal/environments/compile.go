@@ -17,33 +17,35 @@ import (
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
+// Compiler is what answers questions: uv, for the Python of a base and with the
+// indexes of a recipe.
+type Compiler struct {
+	Env    host.Env
+	Recipe *recipe.Recipe
+	Base   *base.Base
+	UV     Tool
+}
+
 // Compile has uv resolve a question with the network, inside the base's root
 // and for its own interpreter; for a base of another platform, with this
 // host's Python and for what the base's files say. The text is a pylock.toml.
-func Compile(ctx context.Context, env host.Env, rec *recipe.Recipe, b *base.Base, uv Tool, q Question, r *stage.Run) (_ []byte, err error) {
+func (c Compiler) Compile(ctx context.Context, q Question, r *stage.Run) (_ []byte, err error) {
+	env := c.Env
 	work, err := os.MkdirTemp(env.Scratch(), "resolve-*")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	out := "pylock." + q.Name + ".toml"
-	inputs := map[string][]byte{
-		"requirements.txt": lines(q.Requirements), "overrides.txt": lines(q.Overrides), "excludes.txt": lines(q.Excludes),
+	if err := q.write(work, out); err != nil {
+		return nil, err
 	}
-	if q.Before != nil {
-		inputs[out] = q.Before
-	}
-	for name, text := range inputs {
-		if err := os.WriteFile(filepath.Join(work, name), text, 0o644); err != nil {
-			return nil, err
-		}
-	}
-	root, args, err := q.command(env, b, out)
+	root, args, err := q.command(env, c.Base, out)
 	if err != nil {
 		return nil, err
 	}
 	network, explain := env.Network.Env, func(err error) error { return err }
-	if len(rec.Indexes) > 0 {
+	if len(c.Recipe.Indexes) > 0 {
 		m, err := serveMerged(env)
 		if err != nil {
 			return nil, err
@@ -51,37 +53,58 @@ func Compile(ctx context.Context, env host.Env, rec *recipe.Recipe, b *base.Base
 		defer m.Close()
 		network, explain = m.env, m.explain
 	}
-	if has, err := writeNetrc(env, rec, work); err != nil {
+	if has, err := writeNetrc(env, c.Recipe, work); err != nil {
 		return nil, err
 	} else if has {
 		network = append(slices.Clip(network), "NETRC=/build/out/netrc")
 	}
 	host.Logf(r, "resolving %s: %s", q.Name, strings.Join(q.Requirements, ", "))
+	cmd := c.command(q, work, network)
+	cmd.Args, cmd.Output = args, r
+	if err := (&sandbox.Sandbox{Root: root, Mode: env.Sandbox}).Run(ctx, cmd); err != nil {
+		return nil, explain(fmt.Errorf("resolving the environment %s: %w", q.Name, err))
+	}
+	text, err := os.ReadFile(filepath.Join(work, out))
+	if len(c.Recipe.Indexes) > 0 {
+		text = env.Official(text)
+	}
+	return text, err
+}
+
+// command is how uv sees a question, but for its arguments.
+func (c Compiler) command(q Question, work string, network []string) sandbox.Command {
 	cmd := sandbox.Command{
-		Args: args,
 		Env: append([]string{
 			"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/build/home", "LC_ALL=C.UTF-8",
 			"UV_HTTP_TIMEOUT=600", "UV_HTTP_RETRIES=10", "UV_NO_PROGRESS=1", "UV_CACHE_DIR=/tmp/uv",
 		}, network...),
 		Dir: "/build/out",
 		Mounts: append([]sandbox.Mount{
-			{Source: uv.Path, Target: "/build/bin/uv"},
+			{Source: c.UV.Path, Target: "/build/bin/uv"},
 			{Source: work, Target: "/build/out", Writable: true},
-		}, env.Network.Mounts...),
+		}, c.Env.Network.Mounts...),
 		Network: true,
-		Output:  r,
 	}
 	for _, name := range slices.Sorted(maps.Keys(q.Trees)) {
 		cmd.Mounts = append(cmd.Mounts, sandbox.Mount{Source: q.Trees[name], Target: "/build/trees/" + name})
 	}
-	if err := (&sandbox.Sandbox{Root: root, Mode: env.Sandbox}).Run(ctx, cmd); err != nil {
-		return nil, explain(fmt.Errorf("resolving the environment %s: %w", q.Name, err))
+	return cmd
+}
+
+// write leaves a question's files in a directory; out is where the answer will be.
+func (q Question) write(dir, out string) error {
+	files := map[string][]byte{
+		"requirements.txt": lines(q.Requirements), "overrides.txt": lines(q.Overrides), "excludes.txt": lines(q.Excludes),
 	}
-	text, err := os.ReadFile(filepath.Join(work, out))
-	if len(rec.Indexes) > 0 {
-		text = env.Official(text)
+	if q.Before != nil {
+		files[out] = q.Before
 	}
-	return text, err
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func lines(all []string) []byte { return []byte(strings.Join(all, "\n") + "\n") }

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	toml "github.com/pelletier/go-toml/v2"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 )
 
@@ -31,7 +31,7 @@ type Question struct {
 func BuildQuestion(w recipe.Wheel, t *sources.Tree) (Question, error) {
 	q := Question{Name: w.Name, Requirements: w.Requires}
 	path := filepath.Join(t.Dir, w.Subdirectory, "pyproject.toml")
-	text, err := os.ReadFile(path)
+	text, err := regular.Read(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return q, err
 	}

@@ -46,33 +46,44 @@ type Tool struct{ Path, SHA256 string }
 // FetchUV brings the locked uv of this platform and unpacks its program.
 func FetchUV(ctx context.Context, env host.Env, locked []recipe.LockedUV, p v1.Platform, r *stage.Run) (Tool, error) {
 	env = env.Noting(r)
+	f, entry, err := uvFor(locked, p)
+	if err != nil {
+		return Tool{}, err
+	}
+	dir, hit, err := env.Store.Do(ctx, entry.Kind, entry.Key, func(dir string) error {
+		path, err := host.Download(ctx, env, UVPin(f), r.Progress)
+		if err != nil {
+			return err
+		}
+		return unpackMember(path, "uv-"+f.Version+".data/scripts/uv", filepath.Join(dir, "uv"))
+	})
+	if err != nil {
+		return Tool{}, fmt.Errorf("fetching uv %s: %w", f.Version, err)
+	}
+	if hit {
+		r.Hit("unpacked before")
+	}
+	return Tool{Path: filepath.Join(dir, "uv"), SHA256: f.SHA256}, nil
+}
+
+// UV is the locked uv of a platform in the store, before it is fetched.
+func UV(env host.Env, locked []recipe.LockedUV, p v1.Platform) (Tool, host.Entry, error) {
+	f, entry, err := uvFor(locked, p)
+	return Tool{Path: filepath.Join(env.Place(entry), "uv"), SHA256: f.SHA256}, entry, err
+}
+
+func uvFor(locked []recipe.LockedUV, p v1.Platform) (recipe.LockedUV, host.Entry, error) {
 	want := p.OS + "/" + p.Architecture
 	for _, f := range locked {
-		if f.Platform != want {
-			continue
+		if f.Platform == want {
+			key := store.NewHash("uv").Field("wheel", f.SHA256).Key()
+			return f, host.Entry{Name: "uv", Kind: store.Tools, Key: key, Pins: []index.Pin{UVPin(f)}}, nil
 		}
-		dir, hit, err := env.Store.Do(ctx, store.Tools, UVKey(f), func(dir string) error {
-			path, err := host.Download(ctx, env, UVPin(f), r.Progress)
-			if err != nil {
-				return err
-			}
-			return unpackMember(path, "uv-"+f.Version+".data/scripts/uv", filepath.Join(dir, "uv"))
-		})
-		if err != nil {
-			return Tool{}, fmt.Errorf("fetching uv %s: %w", f.Version, err)
-		}
-		if hit {
-			r.Hit("unpacked before")
-		}
-		return Tool{Path: filepath.Join(dir, "uv"), SHA256: f.SHA256}, nil
 	}
-	return Tool{}, fmt.Errorf("the lock pins no uv for %s; run `sparkwheel lock --upgrade=uv`", want)
+	return recipe.LockedUV{}, host.Entry{}, &host.NotLockedError{What: "uv for " + want}
 }
 
-func UVKey(f recipe.LockedUV) store.Key {
-	return store.NewHash("uv").Field("wheel", f.SHA256).Key()
-}
-
+// UVPin is a locked uv as the index client downloads it.
 func UVPin(f recipe.LockedUV) index.Pin {
 	return index.Pin{Name: "uv", File: f.File, URL: f.URL, SHA256: f.SHA256, Size: f.Size}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/layer/hosts"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
@@ -22,6 +23,8 @@ type Env struct {
 	Mirrors  *git.Mirrors
 	Index    *index.Client
 	Registry *registry.Client
+	// Runtimes are this host's docker, podman and containerd.
+	Runtimes *hosts.Local
 	Host     v1.Platform
 	Sandbox  sandbox.Mode
 	Network  Network

@@ -37,6 +37,8 @@ func (e Env) With(r *recipe.Recipe) Env {
 	return e
 }
 
+// Password is the user's password for a recipe's index by its name; ok is false
+// where there is none.
 func (e Env) Password(name string) (user, password string, ok bool) {
 	if e.IndexPassword == nil {
 		return "", "", false

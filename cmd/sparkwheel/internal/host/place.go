@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
 )
 
 // PlaceTree copies a directory that may be there in part or in an older form.
@@ -76,7 +78,7 @@ func WriteFile(path string, data []byte) error {
 // CopyFile copies, never links: the user may do as they like with the result,
 // and the store must stay what it was.
 func CopyFile(from, to string) (err error) {
-	in, err := os.Open(from)
+	in, err := regular.Open(from)
 	if err != nil {
 		return err
 	}
@@ -94,7 +96,7 @@ func CopyFile(from, to string) (err error) {
 
 // HashFile is the SHA-256 of a file, in hex, and its size.
 func HashFile(path string) (sum string, size int64, err error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return "", 0, err
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/sparkwheel/sparkwheel/layer"
 )
 
-func Config(r *recipe.Recipe, l *recipe.Lock) layer.Config {
+// config is the image's configuration, as far as it is not the base's.
+func config(r *recipe.Recipe, l *recipe.Lock) layer.Config {
 	c := layer.Config{
 		WorkDir: r.Image.WorkDir, Entrypoint: r.Image.Entrypoint, Cmd: r.Image.Cmd,
 		Labels: map[string]string{}, Created: newest(l),

@@ -41,9 +41,9 @@ func Files(r *recipe.Recipe, l *recipe.Lock) ([]File, error) {
 	return out, nil
 }
 
-// WriteFiles is the layer of the recipe's files: one owner, one time, two modes.
+// writeFiles is the layer of the recipe's files: one owner, one time, two modes.
 // nil when there are none.
-func WriteFiles(ctx context.Context, env host.Env, b *base.Base, files []File) (*layer.Blob, error) {
+func writeFiles(ctx context.Context, env host.Env, b *base.Base, files []File) (*layer.Blob, error) {
 	if len(files) == 0 {
 		return nil, nil
 	}
@@ -51,8 +51,9 @@ func WriteFiles(ctx context.Context, env host.Env, b *base.Base, files []File) (
 	for _, f := range files {
 		tree = append(tree, blobFile{strings.TrimPrefix(f.Image, "/"), f.Pin.Path(env.Blobs()), f.mode()})
 	}
-	below := BelowFiles(b.Shape, files)
-	dir, _, err := env.Store.Do(ctx, store.Stage, FilesKey(files, below), func(dir string) error {
+	below := belowFiles(b.Shape, files)
+	entry := filesEntry(files, below)
+	dir, _, err := env.Store.Do(ctx, entry.Kind, entry.Key, func(dir string) error {
 		_, err := layer.Write(ctx, dir, tree, layer.Options{Jobs: env.Jobs, Links: below.Links, Dirs: below.Dirs})
 		return err
 	})
@@ -69,9 +70,9 @@ func (f File) mode() fs.FileMode {
 	return 0o644
 }
 
-// BelowFiles is the part of a base that stands on the way to the files: a
+// belowFiles is the part of a base that stands on the way to the files: a
 // directory keeps its attributes, and a link to one stays a link.
-func BelowFiles(s layer.Shape, files []File) layer.Shape {
+func belowFiles(s layer.Shape, files []File) layer.Shape {
 	var dirs []string
 	for _, f := range files {
 		dirs = append(dirs, path.Dir(f.Image))
@@ -79,10 +80,10 @@ func BelowFiles(s layer.Shape, files []File) layer.Shape {
 	return base.Within(s, dirs...)
 }
 
-func FilesKey(files []File, below layer.Shape) store.Key {
+func filesEntry(files []File, below layer.Shape) host.Entry {
 	h := store.NewHash("layer files").Field("form", "1").Field("links", host.JSON(below.Links)).Field("directories", host.JSON(below.Dirs))
 	for _, f := range files {
 		h = h.Field(f.Image, f.Pin.SHA256+" "+f.mode().String())
 	}
-	return h.Key()
+	return host.Entry{Name: "layer files", Kind: store.Stage, Key: h.Key()}
 }

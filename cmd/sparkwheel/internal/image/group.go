@@ -43,16 +43,17 @@ func Group(members []Member, budget int) ([][]Member, error) {
 
 // groupLayer writes wheels as one layer, once for each set of wheels, scheme
 // and form of the layer.
-func groupLayer(ctx context.Context, env host.Env, s install.Scheme, below layer.Shape, members []Member) (Layer, error) {
+func groupLayer(ctx context.Context, env host.Env, at Place, members []Member) (Layer, error) {
 	var files []string
 	for _, m := range members {
 		files = append(files, m.File)
 	}
-	below = belowWheels(below, s)
+	below := at.below()
+	entry := layerEntry("", at, members)
 	opt := layer.Options{Jobs: env.Jobs, Comment: strings.Join(files, " "), Links: below.Links, Dirs: below.Dirs}
-	dir, _, err := env.Store.DoHashed(ctx, store.Stage, LayerKey(members, s, below), func(dir string) (hashes map[string]string, err error) {
+	dir, _, err := env.Store.DoHashed(ctx, entry.Kind, entry.Key, func(dir string) (hashes map[string]string, err error) {
 		err = openMembers(env, members, func(readers []*wheel.Reader) error {
-			tree, err := install.Tree(s, readers...)
+			tree, err := install.Tree(at.Scheme, readers...)
 			if err != nil {
 				return err
 			}
@@ -78,36 +79,37 @@ func writeLayer(ctx context.Context, dir string, tree fs.FS, opt layer.Options) 
 	return map[string]string{filepath.Base(blob.Path()): digest.Hex}, err
 }
 
-func LayerKey(members []Member, s install.Scheme, below layer.Shape) store.Key {
-	h := store.NewHash("layer "+Distribution(members[0].File)).Field("form", "1").Field("scheme", host.JSON(s)).
-		Field("below", host.JSON(belowWheels(below, s)))
+// layerEntry is the layer of members in the store. name is for people.
+func layerEntry(name string, at Place, members []Member) host.Entry {
+	h := store.NewHash("layer "+Distribution(members[0].File)).Field("form", "1").Field("scheme", host.JSON(at.Scheme)).
+		Field("below", host.JSON(at.below()))
 	for _, m := range members {
 		h = h.Field(m.File, m.SHA256)
 	}
-	return h.Key()
+	return host.Entry{Name: name, Kind: store.Stage, Key: h.Key()}
 }
 
-// LayersAbove is how many layers an image has above its runtime set: the built
+// layersAbove is how many layers an image has above its runtime set: the built
 // wheels', the files' and the record.
-func LayersAbove(built int, files []File) int {
+func layersAbove(built int, files []File) int {
 	if len(files) > 0 {
 		built++
 	}
 	return built + 1
 }
 
-// Budget is how many layers the runtime set may take, with so many
+// budget is how many layers the runtime set may take, with so many
 // others above it.
-func Budget(r *recipe.Recipe, above int) int {
-	budget := r.Image.Budget
-	if budget == 0 {
-		budget = layer.DefaultBudget
+func budget(r *recipe.Recipe, above int) int {
+	most := r.Image.Budget
+	if most == 0 {
+		most = layer.DefaultBudget
 	}
-	return max(budget-above, 1)
+	return max(most-above, 1)
 }
 
-// NameOf is what a runtime layer is called: the recipe's group, else its wheels.
-func NameOf(members []Member) string {
+// nameOf is what a runtime layer is called: the recipe's group, else its wheels.
+func nameOf(members []Member) string {
 	group := members[0].group
 	if group != "" && !slices.ContainsFunc(members, func(m Member) bool { return m.group != group }) {
 		return group
@@ -119,7 +121,8 @@ func NameOf(members []Member) string {
 	return host.Some(names)
 }
 
-// belowWheels is what wheels can meet of the base.
-func belowWheels(below layer.Shape, s install.Scheme) layer.Shape {
-	return base.Within(below, s.Prefix, s.Purelib, s.Platlib, s.Scripts, s.Headers, s.Data)
+// below is what wheels can meet of the base.
+func (p Place) below() layer.Shape {
+	s := p.Scheme
+	return base.Within(p.Below, s.Prefix, s.Purelib, s.Platlib, s.Scripts, s.Headers, s.Data)
 }

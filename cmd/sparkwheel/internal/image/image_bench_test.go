@@ -93,7 +93,7 @@ func (c *corpus) image(ctx context.Context, dir string) (img v1.Image, err error
 		if err != nil {
 			return nil, err
 		}
-		layers, err := Write(ctx, env, c.scheme, layer.Shape{}, groups, run)
+		layers, err := Write(ctx, env, Place{c.scheme, layer.Shape{}}, groups, run)
 		if err != nil {
 			return nil, err
 		}

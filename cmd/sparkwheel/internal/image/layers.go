@@ -16,6 +16,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/wheel/install"
 )
 
+// Blobs are the blobs of layers, in their order.
 func Blobs(layers []Layer) []*layer.Blob {
 	var all []*layer.Blob
 	for _, l := range layers {
@@ -24,23 +25,20 @@ func Blobs(layers []Layer) []*layer.Blob {
 	return all
 }
 
-// Alone gives every member a layer of its own.
-func Alone(members []Member) [][]Member {
-	var groups [][]Member
-	for _, m := range members {
-		groups = append(groups, []Member{m})
-	}
-	return groups
-}
-
 // atOnce is how many layers are written at the same time: enough that the one
 // thread which a large file of one of them takes leaves no core idle, and few
 // enough that what is on its way stays small on a host of many cores.
 const atOnce = 4
 
+// Place is where wheels go: how they are installed, and what is below them.
+type Place struct {
+	Scheme install.Scheme
+	Below  layer.Shape // of the base
+}
+
 // Write writes a layer for each group, several at once, the largest first
 // so that none is left for the end, and answers them in the groups' order.
-func Write(ctx context.Context, env host.Env, s install.Scheme, below layer.Shape, groups [][]Member, run *stage.Run) ([]Layer, error) {
+func Write(ctx context.Context, env host.Env, at Place, groups [][]Member, run *stage.Run) ([]Layer, error) {
 	env = env.Noting(run)
 	jobs := max(env.Jobs, 1)
 	env.Jobs = max(jobs/atOnce, min(jobs, 2))
@@ -54,7 +52,7 @@ func Write(ctx context.Context, env host.Env, s install.Scheme, below layer.Shap
 	g.SetLimit(min(jobs, atOnce))
 	for _, i := range order {
 		g.Go(func() (err error) {
-			layers[i], err = groupLayer(ctx, env, s, below, groups[i])
+			layers[i], err = groupLayer(ctx, env, at, groups[i])
 			if err == nil {
 				host.Logf(run, "layer %d of %d: %d wheels", i+1, len(groups), len(groups[i]))
 			}

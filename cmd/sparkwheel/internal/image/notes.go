@@ -27,8 +27,8 @@ type Notes struct {
 	Commits     map[string]string // marker file -> text
 }
 
-// WriteNotes is the small layer that says what the image is made of.
-func WriteNotes(ctx context.Context, env host.Env, below layer.Shape, n Notes) (*layer.Blob, error) {
+// writeNotes is the small layer that says what the image is made of.
+func writeNotes(ctx context.Context, env host.Env, below layer.Shape, n Notes) (*layer.Blob, error) {
 	files := fstest.MapFS{
 		"workspace/build.json": {Data: n.Record, Mode: 0o644},
 		constraintsPath:        {Data: []byte(n.Constraints), Mode: 0o644},
@@ -46,7 +46,8 @@ type small struct {
 	files         fstest.MapFS
 }
 
-func smallLayer(ctx context.Context, env host.Env, s small) (*layer.Blob, error) {
+// entry is the layer in the store.
+func (s small) entry() host.Entry {
 	h := store.NewHash("layer "+s.name).Field("form", "1").Field("below", host.JSON(s.below))
 	if s.comment != "" {
 		h = h.Field("comment", s.comment)
@@ -55,7 +56,12 @@ func smallLayer(ctx context.Context, env host.Env, s small) (*layer.Blob, error)
 		sum := sha256.Sum256(s.files[path].Data)
 		h = h.Field(path, hex.EncodeToString(sum[:]))
 	}
-	dir, _, err := env.Store.Do(ctx, store.Stage, h.Key(), func(dir string) error {
+	return host.Entry{Name: "layer " + s.name, Kind: store.Stage, Key: h.Key()}
+}
+
+func smallLayer(ctx context.Context, env host.Env, s small) (*layer.Blob, error) {
+	entry := s.entry()
+	dir, _, err := env.Store.Do(ctx, entry.Kind, entry.Key, func(dir string) error {
 		_, err := layer.Write(ctx, dir, fs.FS(s.files), layer.Options{Jobs: env.Jobs, Comment: s.comment, Links: s.below.Links, Dirs: s.below.Dirs})
 		return err
 	})

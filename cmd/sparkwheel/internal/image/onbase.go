@@ -93,17 +93,21 @@ func WriteWhiteouts(ctx context.Context, env host.Env, b *base.Base, v fit.Verdi
 	if len(v.Whiteouts) == 0 {
 		return nil, nil
 	}
+	blob, err := smallLayer(ctx, env, whiteouts(b, v))
+	if err != nil {
+		return nil, err
+	}
+	return []Layer{{Blob: blob}}, nil
+}
+
+func whiteouts(b *base.Base, v fit.Verdict) small {
 	files := fstest.MapFS{}
 	for _, name := range v.Whiteouts {
 		dir, file := path.Split(name)
 		files[dir+".wh."+file] = &fstest.MapFile{Mode: 0o644}
 	}
 	below := base.Within(b.Shape, v.Whiteouts...)
-	blob, err := smallLayer(ctx, env, small{name: "whiteouts", comment: replaces + named(v.Replaced), below: below, files: files})
-	if err != nil {
-		return nil, err
-	}
-	return []Layer{{Blob: blob}}, nil
+	return small{name: "whiteouts", comment: replaces + named(v.Replaced), below: below, files: files}
 }
 
 // shadow are the distributions that may stand beside one of a Debian package.

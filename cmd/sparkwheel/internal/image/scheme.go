@@ -16,16 +16,16 @@ func over(r *recipe.Recipe) []install.Over {
 	return out
 }
 
-// Scheme is how wheels that were built here are installed on a base.
-func Scheme(b *base.Base, r *recipe.Recipe) install.Scheme {
+// scheme is how wheels that were built here are installed on a base.
+func scheme(b *base.Base, r *recipe.Recipe) install.Scheme {
 	s := b.Python.Scheme
 	s.Over = over(r)
 	return s
 }
 
-// IndexScheme is how wheels of an index are installed: they came by name.
-func IndexScheme(b *base.Base, r *recipe.Recipe) install.Scheme {
-	s := Scheme(b, r)
+// indexScheme is how wheels of an index are installed: they came by name.
+func indexScheme(b *base.Base, r *recipe.Recipe) install.Scheme {
+	s := scheme(b, r)
 	s.URL = ""
 	return s
 }

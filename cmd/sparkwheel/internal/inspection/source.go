@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"runtime"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
 	"github.com/sparkwheel/sparkwheel/layer/deb"
 	"github.com/sparkwheel/sparkwheel/wheel/inspect"
 )
@@ -23,7 +23,7 @@ import (
 // Deb inspects what a Debian package installs.
 func Deb(ctx context.Context, file string, o inspect.Options) (inspect.Found, error) {
 	return inspect.Walk(o, func(visit func(string, io.Reader) error) (err error) {
-		f, err := os.Open(file)
+		f, err := regular.Open(file)
 		if err != nil {
 			return err
 		}

@@ -23,6 +23,8 @@ import (
 // apt is the resolver of packages: the base's own, inside the base's root, and
 // with state of its own, so that the base stays as it is.
 type apt struct {
+	env     host.Env
+	base    *base.Base
 	box     *sandbox.Sandbox
 	command sandbox.Command // but for its Args and Output
 	options []string
@@ -33,29 +35,28 @@ type apt struct {
 // aptWork is where apt finds its sources and keeps its state; seen from inside.
 const aptWork = "/build/apt"
 
-// newApt prepares dir, an empty directory, for apt: the base's sources and the
-// recipe's, and pins that hold packages at the versions they had.
-func newApt(ctx context.Context, env host.Env, b *base.Base, p recipe.Packages, held []recipe.LockedDeb, dir string, run *stage.Run) (*apt, error) {
-	root, err := os.OpenRoot(b.Root)
+// prepare makes dir, an empty directory, ready for apt: the base's sources and
+// the recipe's, and pins that hold packages at the versions they had.
+func (a *apt) prepare(ctx context.Context, w Wanted, dir string) error {
+	root, err := os.OpenRoot(a.base.Root)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer root.Close()
 	for _, needed := range []string{"etc/apt", "usr/bin/apt-get"} {
 		if _, err := root.Stat(needed); err != nil {
-			return nil, fmt.Errorf("the base has no apt, which resolves and installs packages: %w", err)
+			return fmt.Errorf("the base has no apt, which resolves and installs packages: %w", err)
 		}
 	}
-	a := &apt{run: run, mirrors: env.Mirrors.Rewrites}
-	if err := a.writeSources(root, p, dir); err != nil {
-		return nil, fmt.Errorf("preparing apt's sources: %w", err)
+	if err := a.writeSources(root, w.Packages, dir); err != nil {
+		return fmt.Errorf("preparing apt's sources: %w", err)
 	}
-	if err := writePreferences(root, held, dir); err != nil {
-		return nil, fmt.Errorf("preparing apt's preferences: %w", err)
+	if err := writePreferences(root, w.Held, dir); err != nil {
+		return fmt.Errorf("preparing apt's preferences: %w", err)
 	}
 	a.command = sandbox.Command{
-		Env:     append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/tmp"}, env.Network.Env...),
-		Mounts:  append([]sandbox.Mount{{Source: dir, Target: aptWork, Writable: true}}, env.Network.Mounts...),
+		Env:     append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/tmp"}, a.env.Network.Env...),
+		Mounts:  append([]sandbox.Mount{{Source: dir, Target: aptWork, Writable: true}}, a.env.Network.Mounts...),
 		Network: true,
 	}
 	a.options = []string{
@@ -66,15 +67,15 @@ func newApt(ctx context.Context, env host.Env, b *base.Base, p recipe.Packages, 
 		"-o", "APT::Sandbox::User=root", "-o", "Debug::NoLocking=1",
 		"-o", "Acquire::Languages=none", "-o", "APT::Update::Error-Mode=any", "-o", "Acquire::Retries=3",
 	}
-	for _, m := range env.Network.Mounts {
+	for _, m := range a.env.Network.Mounts {
 		if m.Target == certificatesTarget {
 			a.options = append(a.options, "-o", "Acquire::https::CaInfo="+certificatesTarget)
 		}
 	}
-	if p.Snapshot != "" {
-		a.options = append(a.options, "--snapshot="+p.Snapshot)
+	if w.Snapshot != "" {
+		a.options = append(a.options, "--snapshot="+w.Snapshot)
 	}
-	return a, a.chooseRoot(ctx, env, b, root)
+	return a.chooseRoot(ctx, root)
 }
 
 // certificatesTarget is where Network.Mounts shows trusted certificates.
@@ -82,7 +83,8 @@ const certificatesTarget = "/build/ca.crt"
 
 // chooseRoot has the base's apt run where it can, emulated or not; else this
 // host's, told of the base's architecture, packages and keys.
-func (a *apt) chooseRoot(ctx context.Context, env host.Env, b *base.Base, root *os.Root) error {
+func (a *apt) chooseRoot(ctx context.Context, root *os.Root) error {
+	env, b := a.env, a.base
 	a.box = &sandbox.Sandbox{Root: b.Root}
 	probe := sandbox.Command{Args: []string{"/usr/bin/apt-get", "--version"}, Env: a.command.Env}
 	err := a.box.Run(ctx, probe)

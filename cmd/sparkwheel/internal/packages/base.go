@@ -43,7 +43,7 @@ func install(ctx context.Context, env host.Env, b *base.Base, l *recipe.LockedPa
 
 // Locked is the base that a lock pins, with its packages.
 func Locked(ctx context.Context, env host.Env, l *recipe.Lock, p v1.Platform, run *stage.Run) (*base.Base, error) {
-	b, err := base.Unpacked(ctx, env, l.Base.Reference, l.Base.Digest, p, run)
+	b, err := base.Unpacked(ctx, env, base.Pinned{Name: l.Base.Reference, Digest: l.Base.Digest, Platform: p}, run)
 	if err != nil {
 		return nil, err
 	}

@@ -20,24 +20,33 @@ import (
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 
-func Resolve(ctx context.Context, env host.Env, b *base.Base, p recipe.Packages, held []recipe.LockedDeb, run *stage.Run) (_ []recipe.LockedDeb, err error) {
+// Wanted are the packages that a recipe asks for, and those that are held at
+// the versions that they had while an archive has them.
+type Wanted struct {
+	recipe.Packages
+	Held []recipe.LockedDeb
+}
+
+// Resolve pins the debs that the packages need, by the base's own apt and with
+// the network.
+func Resolve(ctx context.Context, env host.Env, b *base.Base, w Wanted, run *stage.Run) (_ []recipe.LockedDeb, err error) {
 	work, err := os.MkdirTemp(env.Scratch(), "apt-*")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	a, err := newApt(ctx, env, b, p, held, work, run)
-	if err != nil {
+	a := &apt{env: env, base: b, run: run, mirrors: env.Mirrors.Rewrites}
+	if err := a.prepare(ctx, w, work); err != nil {
 		return nil, err
 	}
 	if _, err := a.do(ctx, "apt-get", "update"); err != nil {
 		return nil, err
 	}
-	image, err := a.resolve(ctx, p.Image)
-	if err != nil || len(p.Build) == 0 {
+	image, err := a.resolve(ctx, w.Image)
+	if err != nil || len(w.Build) == 0 {
 		return image, err
 	}
-	all, err := a.resolve(ctx, slices.Concat(p.Image, p.Build))
+	all, err := a.resolve(ctx, slices.Concat(w.Image, w.Build))
 	if err != nil {
 		return nil, err
 	}

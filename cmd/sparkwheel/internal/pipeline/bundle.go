@@ -24,14 +24,15 @@ const BundleSums = "SHA256SUMS"
 // Bundle makes dir a store that a host without a network builds from: the
 // files of the indexes, the base, the git mirrors, the lock and, when it is not
 // an embedded one, the recipe. What dir has already is not copied again.
-func Bundle(ctx context.Context, env host.Env, dir string, r *recipe.Recipe, l *recipe.Lock, got *Fetched) error {
-	if err := bundle(ctx, env, dir, r, l, got); err != nil {
+func Bundle(ctx context.Context, req Request, dir string, got *Fetched) error {
+	if err := bundle(ctx, req, dir, got); err != nil {
 		return fmt.Errorf("writing bundle %s: %w", dir, err)
 	}
 	return nil
 }
 
-func bundle(ctx context.Context, env host.Env, dir string, r *recipe.Recipe, l *recipe.Lock, got *Fetched) error {
+func bundle(ctx context.Context, req Request, dir string, got *Fetched) error {
+	env, r, l := req.Env, req.Recipe, req.Lock
 	to, err := store.Open(dir)
 	if err != nil {
 		return err

@@ -72,7 +72,7 @@ func (s *resolving) content(ctx context.Context, w recipe.Wheel, one sources.Wan
 	if err != nil {
 		return l, err
 	}
-	t, err := sources.Prepare(ctx, s.env, sources.ContentSource(l, one.Patches), s.recipe.Dir(), c, run)
+	t, err := sources.Prepare(ctx, s.env, sources.At{Source: sources.ContentSource(l, one.Patches), Found: sources.Found{Commit: c}, Dir: s.recipe.Dir()}, run)
 	if err != nil {
 		return l, err
 	}
@@ -97,16 +97,4 @@ func (s *resolving) contentCommit(ctx context.Context, w recipe.Wheel, l recipe.
 		host.Logf(run, "%s: %s of %s is commit %s", l.Name, l.Ref, l.URL, c.Hash)
 	}
 	return c, err
-}
-
-// addContents adds a stage for each of the wheel's contents.
-func addContents(g *stage.Graph, env host.Env, r *recipe.Recipe, l *recipe.Lock, w recipe.Wheel) []*stage.Stage[sources.Content] {
-	var stages []*stage.Stage[sources.Content]
-	for _, c := range sources.LockedContents(w, l) {
-		stages = append(stages, stage.Add(g, c.Stage(w), func(ctx context.Context, run *stage.Run) (sources.Content, error) {
-			t, err := c.Prepare(ctx, env, r.Dir(), run)
-			return sources.Content{Locked: c.LockedContent, Tree: t}, err
-		}))
-	}
-	return stages
 }

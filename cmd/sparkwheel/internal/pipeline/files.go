@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
@@ -52,17 +51,4 @@ func (s *resolving) addFiles(g *stage.Graph) []*stage.Stage[recipe.LockedFile] {
 		}))
 	}
 	return all
-}
-
-// fetchFiles brings the files that go into the image.
-func (b *building) fetchFiles(ctx context.Context, run *stage.Run) error {
-	var pins []index.Pin
-	for _, f := range b.files {
-		pins = append(pins, f.Pin)
-	}
-	got, err := host.Fetch(ctx, b.env.Noting(run), pins, run)
-	if err == nil && got.Received == 0 {
-		run.Hit("every file is in the store")
-	}
-	return err
 }

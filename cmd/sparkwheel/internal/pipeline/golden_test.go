@@ -18,7 +18,6 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/packages"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
@@ -45,9 +44,15 @@ type project struct {
 
 func newProject(t *testing.T) *project {
 	t.Helper()
+	return newProjectOn(t, nil)
+}
+
+// newProjectOn is newProject with more files in its base.
+func newProjectOn(t *testing.T, files map[string]string) *project {
+	t.Helper()
 	dir := t.TempDir()
 	tarball := filepath.Join(dir, "base.tar")
-	writeTar(t, tarball,
+	writeTarOf(t, tarball, files,
 		tar.Header{Typeflag: tar.TypeDir, Name: "./usr/local/lib/", Mode: 0o2775, Gid: 50},
 		tar.Header{Typeflag: tar.TypeSymlink, Name: "./usr/bin/python3", Linkname: "sh"})
 	s, err := store.Open(filepath.Join(dir, "store"))
@@ -87,7 +92,7 @@ func newProject(t *testing.T) *project {
 	p.lock = &recipe.Lock{
 		Recipe: "made", RecipeDigest: p.recipe.Digest, Platform: "linux/arm64", Python: "3.12",
 		Base: recipe.LockedBase{Reference: p.recipe.Base, Digest: digest.String(), Interpreter: "/usr/bin/python3"},
-		UV:   []recipe.LockedUV{{Version: "0.9", Platform: "linux/arm64", File: "uv.whl", SHA256: strings.Repeat("2", 64), Size: 1}},
+		UV:   []recipe.LockedUV{{Version: "0.9", Platform: "linux/arm64", File: "uv.whl", URL: "https://example.com/uv.whl", SHA256: strings.Repeat("2", 64), Size: 1}},
 		Sources: []recipe.LockedSource{{
 			Name: "s", URL: "https://example.com/s.git", Ref: "v1", Commit: strings.Repeat("c", 40), Tree: strings.Repeat("d", 40),
 			Time: time.Date(2026, 6, 3, 9, 56, 43, 0, time.UTC), Version: "1.0",
@@ -130,9 +135,13 @@ func (p *project) write(path, text string) {
 	}
 }
 
-func (p *project) plan(image bool) []Step {
+func (p *project) request(image bool) Request {
+	return Request{Env: p.env, Recipe: p.recipe, Lock: p.lock, Image: image}
+}
+
+func (p *project) plan(image bool) []stage.Look {
 	p.t.Helper()
-	steps, err := Plan(p.env, p.recipe, p.lock, nil, image)
+	steps, err := Plan(p.request(image))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -188,8 +197,13 @@ func (p *project) prepare() {
 // image builds it.
 func (p *project) image() *Result {
 	p.t.Helper()
+	return p.build(p.request(true))
+}
+
+func (p *project) build(req Request) *Result {
+	p.t.Helper()
 	g := new(stage.Graph)
-	s, err := Build(g, p.env, p.recipe, p.lock, nil, true, image.Strictness{})
+	s, err := Build(g, req)
 	if err != nil {
 		p.t.Fatal(err)
 	}

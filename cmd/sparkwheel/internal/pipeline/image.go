@@ -3,7 +3,7 @@
 package pipeline
 
 import (
-	"context"
+	"fmt"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -13,7 +13,6 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/packages"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/record"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
@@ -23,17 +22,16 @@ import (
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
-// fetchRuntime brings the runtime set's wheels.
-func fetchRuntime(ctx context.Context, env host.Env, b *base.Base, set recipe.LockedSet, run *stage.Run) ([]index.Pin, error) {
-	chosen, err := environments.Pins(b, set)
-	if err != nil {
-		return nil, err
-	}
-	got, err := host.Fetch(ctx, env, chosen, run)
-	if err == nil && got.Received == 0 {
-		run.Hit("every wheel is in the store")
-	}
-	return chosen, err
+// Request says what is to be made of a recipe and its lock.
+type Request struct {
+	Env    host.Env
+	Recipe *recipe.Recipe
+	Lock   *recipe.Lock
+	Wheels []string         // names of the recipe's wheels to make; nil means all
+	Image  bool             // else only the wheels
+	Strict image.Strictness // judges the image
+	Output string           // directory for what was made; "" for none
+	Push   *Push            // of the image; nil for none
 }
 
 // Result is what a build made.
@@ -48,192 +46,106 @@ type Result struct {
 	Allowed     []truth.Fault  // faults accepted by name, of an image without a record
 	Image       v1.Image       // nil when only wheels were asked for
 	Layers      []image.Layer
+
+	verdict fit.Verdict // on how the wheels lie upon the base
 }
 
-// Build adds the stages that make the lock's wheels and, with image, the image.
-// names are the recipe's wheels to make; nil means all. strict judges the image.
-func Build(g *stage.Graph, env host.Env, r *recipe.Recipe, l *recipe.Lock, names []string, img bool, strict image.Strictness) (*stage.Stage[*Result], error) {
-	env = env.With(r)
-	b, err := newBuilding(g, env, r, l)
-	if err != nil {
+// Build adds the stages that make what is requested; the last one's value is
+// the result. A recipe with wheels for another platform than this host's is a
+// *host.PlatformError.
+func Build(g *stage.Graph, req Request) (*stage.Stage[*Result], error) {
+	if err := req.Env.Buildable(req.Recipe); err != nil {
 		return nil, err
 	}
-	needs, err := b.addWheels(g, names)
-	if err != nil {
-		return nil, err
-	}
-	if img && l.Runtime != nil {
-		b.runtime = stage.Add(g, "runtime", func(ctx context.Context, run *stage.Run) ([]index.Pin, error) {
-			return fetchRuntime(ctx, env, b.base.Value(), *l.Runtime, run)
-		}, b.base)
-		needs = append(needs, b.runtime)
-	}
-	if img {
-		if b.files, err = image.Files(r, l); err != nil {
-			return nil, err
-		}
-		// Read while wheels are built: it is for the image alone.
-		needs = append(needs, stage.Add(g, "base's files", func(ctx context.Context, run *stage.Run) (struct{}, error) {
-			return struct{}{}, b.base.Value().ReadFiles(ctx, env.Noting(run), run)
-		}, b.base))
-	}
-	if len(b.files) > 0 {
-		needs = append(needs, stage.Add(g, "files", func(ctx context.Context, run *stage.Run) (struct{}, error) {
-			return struct{}{}, b.fetchFiles(ctx, run)
-		}))
-	}
-	return stage.Add(g, "image", func(ctx context.Context, run *stage.Run) (*Result, error) {
-		res := b.result()
-		if !img {
-			return res, nil
-		}
-		strict.Complete = strict.Complete || r.Runtime.Complete
-		strict.Shadow = r.Image.Shadow
-		in, err := b.inspect(res, strict)
-		if err != nil {
-			return nil, err
-		}
-		image.NoteVerdict(in.Verdict, run)
-		if err := b.judge(strict, res, in, run); err != nil {
-			return nil, err
-		}
-		return res, b.assemble(ctx, res, in.Verdict, run)
-	}, needs...), nil
+	return newBuild(g, req).add()
 }
 
-// building gathers the stages of one build.
-type building struct {
-	env    host.Env
-	recipe *recipe.Recipe
-	lock   *recipe.Lock
-	base   *stage.Stage[*base.Base]
-	uv     *stage.Stage[environments.Tool]
-	trees  map[string]*stage.Stage[*sources.Tree]
-	wheels []namedWheel
-	// runtime is nil when the image holds only the wheels that are built.
+// Plan says of each stage that Build would add what the store has of it, and
+// why not all. It runs nothing, asks nobody and changes nothing.
+func Plan(req Request) ([]stage.Look, error) {
+	g := new(stage.Graph)
+	if _, err := newBuild(g, req).add(); err != nil {
+		return nil, err
+	}
+	return g.Look()
+}
+
+// add is the order of a build. Every stage says what the store keeps of it
+// before it runs (see plan.go), and what it downloads (see fetch.go).
+func (b *build) add(first ...stage.Need) (last *stage.Stage[*Result], err error) {
+	b.addBase(first...)
+	if len(b.Recipe.Wheels) > 0 {
+		b.addUV()
+	}
+	for _, w := range b.Recipe.Wheels {
+		if b.Wheels != nil && !slices.Contains(b.Wheels, w.Name) {
+			continue
+		}
+		if err := b.addWheel(w); err != nil { // after its source, and what its CMake files would fetch
+			return nil, err
+		}
+	}
+	if b.Image {
+		b.addBaseFiles()
+		b.addRuntime()
+		if err := b.addFiles(); err != nil {
+			return nil, err
+		}
+	}
+	judged := b.addRecord() // an image is judged before any of its layers is written
+	last = judged
+	if b.Image {
+		layers := b.addLayers(judged)
+		last = b.addImage(judged, layers)
+	}
+	if b.Output != "" {
+		last = b.addOutput(last)
+	}
+	if b.Push != nil {
+		last = b.addPush(judged, last)
+	}
+	return last, nil
+}
+
+// build gathers the stages of one build. Those that a request does not need are
+// nil.
+type build struct {
+	Request
+	graph   *stage.Graph
+	base    *stage.Stage[*base.Base]
+	filed   *stage.Stage[*base.Base] // with what it has
+	uv      *stage.Stage[environments.Tool]
+	trees   map[string]*stage.Stage[*sources.Tree] // by source
+	wheels  []namedWheel
 	runtime *stage.Stage[[]index.Pin]
 	files   []image.File
+	fetched []stage.Need // stages that download all by themselves
+	pins    []func() ([]index.Pin, error)
+	last    []stage.Need // what the record needs
 }
 
 // namedWheel is the stage that makes a wheel.
 type namedWheel struct {
-	name  string
+	recipe.Wheel
 	stage *stage.Stage[madeWheel]
 }
 
-func newBuilding(g *stage.Graph, env host.Env, r *recipe.Recipe, l *recipe.Lock) (*building, error) {
-	env = env.With(r)
-	platform, err := env.BuildPlatform(r)
-	if err != nil {
-		return nil, err
-	}
-	b := &building{env: env, recipe: r, lock: l, trees: map[string]*stage.Stage[*sources.Tree]{}}
-	b.base = stage.Add(g, "base", func(ctx context.Context, run *stage.Run) (*base.Base, error) {
-		return packages.Locked(ctx, env, l, platform, run)
-	})
-	if len(r.Wheels) == 0 {
-		return b, nil
-	}
-	b.uv = stage.Add(g, "uv", func(ctx context.Context, run *stage.Run) (environments.Tool, error) {
-		return environments.FetchUV(ctx, env, l.UV, platform, run)
-	})
-	return b, nil
-}
-
-// addWheels adds the stages of the wheels named; nil means every one.
-func (b *building) addWheels(g *stage.Graph, names []string) ([]stage.Need, error) {
-	needs := []stage.Need{b.base}
-	for _, w := range b.recipe.Wheels {
-		if names != nil && !slices.Contains(names, w.Name) {
-			continue
-		}
-		s, err := b.add(g, w)
-		if err != nil {
-			return nil, err
-		}
-		needs = append(needs, s)
-	}
-	return needs, nil
-}
-
+// madeWheel is a wheel and what it was made from.
 type madeWheel struct {
 	plan  wheels.Plan
 	wheel *wheels.Wheel
 }
 
-func (b *building) tree(g *stage.Graph, name string) (*stage.Stage[*sources.Tree], error) {
-	if s, ok := b.trees[name]; ok {
-		return s, nil
-	}
-	src, _ := b.recipe.Source(name)
-	locked, ok := b.lock.Source(name)
-	if !ok {
-		return nil, &host.NotLockedError{What: "source " + name}
-	}
-	b.trees[name] = stage.Add(g, "source "+name, func(ctx context.Context, run *stage.Run) (*sources.Tree, error) {
-		return sources.Checkout(ctx, b.env, *src, *locked, b.recipe.Dir(), run)
-	})
-	return b.trees[name], nil
+func newBuild(g *stage.Graph, req Request) *build {
+	req.Env = req.Env.With(req.Recipe)
+	return &build{Request: req, graph: g, trees: map[string]*stage.Stage[*sources.Tree]{}}
 }
 
-func (b *building) add(g *stage.Graph, w recipe.Wheel) (stage.Need, error) {
-	tree, err := b.tree(g, w.Source)
+// platform is the one that the lock is for.
+func (b *build) platform() (v1.Platform, error) {
+	p, err := v1.ParsePlatform(b.Lock.Platform)
 	if err != nil {
-		return nil, err
+		return v1.Platform{}, fmt.Errorf("the lock's platform: %w", err)
 	}
-	src, _ := b.recipe.Source(w.Source)
-	locked, _ := b.lock.Source(w.Source)
-	set, ok := b.lock.Wheel(w.Name)
-	if !ok {
-		return nil, &host.NotLockedError{What: "wheel " + w.Name}
-	}
-	inputs, err := sources.Inputs(b.recipe, b.lock, w)
-	if err != nil {
-		return nil, err
-	}
-	needs := []stage.Need{tree, b.base, b.uv}
-	contents := addContents(g, b.env, b.recipe, b.lock, w)
-	for _, c := range contents {
-		needs = append(needs, c)
-	}
-	s := stage.Add(g, "wheel "+w.Name, func(ctx context.Context, run *stage.Run) (madeWheel, error) {
-		all, err := environments.Pins(b.base.Value(), set.LockedSet)
-		if err != nil {
-			return madeWheel{}, err
-		}
-		plan := wheels.Plan{
-			Recipe: w, Source: *src, Locked: *locked, Tree: tree.Value(), Base: b.base.Value(), UV: b.uv.Value(),
-			Pins: all, Inputs: inputs, Isolation: b.env.Sandbox,
-		}
-		for _, c := range contents {
-			plan.Contents = append(plan.Contents, c.Value())
-		}
-		if err := plan.Settle(); err != nil {
-			return madeWheel{}, err
-		}
-		made, err := plan.Build(ctx, b.env, run)
-		return madeWheel{plan, made}, err
-	}, needs...)
-	b.wheels = append(b.wheels, namedWheel{w.Name, s})
-	return s, nil
-}
-
-func (b *building) result() *Result {
-	res := &Result{Record: record.New(b.recipe, b.lock), Commits: record.Commits(b.recipe, b.lock)}
-	res.Record.Cleared = b.base.Value().Cleared
-	for _, src := range b.recipe.Sources {
-		if s, ok := b.trees[src.Name]; ok {
-			locked, _ := b.lock.Source(src.Name)
-			res.Record.Sources = append(res.Record.Sources, record.NewSource(src, *locked, s.Value()))
-		}
-	}
-	for _, s := range b.wheels {
-		made := s.stage.Value()
-		res.Wheels = append(res.Wheels, made.wheel)
-		res.Record.Wheels = append(res.Record.Wheels, record.NewWheel(made.plan, made.wheel))
-	}
-	if b.runtime != nil {
-		res.Record.Runtime = record.Pins(b.runtime.Value())
-	}
-	return res
+	return *p, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -38,6 +39,9 @@ type LayersRequest struct {
 // Layers adds the stages that verify wheels and put each into a layer on a
 // base. Nothing is written before all wheels are found sound.
 func Layers(g *stage.Graph, env host.Env, req LayersRequest) (*stage.Stage[*Result], error) {
+	if err := eachOnce(req.Wheels); err != nil {
+		return nil, err
+	}
 	names, err := parseNames(req.Wheels)
 	if err != nil {
 		return nil, err
@@ -65,11 +69,12 @@ func Layers(g *stage.Graph, env host.Env, req LayersRequest) (*stage.Stage[*Resu
 		return members, errors.Join(faults...)
 	})
 	return stage.Add(g, "layers", func(ctx context.Context, run *stage.Run) (*Result, error) {
-		return layWheels(ctx, env, req, b.Value(), verified.Value(), run)
+		return req.lay(ctx, env, b.Value(), verified.Value(), run)
 	}, b, verified), nil
 }
 
-func layWheels(ctx context.Context, env host.Env, req LayersRequest, b *base.Base, members []image.Member, run *stage.Run) (*Result, error) {
+// lay puts members onto a base.
+func (req LayersRequest) lay(ctx context.Context, env host.Env, b *base.Base, members []image.Member, run *stage.Run) (*Result, error) {
 	if err := fits(req.Wheels, b); err != nil {
 		return nil, err
 	}
@@ -90,7 +95,7 @@ func layWheels(ctx context.Context, env host.Env, req LayersRequest, b *base.Bas
 	if res.Layers, err = image.WriteWhiteouts(ctx, env, b, in.Verdict); err != nil {
 		return nil, err
 	}
-	layers, err := image.Write(ctx, env, b.Python.Scheme, image.Beneath(b, in.Verdict), groups, run)
+	layers, err := image.Write(ctx, env, image.Place{Scheme: b.Python.Scheme, Below: image.Beneath(b, in.Verdict)}, groups, run)
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +141,35 @@ func verifiedMember(ctx context.Context, env host.Env, path string, run *stage.R
 	return m, nil
 }
 
+// CallError says why what was asked for cannot be: it is the call that is wrong.
+type CallError struct{ Message string }
+
+func (e *CallError) Error() string { return e.Message }
+
+func callErrorf(format string, args ...any) error { return &CallError{fmt.Sprintf(format, args...)} }
+
+// eachOnce refuses what is not a file, and a wheel that is given twice.
+func eachOnce(paths []string) error {
+	var faults []error
+	seen := map[string]string{}
+	for _, path := range paths {
+		first, again := seen[filepath.Base(path)]
+		seen[filepath.Base(path)] = path
+		info, err := os.Stat(path)
+		switch {
+		case again && first == path:
+			faults = append(faults, callErrorf("%s is given twice; give it once", path))
+		case again:
+			faults = append(faults, callErrorf("%s and %s are two files of one wheel; give one of them", first, path))
+		case errors.Is(err, fs.ErrNotExist):
+			faults = append(faults, callErrorf("%s: there is no such wheel", path))
+		case err == nil && !info.Mode().IsRegular():
+			faults = append(faults, callErrorf("%s is %s, not a wheel", path, kindOf(info)))
+		}
+	}
+	return errors.Join(faults...)
+}
+
 func parseNames(paths []string) ([]wheel.Filename, error) {
 	var names []wheel.Filename
 	var faults []error
@@ -144,6 +178,18 @@ func parseNames(paths []string) ([]wheel.Filename, error) {
 		names, faults = append(names, n), append(faults, err)
 	}
 	return names, errors.Join(faults...)
+}
+
+func kindOf(info fs.FileInfo) string {
+	switch {
+	case info.IsDir():
+		return "a directory"
+	case info.Mode()&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case info.Mode()&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
 }
 
 // requestedPlatform is the one asked for, else the one that all wheels with
@@ -168,7 +214,7 @@ func requestedPlatform(env host.Env, asked string, names []wheel.Filename) (v1.P
 	case 1:
 		return v1.Platform{OS: "linux", Architecture: slices.Sorted(maps.Keys(found))[0]}, nil
 	}
-	return v1.Platform{}, fmt.Errorf("%s is for arm64 and %s for amd64: an image is for one platform; leave one out", found["arm64"], found["amd64"])
+	return v1.Platform{}, callErrorf("%s is for arm64 and %s for amd64: an image is for one platform; leave one out", found["arm64"], found["amd64"])
 }
 
 // layersBase opens the base, reads what it holds, and finds out where its Python
@@ -188,7 +234,7 @@ func layersBase(ctx context.Context, env host.Env, req LayersRequest, p v1.Platf
 		return nil, fmt.Errorf("reading the base's configuration: %w", err)
 	}
 	if config.Architecture != "" && config.Architecture != p.Architecture {
-		return nil, fmt.Errorf("base %s is for %s and the image for %s; give another --base or --platform", req.Base, config.Architecture, p.Architecture)
+		return nil, callErrorf("base %s is for %s and the image for %s; give another --base or --platform", req.Base, config.Architecture, p.Architecture)
 	}
 	b := &base.Base{Reference: req.Base, Digest: digest.String(), Platform: p, Image: img}
 	if err := b.ReadFiles(ctx, env, run); err != nil {

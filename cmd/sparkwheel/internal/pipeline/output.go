@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,12 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/layer/layout"
 )
 
-// Output leaves what was made in dir: wheels, with the marker files of the
-// commits, and build.json. A wheels directory that was there is replaced whole,
+// output leaves what was made in dir: wheels, with the marker files of the
+// commits, build.json and, when there is one, the image. A wheels directory that was there is replaced whole,
 // so that a wheel of an earlier build never lies beside this one's.
-func Output(dir string, res *Result) error {
+func output(ctx context.Context, dir string, res *Result) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("writing results: %w", err)
 	}
@@ -28,6 +30,12 @@ func Output(dir string, res *Result) error {
 	}
 	if err := host.WriteFile(filepath.Join(dir, "build.json"), record); err != nil {
 		return fmt.Errorf("writing results: %w", err)
+	}
+	if res.Image == nil {
+		return nil
+	}
+	if _, err := layout.Write(ctx, filepath.Join(dir, "image"), "latest", res.Image); err != nil {
+		return fmt.Errorf("writing the image: %w", err)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func (s *resolving) packages(ctx context.Context, b *base.Base, run *stage.Run) 
 	if before != nil && !s.upgrade.has("packages") {
 		held = slices.DeleteFunc(slices.Clone(before.Debs), func(d recipe.LockedDeb) bool { return s.upgrade.has(d.Name) })
 	}
-	debs, err := packages.Resolve(ctx, s.env, b, p, held, run)
+	debs, err := packages.Resolve(ctx, s.env, b, packages.Wanted{Packages: p, Held: held}, run)
 	if err != nil {
 		return nil, fmt.Errorf("resolving packages: %w", err)
 	}

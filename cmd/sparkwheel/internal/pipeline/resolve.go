@@ -45,52 +45,36 @@ type resolving struct {
 // The last one's value is the lock; running them needs the network. Of before,
 // which may be nil, all that the recipe still asks for is kept unless upgrade
 // names it.
-func Resolve(g *stage.Graph, env host.Env, r *recipe.Recipe, before *recipe.Lock, upgrade Upgrade) (*stage.Stage[*recipe.Lock], error) {
-	platform, err := env.Platform(r.Target.Platform)
+func Resolve(g *stage.Graph, req Request, before *recipe.Lock, upgrade Upgrade) (*stage.Stage[*recipe.Lock], error) {
+	platform, err := req.Env.Platform(req.Recipe.Target.Platform)
 	if err != nil {
 		return nil, err
 	}
-	env = env.With(r)
 	if before == nil {
 		before = &recipe.Lock{}
 	}
 	s := &resolving{
-		env: env, recipe: r, before: before, upgrade: upgrade, sources: map[string]*stage.Stage[sources.Resolved]{},
-		machine: host.Machine(platform.Architecture),
+		env: req.Env.With(req.Recipe), recipe: req.Recipe, before: before, upgrade: upgrade,
+		sources: map[string]*stage.Stage[sources.Resolved]{}, machine: host.Machine(platform.Architecture),
 	}
 	s.addBase(g, platform)
-	needs := []stage.Need{s.base}
-	uvPins := stage.Add(g, "uv pins", func(ctx context.Context, _ *stage.Run) ([]recipe.LockedUV, error) {
+	uv := stage.Add(g, "uv pins", func(ctx context.Context, _ *stage.Run) ([]recipe.LockedUV, error) {
 		return s.lockUV(ctx)
 	})
 	s.uv = stage.Add(g, "uv", func(ctx context.Context, run *stage.Run) (environments.Tool, error) {
-		return environments.FetchUV(ctx, env, uvPins.Value(), env.Host, run)
-	}, uvPins)
-	needs = append(needs, uvPins)
-	for _, src := range r.Sources {
+		return environments.FetchUV(ctx, s.env, uv.Value(), s.env.Host, run)
+	}, uv)
+	needs := []stage.Need{s.base, uv}
+	for _, src := range s.recipe.Sources {
 		s.sources[src.Name] = stage.Add(g, "source "+src.Name, func(ctx context.Context, run *stage.Run) (sources.Resolved, error) {
 			return s.source(ctx, src, run)
 		})
 		needs = append(needs, s.sources[src.Name])
 	}
-	files := s.addFiles(g)
-	for _, file := range files {
-		needs = append(needs, file)
-	}
-	manifests := s.addManifests(g)
-	for _, m := range manifests {
-		needs = append(needs, m)
-	}
-	sets := s.addSets(g)
-	for _, set := range sets {
-		needs = append(needs, set)
-	}
-	contents := s.addContents(g)
-	for _, c := range contents {
-		needs = append(needs, c)
-	}
+	files, manifests, sets, contents := s.addFiles(g), s.addManifests(g), s.addSets(g), s.addContents(g)
+	needs = slices.Concat(needs, all(files), all(manifests), all(sets), all(contents))
 	return stage.Add(g, "lock", func(ctx context.Context, _ *stage.Run) (*recipe.Lock, error) {
-		l := s.lock(platform, uvPins.Value(), sets)
+		l := s.lock(platform, uv.Value(), sets)
 		for _, file := range files {
 			l.Files = append(l.Files, file.Value())
 		}
@@ -102,9 +86,17 @@ func Resolve(g *stage.Graph, env host.Env, r *recipe.Recipe, before *recipe.Lock
 		for _, m := range manifests {
 			l.Manifests = append(l.Manifests, m.Value())
 		}
-		l.Indexes, err = environments.CameFrom(ctx, env, r, l.Sets())
+		l.Indexes, err = environments.CameFrom(ctx, s.env, s.recipe, l.Sets())
 		return l, err
 	}, needs...), nil
+}
+
+// all are stages as what another one needs.
+func all[T any](stages []*stage.Stage[T]) (needs []stage.Need) {
+	for _, s := range stages {
+		needs = append(needs, s)
+	}
+	return needs
 }
 
 // addBase adds the stages of the base and of its packages.
@@ -194,7 +186,7 @@ func (s *resolving) pinBase(ctx context.Context, p v1.Platform, run *stage.Run) 
 			return nil, fmt.Errorf("opening base %s: %w", s.recipe.Base, err)
 		}
 	}
-	b, err := base.Unpacked(ctx, s.env, reference, held, p, run)
+	b, err := base.Unpacked(ctx, s.env, base.Pinned{Name: reference, Digest: held, Platform: p}, run)
 	if err != nil {
 		return nil, err
 	}
@@ -214,13 +206,13 @@ func (s *resolving) source(ctx context.Context, src recipe.Source, run *stage.Ru
 	old, ok := s.before.Source(src.Name)
 	if ok && old.URL == src.Git.URL && old.Ref == src.Git.Ref && !s.upgrade.has(src.Name) {
 		run.Note("%s stays at %s; --upgrade=%s asks what %s means now", src.Name, old.Commit, src.Name, old.Ref)
-		return sources.Resolve(ctx, s.env, src, sources.Pinned(*old), s.recipe.Dir(), run)
+		return sources.Resolve(ctx, s.env, sources.Locked(src, *old, s.recipe.Dir()), run)
 	}
 	found, err := sources.Find(ctx, s.env, src, s.recipe.Dir(), run)
 	if err != nil {
 		return sources.Resolved{}, err
 	}
-	return sources.Resolve(ctx, s.env, src, found, s.recipe.Dir(), run)
+	return sources.Resolve(ctx, s.env, sources.At{Source: src, Found: found, Dir: s.recipe.Dir()}, run)
 }
 
 func (s *resolving) set(ctx context.Context, q environments.Question, run *stage.Run) (namedSet, error) {
@@ -230,7 +222,7 @@ func (s *resolving) set(ctx context.Context, q environments.Question, run *stage
 			q.Before = old.Text
 		}
 	}
-	text, err := environments.Compile(ctx, s.env, s.recipe, s.base.Value(), s.uv.Value(), q, run)
+	text, err := environments.Compiler{Env: s.env, Recipe: s.recipe, Base: s.base.Value(), UV: s.uv.Value()}.Compile(ctx, q, run)
 	if err != nil {
 		return namedSet{}, err
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,6 +105,12 @@ func TestVerifiedWheelsAreRemembered(t *testing.T) {
 // writeTar is a root file system for arm64.
 func writeTar(t *testing.T, path string, headers ...tar.Header) {
 	t.Helper()
+	writeTarOf(t, path, nil, headers...)
+}
+
+// writeTarOf is writeTar with files of these texts.
+func writeTarOf(t *testing.T, path string, files map[string]string, headers ...tar.Header) {
+	t.Helper()
 	f, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
@@ -111,6 +119,15 @@ func writeTar(t *testing.T, path string, headers ...tar.Header) {
 	w := tar.NewWriter(f)
 	for _, h := range headers {
 		if err := w.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		h := tar.Header{Typeflag: tar.TypeReg, Name: "./" + name, Mode: 0o644, Size: int64(len(files[name]))}
+		if err := w.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, files[name]); err != nil {
 			t.Fatal(err)
 		}
 	}

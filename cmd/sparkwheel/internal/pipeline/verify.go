@@ -3,28 +3,27 @@ package pipeline
 import (
 	"context"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
 )
 
-// Verify adds the stages that build each wheel and then build it again under
-// other circumstances, and compare. names nil means every wheel.
-func Verify(g *stage.Graph, env host.Env, r *recipe.Recipe, l *recipe.Lock, names []string) (*stage.Stage[[]wheels.Verdict], error) {
-	b, err := newBuilding(g, env, r, l)
-	if err != nil {
+// Verify adds the stages that build each of the request's wheels and then build
+// it again under other circumstances, and compare.
+func Verify(g *stage.Graph, req Request) (*stage.Stage[[]wheels.Verdict], error) {
+	if err := req.Env.Buildable(req.Recipe); err != nil {
 		return nil, err
 	}
-	if _, err := b.addWheels(g, names); err != nil {
+	b := newBuild(g, req)
+	b.Image = false
+	if _, err := b.add(); err != nil {
 		return nil, err
 	}
 	var all []*stage.Stage[wheels.Verdict]
 	var needs []stage.Need
 	for _, s := range b.wheels {
-		again := stage.Add(g, "again "+s.name, func(ctx context.Context, run *stage.Run) (wheels.Verdict, error) {
+		again := stage.Add(g, "again "+s.Name, func(ctx context.Context, run *stage.Run) (wheels.Verdict, error) {
 			made := s.stage.Value()
-			return made.plan.Again(ctx, env, made.wheel, run)
+			return made.plan.Again(ctx, b.Env, made.wheel, run)
 		}, s.stage)
 		all, needs = append(all, again), append(needs, again)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
 )
 
 // LockVersion is the version of the lock's form; another one is refused.
@@ -161,7 +162,7 @@ func ReadLock(path string) (*Lock, error) {
 }
 
 func readLock(path string) (*Lock, error) {
-	text, err := os.ReadFile(path)
+	text, err := regular.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w at %s; run `sparkwheel lock`", ErrNoLock, path)
 	}
@@ -214,7 +215,7 @@ func (b beside) load(dir string) error {
 	if !filepath.IsLocal(b.file) || filepath.Base(b.file) != b.file {
 		return fmt.Errorf("%q is not a file beside the lock", b.file)
 	}
-	text, err := os.ReadFile(filepath.Join(dir, b.file))
+	text, err := regular.Read(filepath.Join(dir, b.file))
 	if err != nil {
 		return fmt.Errorf("reading what stands beside it: %w", err)
 	}

@@ -9,12 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
 	"github.com/sparkwheel/sparkwheel/git"
 )
 
@@ -170,7 +170,7 @@ func Load(name string) (*Recipe, error) {
 			return Parse(name, "", text)
 		}
 	}
-	text, err := os.ReadFile(name)
+	text, err := regular.Read(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("no recipe %s: neither a file nor one of %s", name, strings.Join(Names(), ", "))
 	}

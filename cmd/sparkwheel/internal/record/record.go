@@ -125,6 +125,7 @@ func (r *Record) JSON() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// New is the record of a build before anything is made: what recipe and lock say.
 func New(r *recipe.Recipe, l *recipe.Lock) *Record {
 	rec := &Record{
 		Recipe: r.Name, RecipeDigest: r.Digest, Platform: l.Platform, Python: l.Python,
@@ -154,6 +155,7 @@ func New(r *recipe.Recipe, l *recipe.Lock) *Record {
 	return rec
 }
 
+// NewSource is a source with what was done to its tree.
 func NewSource(src recipe.Source, l recipe.LockedSource, t *sources.Tree) Source {
 	changes := t.Changes
 	if changes == nil {
@@ -165,6 +167,7 @@ func NewSource(src recipe.Source, l recipe.LockedSource, t *sources.Tree) Source
 	}
 }
 
+// NewWheel is a wheel that was built.
 func NewWheel(b wheels.Plan, w *wheels.Wheel) Wheel {
 	out := Wheel{
 		Name: w.Name, File: w.File, Version: w.Version, SHA256: w.SHA256, Size: w.Size,
@@ -182,6 +185,7 @@ func NewWheel(b wheels.Plan, w *wheels.Wheel) Wheel {
 	return out
 }
 
+// Pins are the files of pins; never nil.
 func Pins(pins []index.Pin) []Pin {
 	out := []Pin{}
 	for _, p := range pins {

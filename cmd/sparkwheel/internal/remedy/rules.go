@@ -10,8 +10,10 @@ import (
 	"github.com/sparkwheel/sparkwheel/git/patch"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/hosts"
+	"github.com/sparkwheel/sparkwheel/layer/layout"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
 	"github.com/sparkwheel/sparkwheel/requirements/rewrite"
+	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/builder"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
@@ -66,6 +68,12 @@ var rules = []rule{
 		return "free some space (`sparkwheel cache gc`) or give another --store"
 	}),
 
+	on(&layout.TagError{}, func(e *layout.TagError) string {
+		if e.Platform != "" || e.Tag != "" || len(e.Available) == 0 {
+			return ""
+		}
+		return "a tag goes behind a colon, such as oci:DIR:TAG, and a digest behind an @"
+	}),
 	on(&layer.GroupError{}, func(*layer.GroupError) string { return "name fewer groups in the recipe" }),
 	on(&registry.StatusError{}, func(e *registry.StatusError) string {
 		if e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden {
@@ -82,6 +90,18 @@ var rules = []rule{
 
 	on(&hosts.MissingError{}, func(e *hosts.MissingError) string {
 		return fmt.Sprintf("install it: `apt-get install %s`", e.Name)
+	}),
+	on(&wheel.VerifyError{}, func(e *wheel.VerifyError) string {
+		if len(e.Faults) == 0 || !e.Mendable() {
+			return ""
+		}
+		return fmt.Sprintf("\nif it is your own build, `sparkwheel wheel repair %s` makes a sound one of it", e.File)
+	}),
+	on(&wheel.FilenameError{}, func(e *wheel.FilenameError) string {
+		if e.Variant != "" {
+			return "take the wheel of that version without a variant"
+		}
+		return ""
 	}),
 	on(&sandbox.NamespaceError{}, namespaces),
 	onList(&builder.FailedError{Exit: &sandbox.ExitError{}}, failed),

@@ -1,7 +1,6 @@
 package sources
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"maps"
@@ -10,9 +9,7 @@ import (
 	"strings"
 	"testing/fstest"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/requirements/fetchcontent"
 )
@@ -48,6 +45,7 @@ func ReadContents(r *recipe.Recipe, w recipe.Wheel, src Resolved, machine string
 // overlaid is a tree with files over it.
 type overlaid struct{ over, under fs.FS }
 
+// Open implements fs.FS.
 func (o overlaid) Open(name string) (fs.File, error) {
 	if f, err := o.over.Open(name); err == nil {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
@@ -74,36 +72,34 @@ type Content struct {
 	Tree   *Tree
 }
 
+// Name is the content's name in lower case, as CMake takes it.
 func (c Content) Name() string { return strings.ToLower(c.Locked.Name) }
 
 // Place is the content's directory in the build.
 func (c Content) Place() string { return path.Join(buildContents, c.Name()) }
 
-// LockedContents are the wheel's contents as sources, in the lock's order.
-func LockedContents(w recipe.Wheel, l *recipe.Lock) []LockedContent {
+// LockedContent is a content that a lock pins, as the source that its tree is
+// prepared from.
+type LockedContent struct {
+	recipe.LockedContent
+	Source At
+}
+
+// LockedContents are the contents of a wheel, in the lock's order. dir is the
+// recipe's.
+func LockedContents(w recipe.Wheel, l *recipe.Lock, dir string) []LockedContent {
 	set, ok := l.Wheel(w.Name)
 	if !ok || w.FetchContent == nil {
 		return nil
 	}
 	var all []LockedContent
 	for _, c := range set.FetchContent {
-		patches := w.FetchContent.Repositories[strings.ToLower(c.Name)].Patches
-		all = append(all, LockedContent{c, ContentSource(c, patches)})
+		src := ContentSource(c, w.FetchContent.Repositories[strings.ToLower(c.Name)].Patches)
+		pinned := recipe.LockedSource{URL: c.URL, Ref: c.Ref, Commit: c.Commit, Time: c.Time, Tree: c.Tree}
+		all = append(all, LockedContent{c, Locked(src, pinned, dir)})
 	}
 	return all
 }
-
-type LockedContent struct {
-	recipe.LockedContent
-	Source recipe.Source
-}
-
-// Prepare makes the content's tree, which must be the one that is pinned.
-func (c LockedContent) Prepare(ctx context.Context, env host.Env, dir string, run *stage.Run) (*Tree, error) {
-	return Checkout(ctx, env, c.Source, recipe.LockedSource{URL: c.URL, Ref: c.Ref, Commit: c.Commit, Time: c.Time, Tree: c.Tree}, dir, run)
-}
-
-func (c LockedContent) Stage(w recipe.Wheel) string { return c.Name + " for " + w.Name }
 
 // WithContents are environment variables by which the build finds its
 // contents, beside those that the recipe gives.

@@ -88,12 +88,12 @@ func reaching(env host.Env, src recipe.Source, dir string) (host.Env, error) {
 // again brings the uncommitted changes that a lock pins into the mirrors where
 // the checkout still has them. That it has others is said: what was locked is
 // built, as of any source.
-func again(ctx context.Context, env host.Env, src recipe.Source, l recipe.LockedSource, run *stage.Run) {
-	s, err := env.Mirrors.Snapshot(ctx, l.URL, run)
+func again(ctx context.Context, env host.Env, a At, run *stage.Run) {
+	s, err := env.Mirrors.Snapshot(ctx, a.Git.URL, run)
 	switch {
 	case err != nil:
 		host.Logf(run, "%v", err)
-	case s.Commit.Hash != l.Commit:
-		run.Note("%s has changed since it was locked; `sparkwheel lock --upgrade=%s` takes it as it is now", l.URL, src.Name)
+	case s.Commit.Hash != a.Commit.Hash:
+		run.Note("%s has changed since it was locked; `sparkwheel lock --upgrade=%s` takes it as it is now", a.Git.URL, a.Name)
 	}
 }

@@ -103,7 +103,7 @@ func (c *checkout) lock(src recipe.Source) (recipe.LockedSource, error) {
 		if err != nil {
 			return Resolved{}, err
 		}
-		return Resolve(ctx, c.env, src, found, c.dir, run)
+		return Resolve(ctx, c.env, At{Source: src, Found: found, Dir: c.dir}, run)
 	})
 	return r.Locked, err
 }
@@ -112,7 +112,7 @@ func (c *checkout) lock(src recipe.Source) (recipe.LockedSource, error) {
 func (c *checkout) build(src recipe.Source, l recipe.LockedSource) (string, error) {
 	c.t.Helper()
 	t, err := run(c, "build", func(ctx context.Context, run *stage.Run) (*Tree, error) {
-		return Checkout(ctx, c.env, src, l, c.dir, run)
+		return Checkout(ctx, c.env, Locked(src, l, c.dir), run)
 	})
 	if err != nil {
 		return "", err

@@ -14,7 +14,7 @@ import (
 // Input is something that a wheel's build sees read-only beside its source.
 type Input struct {
 	Name   string
-	target string // absolute, inside the sandbox
+	Target string // absolute, inside the sandbox
 	Digest string // of what stands there: it is part of the wheel's key
 	// pins are the files that it is made of, brought when the wheel is built.
 	Pins []index.Pin
@@ -72,7 +72,7 @@ func fileInput(f recipe.File, l *recipe.Lock, target string) (Input, error) {
 	}
 	pin := FilePin(*locked)
 	return Input{
-		Name: f.Name, target: target, Digest: pin.SHA256, Pins: []index.Pin{pin},
+		Name: f.Name, Target: target, Digest: pin.SHA256, Pins: []index.Pin{pin},
 		Place: func(_ context.Context, env host.Env) (string, error) { return pin.Path(env.Blobs()), nil },
 	}, nil
 }
@@ -85,7 +85,7 @@ func Mounts(ctx context.Context, env host.Env, inputs []Input) ([]sandbox.Mount,
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, sandbox.Mount{Source: source, Target: in.target})
+		out = append(out, sandbox.Mount{Source: source, Target: in.Target})
 	}
 	return out, nil
 }

@@ -17,27 +17,27 @@ type Resolved struct {
 	Tree   *Tree
 }
 
-// Resolve makes the tree of what was found, and what a lock pins of it.
-func Resolve(ctx context.Context, env host.Env, src recipe.Source, found Found, dir string, run *stage.Run) (Resolved, error) {
-	c := found.Commit
-	t, err := Prepare(ctx, env, src, dir, c, run)
+// Resolve prepares a source's tree and pins what it came out as, with the version
+// that its build will be told.
+func Resolve(ctx context.Context, env host.Env, a At, run *stage.Run) (Resolved, error) {
+	t, err := Prepare(ctx, env, a, run)
 	if err != nil {
 		return Resolved{}, err
 	}
-	env, err = reaching(env, src, dir)
+	env, err = reaching(env, a.Source, a.Dir)
 	if err != nil {
 		return Resolved{}, err
 	}
-	v, from, err := computeVersion(ctx, env, src, found.described(), t.dirty() || found.dirty(), run)
+	v, from, err := computeVersion(ctx, env, a, t.dirty() || a.dirty(), run)
 	if err != nil {
 		return Resolved{}, err
 	}
 	l := recipe.LockedSource{
-		Name: src.Name, URL: src.Git.URL, Ref: src.Git.Ref,
-		Commit: c.Hash, Time: c.Time.UTC(), Tree: t.Hash, Version: v, Described: from,
+		Name: a.Name, URL: a.Git.URL, Ref: a.Git.Ref,
+		Commit: a.Commit.Hash, Time: a.Commit.Time.UTC(), Tree: t.Hash, Version: v, Described: from,
 	}
-	if found.dirty() {
-		l.Dirty, l.Head = true, found.Head.Hash
+	if a.dirty() {
+		l.Dirty, l.Head = true, a.Head.Hash
 	}
 	for _, s := range t.Submodules {
 		l.Submodules = append(l.Submodules, recipe.LockedSubmodule(s))
@@ -53,26 +53,32 @@ func (e *VanishedError) Error() string {
 		e.Source, e.Commit, e.URL, e.Ref, e.Source)
 }
 
-// Checkout makes the tree that a lock pins, and says so when what comes
-// out is not what it pins.
-func Checkout(ctx context.Context, env host.Env, src recipe.Source, l recipe.LockedSource, dir string, run *stage.Run) (*Tree, error) {
+// Locked is a source of a recipe at the commit that a lock pins. dir is the
+// recipe's.
+func Locked(src recipe.Source, l recipe.LockedSource, dir string) At {
 	src.Git = git.Source{URL: l.URL, Ref: l.Ref}
-	if l.Dirty && src.Local {
-		here, err := reaching(env, src, dir)
+	return At{Source: src, Found: Pinned(l), Dir: dir}
+}
+
+// Checkout prepares a tree that a lock pins, and says so when what comes out is
+// not what it pins.
+func Checkout(ctx context.Context, env host.Env, a At, run *stage.Run) (*Tree, error) {
+	if a.dirty() && a.Local {
+		here, err := reaching(env, a.Source, a.Dir)
 		if err != nil {
 			return nil, err
 		}
-		again(ctx, here, src, l, run)
+		again(ctx, here, a, run)
 	}
-	t, err := Prepare(ctx, env, src, dir, git.Commit{Hash: l.Commit, Time: l.Time, Tree: l.Tree}, run)
+	t, err := Prepare(ctx, env, a, run)
 	if _, ok := errors.AsType[*git.RefError](err); ok {
-		return nil, &VanishedError{Source: src.Name, URL: l.URL, Ref: l.Ref, Commit: l.Commit}
+		return nil, &VanishedError{Source: a.Name, URL: a.Git.URL, Ref: a.Git.Ref, Commit: a.Commit.Hash}
 	}
 	if err != nil {
 		return nil, err
 	}
-	if t.Hash != l.Tree {
-		return nil, fmt.Errorf("source %s: the tree of commit %s is %s and the lock pins %s", src.Name, l.Commit, t.Hash, l.Tree)
+	if t.Hash != a.Commit.Tree {
+		return nil, fmt.Errorf("source %s: the tree of commit %s is %s and the lock pins %s", a.Name, a.Commit.Hash, t.Hash, a.Commit.Tree)
 	}
 	return t, nil
 }

@@ -162,7 +162,7 @@ func ManifestInput(m recipe.Manifest, l *recipe.Lock, target string) (Input, err
 		return Input{}, err
 	}
 	return Input{
-		Name: m.Name, target: target, Digest: locked.SHA256, Pins: pins,
+		Name: m.Name, Target: target, Digest: locked.SHA256, Pins: pins,
 		Place: func(ctx context.Context, env host.Env) (string, error) { return placeManifest(ctx, env, locked, pins) },
 	}, nil
 }

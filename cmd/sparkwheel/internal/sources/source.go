@@ -15,6 +15,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
@@ -49,20 +50,50 @@ type Patch struct {
 
 func (p Prepared) dirty() bool { return len(p.Changes)+len(p.Patches) > 0 }
 
-// Prepare makes a commit's tree as the recipe wants it, once for each commit
+// At is a source at what was found of it.
+type At struct {
+	recipe.Source
+	Found
+	Dir string // the recipe's, where patches are and local paths begin
+}
+
+// Entry is the source's tree in the store, under a key of the commit and of all
+// that the recipe wants done to it. name is for people.
+func (a At) Entry(name string) (host.Entry, error) {
+	patches, err := a.readPatches()
+	return a.entry(name, patches), err
+}
+
+func (a At) entry(name string, patches []namedPatch) host.Entry {
+	h := store.NewHash("tree "+a.Name).Field("form", "2").Field("commit", a.Commit.Hash)
+	h = h.Field("submodules", host.JSON(a.Submodules)).Field("rules", host.JSON(a.Rewrite))
+	for _, p := range patches {
+		h = h.Field("patch", p.sha256)
+	}
+	return host.Entry{Name: name, Kind: store.Stage, Key: h.Key()}
+}
+
+// Tree is where the source's tree will be and its key; what is done to it is
+// not known before it is prepared.
+func (a At) Tree(env host.Env) (*Tree, error) {
+	entry, err := a.Entry("")
+	return &Tree{Dir: filepath.Join(env.Place(entry), "tree"), Key: entry.Key.String()}, err
+}
+
+// Prepare makes the source's tree as the recipe wants it, once for each commit
 // and set of instructions.
-func Prepare(ctx context.Context, env host.Env, src recipe.Source, dir string, c git.Commit, r *stage.Run) (*Tree, error) {
-	env, err := reaching(env.Noting(r), src, dir)
+func Prepare(ctx context.Context, env host.Env, a At, r *stage.Run) (*Tree, error) {
+	env, err := reaching(env.Noting(r), a.Source, a.Dir)
 	if err != nil {
 		return nil, err
 	}
-	patches, err := ReadPatches(dir, src.Patches)
+	patches, err := a.readPatches()
 	if err != nil {
 		return nil, err
 	}
-	key := Key(src, c, patches)
-	entry, hit, err := env.Store.Do(ctx, store.Stage, key, func(dir string) error {
-		return fillTree(ctx, env, src, c, patches, dir, r)
+	entry := a.entry(a.Name, patches)
+	place, hit, err := env.Store.Do(ctx, entry.Kind, entry.Key, func(dir string) error {
+		return a.fill(ctx, env, patches, dir, r)
 	})
 	if err != nil {
 		return nil, err
@@ -70,16 +101,16 @@ func Prepare(ctx context.Context, env host.Env, src recipe.Source, dir string, c
 	if hit {
 		r.Hit("prepared before")
 	}
-	t := &Tree{Dir: filepath.Join(entry, "tree"), Key: key.String()}
-	text, err := os.ReadFile(filepath.Join(entry, "prepared.json"))
+	t := &Tree{Dir: filepath.Join(place, "tree"), Key: entry.Key.String()}
+	text, err := os.ReadFile(filepath.Join(place, "prepared.json"))
 	if err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal(text, &t.Prepared); err != nil {
-		return nil, fmt.Errorf("reading what was prepared of %s: %w", src.Name, err)
+		return nil, fmt.Errorf("reading what was prepared of %s: %w", a.Name, err)
 	}
-	if len(t.Pointers) > 0 && !src.Pointers {
-		return nil, &PointersError{src.Name, t.Pointers}
+	if len(t.Pointers) > 0 && !a.Pointers {
+		return nil, &PointersError{a.Name, t.Pointers}
 	}
 	return t, nil
 }
@@ -96,24 +127,15 @@ func (e *PointersError) Error() string {
 		e.Source, host.Some(e.Files))
 }
 
-func Key(src recipe.Source, c git.Commit, patches []namedPatch) store.Key {
-	h := store.NewHash("tree "+src.Name).Field("form", "2").Field("commit", c.Hash)
-	h = h.Field("submodules", host.JSON(src.Submodules)).Field("rules", host.JSON(src.Rewrite))
-	for _, p := range patches {
-		h = h.Field("patch", p.sha256)
-	}
-	return h.Key()
-}
-
 type namedPatch struct {
 	file, sha256 string
 	text         []byte
 }
 
-func ReadPatches(dir string, files []string) ([]namedPatch, error) {
+func (a At) readPatches() ([]namedPatch, error) {
 	var out []namedPatch
-	for _, f := range files {
-		text, err := os.ReadFile(filepath.Join(dir, f))
+	for _, f := range a.Patches {
+		text, err := regular.Read(filepath.Join(a.Dir, f))
 		if err != nil {
 			return nil, fmt.Errorf("reading patch: %w", err)
 		}
@@ -123,10 +145,10 @@ func ReadPatches(dir string, files []string) ([]namedPatch, error) {
 	return out, nil
 }
 
-func fillTree(ctx context.Context, env host.Env, src recipe.Source, c git.Commit, patches []namedPatch, dir string, r *stage.Run) error {
+func (a At) fill(ctx context.Context, env host.Env, patches []namedPatch, dir string, r *stage.Run) error {
 	treeDir := filepath.Join(dir, "tree")
-	opt := git.CheckoutOptions{Submodules: src.Submodules, Ref: src.Git.Ref, Jobs: env.Jobs}
-	tree, err := env.Mirrors.Checkout(ctx, src.Git.URL, c, treeDir, opt, r)
+	opt := git.CheckoutOptions{Submodules: a.Submodules, Ref: a.Git.Ref, Jobs: env.Jobs}
+	tree, err := env.Mirrors.Checkout(ctx, a.Git.URL, a.Commit, treeDir, opt, r)
 	if err != nil {
 		return err
 	}
@@ -137,10 +159,10 @@ func fillTree(ctx context.Context, env host.Env, src recipe.Source, c git.Commit
 	defer root.Close()
 	done := Prepared{Hash: tree.Hash, Submodules: tree.Submodules, Pointers: tree.Pointers}
 	if err := done.patch(root, patches); err != nil {
-		return fmt.Errorf("source %s: %w", src.Name, err)
+		return fmt.Errorf("source %s: %w", a.Name, err)
 	}
-	if err := done.rewrite(root, src.Rewrite); err != nil {
-		return fmt.Errorf("source %s: %w", src.Name, err)
+	if err := done.rewrite(root, a.Rewrite); err != nil {
+		return fmt.Errorf("source %s: %w", a.Name, err)
 	}
 	for _, ch := range done.Changes {
 		host.Logf(r, "%s:%d: %s", ch.File, ch.Line, describeChange(ch))

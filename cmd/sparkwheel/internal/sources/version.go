@@ -34,7 +34,8 @@ func (e *VersionError) Error() string {
 // computed, and the description that it was computed from. A version that says
 // nothing is a fault of the repository's tags and stops here, before it stands
 // in a wheel's name.
-func computeVersion(ctx context.Context, env host.Env, src recipe.Source, c git.Commit, dirty bool, r *stage.Run) (text, described string, err error) {
+func computeVersion(ctx context.Context, env host.Env, a At, dirty bool, r *stage.Run) (text, described string, err error) {
+	src, c := a.Source, a.described()
 	if src.Version != "scm" && src.Version != "tag" {
 		v, err := version.Parse(src.Version)
 		if err == nil && empty(v) {

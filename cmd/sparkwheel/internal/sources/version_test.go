@@ -33,7 +33,7 @@ func TestVersionOf(t *testing.T) {
 func TestComputeVersionRefusesNothing(t *testing.T) {
 	t.Parallel()
 	for _, v := range []string{"0.0.0", "0.0+unknown", "unknown", "0"} {
-		if got, _, err := computeVersion(t.Context(), host.Env{}, recipe.Source{Name: "a", Version: v}, git.Commit{}, false, nil); err == nil {
+		if got, _, err := computeVersion(t.Context(), host.Env{}, At{Source: recipe.Source{Name: "a", Version: v}}, false, nil); err == nil {
 			t.Errorf("version %q came out as %q", v, got)
 		}
 	}

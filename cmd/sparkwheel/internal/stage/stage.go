@@ -1,5 +1,6 @@
 // Package stage runs a graph of named steps, each once and after the steps that
 // it needs. Add makes a step, Graph.Run runs them, Stage.Value is what one made.
+// Graph.Look says, without running any, what steps added by AddKeyed would find.
 package stage
 
 import (
@@ -18,6 +19,7 @@ type Need interface {
 type Stage[T any] struct {
 	n     *node
 	value T
+	ahead func() (T, error)
 }
 
 var _ Need = (*Stage[int])(nil)
@@ -40,6 +42,7 @@ func (s *Stage[T]) Value() T {
 type node struct {
 	name  string
 	run   func(context.Context, *Run) error
+	look  func() ([]Look, error) // nil for a stage whose result is not kept
 	needs []*node
 	begun bool
 	done  chan struct{} // closed when the value is there
@@ -74,6 +77,7 @@ type Graph struct {
 // another graph if that one has run before.
 func Add[T any](g *Graph, name string, run func(ctx context.Context, r *Run) (T, error), needs ...Need) *Stage[T] {
 	s := &Stage[T]{n: &node{name: name, done: make(chan struct{})}}
+	s.ahead = func() (v T, err error) { return v, &WaitingError{name + " runs first"} }
 	s.n.run = func(ctx context.Context, r *Run) (err error) {
 		s.value, err = run(ctx, r)
 		return err

@@ -89,7 +89,7 @@ func (s Store) make(ctx context.Context, kind string, key Key, fill func(dir str
 	if err != nil {
 		return err
 	}
-	if err := writeRecord(ctx, tmp, kind, key, known, time.Since(began)); err != nil {
+	if err := newRecord(kind, key, began).keep(ctx, tmp, known); err != nil {
 		return err
 	}
 	return s.commit(tmp, kind, key)

@@ -141,8 +141,12 @@ func compare(ctx context.Context, root string, want []file, deep bool) (restampe
 	var faults []error
 	for i := range want {
 		g, ok := byPath[want[i].Path]
+		if !ok {
+			faults = append(faults, fmt.Errorf("%s is missing", want[i].Path))
+			continue
+		}
 		delete(byPath, want[i].Path)
-		stale, err := differs(ctx, root, want[i], g, ok, deep)
+		stale, err := differs(ctx, root, want[i], g, deep)
 		if err != nil {
 			faults = append(faults, err)
 		}
@@ -161,10 +165,8 @@ func compare(ctx context.Context, root string, want []file, deep bool) (restampe
 // differs says what is wrong with one file, and whether it is to be recorded
 // with another stamp. The stamp is older than the reading: a write in between
 // changes it again.
-func differs(ctx context.Context, root string, want, got file, there, deep bool) (stale bool, err error) {
+func differs(ctx context.Context, root string, want, got file, deep bool) (stale bool, err error) {
 	switch {
-	case !there:
-		return false, fmt.Errorf("%s is missing", want.Path)
 	case got.Type != want.Type || got.Target != want.Target:
 		return false, fmt.Errorf("%s is another %s than was written", want.Path, got.Type)
 	case got.Size != want.Size:

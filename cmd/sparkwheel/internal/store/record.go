@@ -42,13 +42,18 @@ type file struct {
 	Stamp string `json:"stamp,omitempty"`
 }
 
-// writeRecord records the filled entry at dir, and returns when it and all its
-// files are on the disk; those with a known digest are.
-func writeRecord(ctx context.Context, dir, kind string, key Key, known map[string]string, took time.Duration) error {
-	rec := record{
+// newRecord is the record of an entry whose making began at a time.
+func newRecord(kind string, key Key, began time.Time) *record {
+	now := time.Now()
+	return &record{
 		Format: recordFormat, Kind: kind, Key: key.sum, Salt: key.salt, Fields: key.fields,
-		Made: time.Now().UTC().Truncate(time.Second), Seconds: took.Seconds(),
+		Made: now.UTC().Truncate(time.Second), Seconds: now.Sub(began).Seconds(),
 	}
+}
+
+// keep records the filled entry at dir, and returns when it and all its
+// files are on the disk; those with a known digest are.
+func (rec *record) keep(ctx context.Context, dir string, known map[string]string) error {
 	root := filepath.Join(dir, "files")
 	files, err := list(ctx, root)
 	if err == nil {
@@ -58,7 +63,7 @@ func writeRecord(ctx context.Context, dir, kind string, key Key, known map[strin
 		return fmt.Errorf("recording the entry: %w", err)
 	}
 	for _, f := range files {
-		if err := f.check(kind); err != nil {
+		if err := f.check(rec.Kind); err != nil {
 			return fmt.Errorf("recording the entry: %w", err)
 		}
 		rec.Size += f.Size

@@ -65,9 +65,13 @@ type Plan struct {
 	Host      *base.HostRoot // nil when the base is the build's root
 }
 
-// Key covers every input of the build by content; where inputs lie on this
-// host, and how many processors it lends, are not among them.
-func (b Plan) Key() store.Key {
+// Key is the key of Entry.
+func (b Plan) Key() store.Key { return b.Entry().Key }
+
+// Entry is the wheel in the store, under a key that covers every input of the
+// build by content; where inputs lie on this host, and how many processors it
+// lends, are not among them.
+func (b Plan) Entry() host.Entry {
 	w := b.Recipe
 	h := store.NewHash("wheel "+w.Name).Field("form", "2").Field("sandbox", sandbox.Version).Field("isolation", string(b.Isolation))
 	h = h.Field("tree", b.Tree.Key).Field("files", host.JSON(sources.Files(b.Source, b.Locked))).Field("base", b.Base.BuildDigest)
@@ -86,9 +90,11 @@ func (b Plan) Key() store.Key {
 	for _, c := range b.Contents {
 		h = h.Field("fetchcontent "+c.Name(), c.Tree.Key)
 	}
-	return h.Key()
+	return host.Entry{Name: "wheel " + w.Name, Kind: store.Stage, Key: h.Key(), Pins: b.Needed()}
 }
 
+// Environment is what the build's environment has beside the builder's own, as
+// "NAME=value", sorted: the recipe's, and where to find the contents.
 func (b Plan) Environment() []string {
 	var out []string
 	variables := sources.WithContents(b.Recipe.Environment, b.Recipe.FetchContent, b.Contents)

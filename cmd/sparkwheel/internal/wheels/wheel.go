@@ -1,15 +1,16 @@
 package wheels
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/builder"
@@ -33,19 +34,24 @@ type Wheel struct {
 // inputs. Its requirements are fetched only when it has to be made.
 func (b Plan) Build(ctx context.Context, env host.Env, r *stage.Run) (*Wheel, error) {
 	env = env.Noting(r)
-	dir, hit, err := env.Store.Do(ctx, store.Stage, b.Key(), func(dir string) error { return b.fill(ctx, env, dir, r) })
+	entry := b.Entry()
+	dir, hit, err := env.Store.Do(ctx, entry.Kind, entry.Key, func(dir string) error { return b.fill(ctx, env, dir, r) })
 	if err != nil {
 		return nil, fmt.Errorf("building wheel %s: %w", b.Recipe.Name, err)
 	}
 	if hit {
 		r.Hit("built before")
 	}
-	w, err := Read(dir)
-	if err != nil {
-		return nil, fmt.Errorf("wheel %s in the store: %w", b.Recipe.Name, err)
+	return b.read(dir)
+}
+
+// Built is the wheel where the store has it, else a *stage.WaitingError.
+func (b Plan) Built(env host.Env) (*Wheel, error) {
+	dir := env.Kept(b.Entry())
+	if dir == "" {
+		return nil, &stage.WaitingError{Reason: "wheel " + b.Recipe.Name + " is built first"}
 	}
-	w.Name, w.Requires = b.Recipe.Name, b.Pins
-	return w, nil
+	return b.read(dir)
 }
 
 func (b Plan) fill(ctx context.Context, env host.Env, dir string, r *stage.Run) error {
@@ -83,16 +89,36 @@ func verifyWheel(ctx context.Context, path string, r *stage.Run) error {
 	return err
 }
 
+// NoteOdd tells of what is odd about a wheel and no fault.
 func NoteOdd(r *stage.Run, path string, warnings []wheel.Fault) {
 	for _, w := range warnings {
 		r.Note("%s: %s: %s", filepath.Base(path), w.Path, w.Message)
 	}
 }
 
-func Read(dir string) (*Wheel, error) {
+// read reads the wheel from its directory in the store.
+func (b Plan) read(dir string) (*Wheel, error) {
+	w, err := readWheel(dir)
+	if err != nil {
+		return nil, fmt.Errorf("wheel %s in the store: %w", b.Recipe.Name, err)
+	}
+	w.Name, w.Requires = b.Recipe.Name, b.Pins
+	return w, nil
+}
+
+func readWheel(dir string) (*Wheel, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.whl"))
-	if err != nil || len(files) != 1 {
-		return nil, fmt.Errorf("%d wheels where one was built", len(files))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) != 1 {
+		entries, _ := os.ReadDir(dir)
+		var names []string
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return nil, fmt.Errorf("%d wheels where one was built: the files are %s; remove %s and build again",
+			len(files), cmp.Or(strings.Join(names, ", "), "none"), filepath.Dir(dir))
 	}
 	name, err := wheel.ParseFilename(filepath.Base(files[0]))
 	if err != nil {
