@@ -111,6 +111,11 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Method matches requests of one method.
+func Method(m string) func(*http.Request) bool {
+	return func(r *http.Request) bool { return r.Method == m }
+}
+
 // Anything matches each request.
 func Anything(*http.Request) bool { return true }
 
