@@ -5,6 +5,7 @@ import (
 	"iter"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -46,6 +47,10 @@ type Entry struct {
 	Path string
 	// Hashed reports whether --hash options follow the requirement.
 	Hashed bool
+	// Orphan reports whether an Option's options are those of a requirement, such
+	// as --hash, though it has none: no backslash stands before it, and pip
+	// ignores it.
+	Orphan bool
 
 	logical logicalLine
 	spec    string // the part of Text before options
@@ -160,6 +165,7 @@ func splitOptions(text string) (spec, options string) {
 // goes before a file to include, and that before a constraint.
 func (e *Entry) readOptions(options []option) {
 	e.Kind = Option
+	e.Orphan = len(options) > 0 && !slices.ContainsFunc(options, func(o option) bool { return !ofRequirement(o.name) })
 	for _, kind := range []struct {
 		name string
 		kind Kind
@@ -178,6 +184,12 @@ func (e *Entry) readOptions(options []option) {
 			return
 		}
 	}
+}
+
+// ofRequirement reports whether an option says something of one requirement
+// and nothing by itself.
+func ofRequirement(name string) bool {
+	return name == "hash" || name == "config-setting" || name == "config-settings"
 }
 
 // variable is the only form that pip expands.

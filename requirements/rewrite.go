@@ -4,12 +4,21 @@ import "strings"
 
 // Rewrite applies rules to each requirement of f and returns the new file, with
 // every other byte as it was. A dropped requirement takes its continuation
-// lines, hashes and the comment on its line along; comments on lines of their
-// own stay. Without a change the file is f. Rewriting twice is rewriting once.
+// lines, hashes and the comment on its line along, and lines of hashes behind it
+// that belong to nothing; comments on lines of their own stay. Without a change the file is f. Rewriting twice is rewriting once.
 func Rewrite(f *File, rules []Rule) (*File, Report) {
 	report := Report{Matched: make([]bool, len(rules))}
 	var edits []edit
+	dropped := "" // by this rule, the requirement before
 	for _, e := range f.entries {
+		if e.Orphan {
+			report.Warnings = append(report.Warnings, Warning{f.name, e.Line, e.Text, "pip ignores it: the line before does not end in a backslash"})
+			if dropped != "" {
+				edits = f.change(&report, edits, e, Verdict{Drop: true}, dropped)
+			}
+			continue
+		}
+		dropped = ""
 		v := Judge(e.spec, e.Name, rules)
 		if v.Rule < 0 {
 			continue
@@ -26,22 +35,32 @@ func Rewrite(f *File, rules []Rule) (*File, Report) {
 			report.Left = append(report.Left, Left{f.name, e.Line, e.Text, rule, v.Left})
 			continue
 		}
-		if change, ok := e.edit(v); ok {
-			edits = append(edits, change)
-			lines := e.physical()
-			report.Changes = append(report.Changes, Change{
-				File:   f.name,
-				Line:   e.Line,
-				Before: f.text[lines.start:lines.end],
-				After:  change.applied(f.text, lines),
-				Rule:   rule,
-			})
+		edits = f.change(&report, edits, e, v, rule)
+		if v.Drop {
+			dropped = rule
 		}
 	}
 	if len(edits) == 0 {
 		return f, report
 	}
 	return f.edited(edits), report
+}
+
+// change adds the edit that a verdict makes of an entry, and reports it.
+func (f *File) change(report *Report, edits []edit, e Entry, v Verdict, rule string) []edit {
+	change, ok := e.edit(v)
+	if !ok {
+		return edits
+	}
+	lines := e.physical()
+	report.Changes = append(report.Changes, Change{
+		File:   f.name,
+		Line:   e.Line,
+		Before: f.text[lines.start:lines.end],
+		After:  change.applied(f.text, lines),
+		Rule:   rule,
+	})
+	return append(edits, change)
 }
 
 // edit replaces a part of a file's text.

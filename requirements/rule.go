@@ -82,18 +82,28 @@ type Left struct {
 	Reason string `json:"reason"`
 }
 
+// Warning is a line that pip takes for something else than it looks like.
+type Warning struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Text    string `json:"text"`
+	Message string `json:"message"`
+}
+
 // Report is what rules did. Matched has an element for each rule: whether it
 // met a requirement at all, changed or not.
 type Report struct {
-	Changes []Change
-	Left    []Left
-	Matched []bool
+	Changes  []Change
+	Left     []Left
+	Warnings []Warning // of all lines, whatever the rules
+	Matched  []bool
 }
 
 // Add appends what the same rules did to another file.
 func (r *Report) Add(other Report) {
 	r.Changes = append(r.Changes, other.Changes...)
 	r.Left = append(r.Left, other.Left...)
+	r.Warnings = append(r.Warnings, other.Warnings...)
 	if r.Matched == nil {
 		r.Matched = make([]bool, len(other.Matched))
 	}

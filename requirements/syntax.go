@@ -3,6 +3,8 @@ package requirements
 import (
 	"fmt"
 	"strings"
+
+	"github.com/sparkwheel/sparkwheel/requirements/excerpt"
 )
 
 // SyntaxError says where a requirement, or a file of them, stops making sense.
@@ -14,15 +16,17 @@ type SyntaxError struct {
 	Msg  string
 }
 
-// Error shows the line with a caret below the place.
+// Error shows the line, or what of a long one is near the place, with a caret
+// below it.
 func (e *SyntaxError) Error() string {
 	where := "parsing requirement"
 	if e.File != "" {
 		where = fmt.Sprintf("parsing %s:%d:%d", e.File, e.Line, e.Col)
 	}
+	text, col := excerpt.Around(e.Text, e.Col)
 	var pad strings.Builder
-	for i, r := range []rune(e.Text) {
-		if i >= e.Col-1 {
+	for i, r := range []rune(text) {
+		if i >= col-1 {
 			break
 		}
 		if r != '\t' {
@@ -30,5 +34,5 @@ func (e *SyntaxError) Error() string {
 		}
 		pad.WriteRune(r)
 	}
-	return fmt.Sprintf("%s: %s\n    %s\n    %s^", where, e.Msg, e.Text, pad.String())
+	return fmt.Sprintf("%s: %s\n    %s\n    %s^", where, e.Msg, text, pad.String())
 }

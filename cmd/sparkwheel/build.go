@@ -20,6 +20,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/record"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/requirements"
+	"github.com/sparkwheel/sparkwheel/requirements/excerpt"
 )
 
 type buildFlags struct {
@@ -226,14 +227,14 @@ func (a *app) finishBuild(f *buildFlags, res *pipeline.Result, started time.Time
 func (a *app) sayChanges(rec *record.Record) {
 	for _, s := range rec.Sources {
 		for _, c := range s.Changes {
-			after := strings.TrimSpace(c.After)
+			after := excerpt.Of(strings.TrimSpace(c.After))
 			if after == "" {
 				after = "(dropped)"
 			}
-			fmt.Fprintf(a.Stderr, "changed %s %s:%d: %s -> %s\n", s.Name, c.File, c.Line, strings.TrimSpace(c.Before), after)
+			fmt.Fprintf(a.Stderr, "changed %s %s:%d: %s -> %s\n", s.Name, c.File, c.Line, excerpt.Of(strings.TrimSpace(c.Before)), after)
 		}
 		for _, l := range s.Left {
-			fmt.Fprintf(a.Stderr, "note: %s %s:%d: left %q as it is (%s): %s\n", s.Name, l.File, l.Line, l.Text, l.Rule, l.Reason)
+			fmt.Fprintf(a.Stderr, "note: %s %s:%d: left %q as it is (%s): %s\n", s.Name, l.File, l.Line, excerpt.Of(l.Text), l.Rule, l.Reason)
 		}
 		for _, rule := range s.Unmatched {
 			fmt.Fprintf(a.Stderr, "note: rule %s matched nothing in %s\n", rule, s.Name)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/requirements"
+	"github.com/sparkwheel/sparkwheel/requirements/excerpt"
 	"github.com/sparkwheel/sparkwheel/requirements/rewrite"
 )
 
@@ -94,8 +95,10 @@ type rewriteDocument struct {
 	Changes   []requirements.Change `json:"changes"`
 	Unmatched []string              `json:"unmatched"`
 	Left      []requirements.Left   `json:"left"`
-	Dynamic   []dynamicDocument     `json:"dynamic"`
-	Written   bool                  `json:"written"`
+	// Warnings are lines that pip takes for something else than they look like.
+	Warnings []requirements.Warning `json:"warnings"`
+	Dynamic  []dynamicDocument      `json:"dynamic"`
+	Written  bool                   `json:"written"`
 }
 
 // dynamicDocument is a field that a pyproject.toml leaves to its backend.
@@ -111,6 +114,7 @@ func (a *app) showRewrite(result rewrite.Result, f rewriteFlags) error {
 			Changes:   append([]requirements.Change{}, result.Changes...),
 			Unmatched: append([]string{}, result.Unmatched...),
 			Left:      append([]requirements.Left{}, result.Left...),
+			Warnings:  append([]requirements.Warning{}, result.Warnings...),
 			Dynamic:   []dynamicDocument{},
 			Written:   f.write,
 		}
@@ -119,8 +123,11 @@ func (a *app) showRewrite(result rewrite.Result, f rewriteFlags) error {
 		}
 		return a.result(doc, "")
 	}
+	for _, w := range result.Warnings {
+		fmt.Fprintf(a.Stderr, "%s:%d: warning: %q: %s\n", w.File, w.Line, excerpt.Of(w.Text), w.Message)
+	}
 	for _, l := range result.Left {
-		fmt.Fprintf(a.Stderr, "%s:%d: left %q as it is (%s): %s\n", l.File, l.Line, l.Text, l.Rule, l.Reason)
+		fmt.Fprintf(a.Stderr, "%s:%d: left %q as it is (%s): %s\n", l.File, l.Line, excerpt.Of(l.Text), l.Rule, l.Reason)
 	}
 	for _, u := range result.Unmatched {
 		fmt.Fprintf(a.Stderr, "nothing matches the rule: %s\n", u)
@@ -139,11 +146,12 @@ func (a *app) showRewrite(result rewrite.Result, f rewriteFlags) error {
 
 func sayChange(c requirements.Change) string {
 	before, _, more := strings.Cut(strings.TrimSpace(c.Before), "\n")
+	before = excerpt.Of(before)
 	if more {
 		before += " ..."
 	}
 	if c.After == "" {
 		return fmt.Sprintf("%s:%d: %s (%s)", c.File, c.Line, before, c.Rule)
 	}
-	return fmt.Sprintf("%s:%d: %s -> %s (%s)", c.File, c.Line, before, strings.TrimSpace(c.After), c.Rule)
+	return fmt.Sprintf("%s:%d: %s -> %s (%s)", c.File, c.Line, before, excerpt.Of(strings.TrimSpace(c.After)), c.Rule)
 }

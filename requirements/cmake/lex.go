@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"strings"
 
-	"github.com/sparkwheel/sparkwheel/requirements/internal/excerpt"
+	"github.com/sparkwheel/sparkwheel/requirements/excerpt"
 )
 
 // Parse splits a file into its commands. Its error is a *SyntaxError that
@@ -90,7 +90,7 @@ func (l *lexer) command() (Command, error) {
 		l.take(1)
 	}
 	if l.end() || l.text[l.at] != '(' {
-		return Command{}, l.fault("a ( is expected after " + excerpt.Of(c.Name))
+		return Command{}, l.fault("a ( is expected after " + excerpt.Word(c.Name))
 	}
 	l.take(1)
 	for depth := 1; ; {
@@ -98,7 +98,7 @@ func (l *lexer) command() (Command, error) {
 			return Command{}, err
 		}
 		if l.end() {
-			return Command{}, &SyntaxError{l.file, c.Line, "no ) ends " + excerpt.Of(c.Name)}
+			return Command{}, &SyntaxError{l.file, c.Line, "no ) ends " + excerpt.Word(c.Name)}
 		}
 		arg, err := l.argument()
 		if err != nil {
@@ -185,7 +185,7 @@ func (l *lexer) bracket(n int) (string, error) {
 	l.take(n)
 	i := strings.Index(l.text[l.at:], closing)
 	if i < 0 {
-		return "", &SyntaxError{l.file, start, "no " + excerpt.Of(closing) + " ends this bracket"}
+		return "", &SyntaxError{l.file, start, "no " + excerpt.Word(closing) + " ends this bracket"}
 	}
 	text := l.take(i)
 	l.take(len(closing))

@@ -6,6 +6,8 @@ package marker
 import (
 	"fmt"
 	"strings"
+
+	"github.com/sparkwheel/sparkwheel/requirements/excerpt"
 )
 
 // Expr is a parsed marker. The zero Expr is no marker: it is true everywhere.
@@ -102,5 +104,5 @@ type SyntaxError struct {
 }
 
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("parsing marker %q: %s at byte %d", e.Text, e.Msg, e.Offset)
+	return fmt.Sprintf("parsing marker %q: %s at byte %d", excerpt.Of(e.Text), e.Msg, e.Offset)
 }

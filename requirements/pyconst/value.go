@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/sparkwheel/sparkwheel/requirements/internal/excerpt"
+	"github.com/sparkwheel/sparkwheel/requirements/excerpt"
 )
 
 // value reads an expression of constants.
@@ -25,7 +25,7 @@ func (v *value) into(name string, found map[string]string) error {
 		return v.rest(name, found)
 	}
 	if v.peek() != 0 {
-		return fmt.Errorf("%q is more than a constant", excerpt.Of(v.text))
+		return fmt.Errorf("%q is more than a constant", excerpt.Word(v.text))
 	}
 	return nil
 }
@@ -34,7 +34,7 @@ func (v *value) into(name string, found map[string]string) error {
 func (v *value) rest(name string, found map[string]string) error {
 	first, ok := found[name]
 	if !ok {
-		return fmt.Errorf("%q is more than a constant", excerpt.Of(v.text))
+		return fmt.Errorf("%q is more than a constant", excerpt.Word(v.text))
 	}
 	delete(found, name)
 	found[name+".0"] = first
@@ -69,7 +69,7 @@ func (v *value) one(name string, found map[string]string) error {
 		v.at++
 		return v.dict(name, found)
 	}
-	return fmt.Errorf("%q is no string, tuple, list or dict of them", excerpt.Of(v.text[v.at:]))
+	return fmt.Errorf("%q is no string, tuple, list or dict of them", excerpt.Word(v.text[v.at:]))
 }
 
 // prefixed is whether a raw or unicode string stands here; others (bytes,
@@ -133,7 +133,7 @@ func (v *value) parenthesised(name string, found map[string]string) error {
 		}
 		return v.elements(name, found, 1, ')')
 	}
-	return fmt.Errorf("%q is more than a constant", excerpt.Of(v.text))
+	return fmt.Errorf("%q is more than a constant", excerpt.Word(v.text))
 }
 
 // elements reads up to the bracket that closes them; 0 is the text's end.
@@ -153,7 +153,7 @@ func (v *value) elements(name string, found map[string]string, from int, end byt
 			v.at++
 		case end:
 		default:
-			return fmt.Errorf("%q is more than a constant", excerpt.Of(v.text))
+			return fmt.Errorf("%q is more than a constant", excerpt.Word(v.text))
 		}
 	}
 }
@@ -165,14 +165,14 @@ func (v *value) dict(name string, found map[string]string) error {
 			return nil
 		}
 		if c := v.peek(); c != '"' && c != '\'' && !v.prefixed() {
-			return fmt.Errorf("a dict's key %q is no string", excerpt.Of(v.text[v.at:]))
+			return fmt.Errorf("a dict's key %q is no string", excerpt.Word(v.text[v.at:]))
 		}
 		key, err := v.str()
 		if err != nil {
 			return err
 		}
 		if v.peek() != ':' {
-			return fmt.Errorf("%q is more than a constant", excerpt.Of(v.text))
+			return fmt.Errorf("%q is more than a constant", excerpt.Word(v.text))
 		}
 		v.at++
 		if err := v.one(name+"."+key, found); err != nil {
@@ -183,7 +183,7 @@ func (v *value) dict(name string, found map[string]string) error {
 			v.at++
 		case '}':
 		default:
-			return fmt.Errorf("%q is more than a constant", excerpt.Of(v.text))
+			return fmt.Errorf("%q is more than a constant", excerpt.Word(v.text))
 		}
 	}
 }

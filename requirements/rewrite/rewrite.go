@@ -114,6 +114,9 @@ func (t *tree) finish(rules Rules) (Result, error) {
 	slices.SortStableFunc(r.Left, func(a, b requirements.Left) int {
 		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line)
 	})
+	slices.SortStableFunc(r.Warnings, func(a, b requirements.Warning) int {
+		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line)
+	})
 	family := map[string]bool{}
 	for i, matched := range r.Matched {
 		if matched {

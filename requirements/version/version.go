@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/sparkwheel/sparkwheel/requirements/excerpt"
 )
 
 // Version is a parsed PEP 440 version: epoch, release, pre-release, post-release,
@@ -35,7 +37,7 @@ type ParseError struct {
 }
 
 func (e *ParseError) Error() string {
-	return fmt.Sprintf("parsing version %q: %s", e.Text, e.Msg)
+	return fmt.Sprintf("parsing version %q: %s", excerpt.Of(e.Text), e.Msg)
 }
 
 // Parse reads one version in any spelling PEP 440 permits (1.0-BETA, v1, 1.0-1);

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/requirements"
+	"github.com/sparkwheel/sparkwheel/requirements/excerpt"
 	"github.com/sparkwheel/sparkwheel/requirements/marker"
 )
 
@@ -157,10 +158,10 @@ func (im *image) require(d Distribution, r requirements.Requirement) []Fault {
 	switch {
 	case !ok:
 		f.Code = CodeMissing
-		f.Message = fmt.Sprintf("%s requires %s, which the image lacks", d.origin(), r)
+		f.Message = fmt.Sprintf("%s requires %s, which the image lacks", d.origin(), excerpt.Of(r.String()))
 	case r.URL == "" && !r.Specifiers.Contains(have.Version):
 		f.Code = CodeConflict
-		f.Message = fmt.Sprintf("%s requires %s, and the image has %s", d.origin(), r, have.origin())
+		f.Message = fmt.Sprintf("%s requires %s, and the image has %s", d.origin(), excerpt.Of(r.String()), have.origin())
 		f.Pin = Pin(have.Version)
 	default:
 		return nil

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/requirements"
+	"github.com/sparkwheel/sparkwheel/requirements/excerpt"
 	"github.com/sparkwheel/sparkwheel/requirements/marker"
 	"github.com/sparkwheel/sparkwheel/requirements/version"
 )
@@ -138,7 +139,7 @@ func builtFault(d Distribution, r requirements.Requirement, u Used) Fault {
 	}
 	return Fault{
 		Code: CodeBuiltAgainst, Distribution: d.Name, Requirement: r.String(), Name: r.Name,
-		Message: fmt.Sprintf("%s requires %s%s, and was built against %s %s%s", d.origin(), r, asked, u.Name, u.Version, origin),
+		Message: fmt.Sprintf("%s requires %s%s, and was built against %s %s%s", d.origin(), excerpt.Of(r.String()), asked, u.Name, u.Version, origin),
 		Pin:     Pin(u.Version),
 	}
 }
@@ -157,6 +158,6 @@ func (d Distribution) origin() string {
 func markerFault(d Distribution, r requirements.Requirement, err error) Fault {
 	return Fault{
 		Code: CodeMarker, Distribution: d.Name, Requirement: r.String(), Name: r.Name,
-		Message: fmt.Sprintf("%s requires %s: %v", d.origin(), r, err),
+		Message: fmt.Sprintf("%s requires %s: %v", d.origin(), excerpt.Of(r.String()), err),
 	}
 }

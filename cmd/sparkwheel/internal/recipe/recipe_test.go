@@ -176,3 +176,29 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A recipe that an editor began with a byte order mark is read; one in UTF-16 is
+// called that.
+func TestByteOrderMarks(t *testing.T) {
+	t.Parallel()
+	text, err := embedded.ReadFile("recipes/empty.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := Parse("r", "r.toml", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	marked, err := Parse("r", "r.toml", append([]byte("\xef\xbb\xbf"), text...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(plain.Sources, marked.Sources); diff != "" {
+		t.Error(diff)
+	}
+	for _, mark := range []string{"\xff\xfe", "\xfe\xff"} {
+		if _, err := Parse("r", "r.toml", []byte(mark+"[\x00")); err == nil || !strings.Contains(err.Error(), "save it as UTF-8") {
+			t.Error(err)
+		}
+	}
+}

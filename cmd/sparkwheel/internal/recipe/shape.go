@@ -193,6 +193,12 @@ func (x *wheelShape) wheel() Wheel {
 // an unknown key is shown with the nearest one that would be understood. Where
 // v has one of the tables alone, the keys of others are not unknown.
 func decode(label string, text []byte, v any, table ...string) error {
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // as editors on Windows begin UTF-8
+	for _, mark := range []string{"\xff\xfe", "\xfe\xff"} {
+		if bytes.HasPrefix(text, []byte(mark)) {
+			return fmt.Errorf("%s: it is UTF-16; save it as UTF-8", label)
+		}
+	}
 	d := toml.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)

@@ -2,6 +2,7 @@ package sources
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -85,15 +86,34 @@ func reaching(env host.Env, src recipe.Source, dir string) (host.Env, error) {
 	return env, nil
 }
 
-// again brings the uncommitted changes that a lock pins into the mirrors where
-// the checkout still has them. That it has others is said: what was locked is
-// built, as of any source.
+// again says how a checkout differs from what a lock pins of it: what was
+// locked is built, as of any source. Uncommitted changes that the checkout still
+// has come into the mirrors.
 func again(ctx context.Context, env host.Env, a At, run *stage.Run) {
-	s, err := env.Mirrors.Snapshot(ctx, a.Git.URL, run)
+	now, err := here(ctx, env, a, run)
 	switch {
+	case isDirty(err):
+		run.Note("%s: %v, which are not built", a.Name, err)
 	case err != nil:
-		host.Logf(run, "%v", err)
-	case s.Commit.Hash != a.Commit.Hash:
+		host.Logf(run, "%v", err) // it may be gone: the store may have what is locked
+	case now.Hash != a.Commit.Hash:
 		run.Note("%s has changed since it was locked; `sparkwheel lock --upgrade=%s` takes it as it is now", a.Git.URL, a.Name)
 	}
+}
+
+func here(ctx context.Context, env host.Env, a At, run *stage.Run) (git.Commit, error) {
+	if a.dirty() {
+		s, err := env.Mirrors.Snapshot(ctx, a.Git.URL, run)
+		return s.Commit, err
+	}
+	c, err := env.Mirrors.Resolve(ctx, a.Git)
+	if err == nil {
+		_, err = env.Mirrors.CheckClean(ctx, a.Git, c)
+	}
+	return c, err
+}
+
+func isDirty(err error) bool {
+	_, ok := errors.AsType[*git.DirtyError](err)
+	return ok
 }

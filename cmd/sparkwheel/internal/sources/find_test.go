@@ -159,6 +159,11 @@ func TestLocalSource(t *testing.T) {
 	if _, err := c.lock(local); !isError[*git.DirtyError](err) {
 		t.Errorf("a checkout with changes gave %v", err)
 	}
+	// What was locked is built, and that is not all that is there.
+	c.notes = nil
+	if text, err := c.build(local, clean); err != nil || text != "two" || !strings.Contains(strings.Join(c.notes, "\n"), "has uncommitted changes: f, which are not built") {
+		t.Errorf("built %q, %v, %q", text, err, c.notes)
+	}
 	dirty := local
 	dirty.Dirty = true
 	l, err := c.lock(dirty)

@@ -63,7 +63,7 @@ func Locked(src recipe.Source, l recipe.LockedSource, dir string) At {
 // Checkout prepares a tree that a lock pins, and says so when what comes out is
 // not what it pins.
 func Checkout(ctx context.Context, env host.Env, a At, run *stage.Run) (*Tree, error) {
-	if a.dirty() && a.Local {
+	if a.Local {
 		here, err := reaching(env, a.Source, a.Dir)
 		if err != nil {
 			return nil, err

@@ -21,6 +21,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/git/patch"
 	"github.com/sparkwheel/sparkwheel/requirements"
+	"github.com/sparkwheel/sparkwheel/requirements/excerpt"
 	"github.com/sparkwheel/sparkwheel/requirements/rewrite"
 )
 
@@ -40,6 +41,9 @@ type Prepared struct {
 	Unmatched  []string              `json:"unmatched,omitempty"`
 	Left       []requirements.Left   `json:"left,omitempty"` // matched by a rule that could not change it
 	Pointers   []string              `json:"pointers,omitempty"`
+	// Warnings are requirement lines that pip takes for something else than they
+	// look like.
+	Warnings []requirements.Warning `json:"warnings,omitempty"`
 }
 
 // Patch is a patch that was applied.
@@ -108,6 +112,9 @@ func Prepare(ctx context.Context, env host.Env, a At, r *stage.Run) (*Tree, erro
 	}
 	if err := json.Unmarshal(text, &t.Prepared); err != nil {
 		return nil, fmt.Errorf("reading what was prepared of %s: %w", a.Name, err)
+	}
+	for _, w := range t.Warnings {
+		r.Note("%s:%d: %q: %s", w.File, w.Line, excerpt.Of(w.Text), w.Message)
 	}
 	if len(t.Pointers) > 0 && !a.Pointers {
 		return nil, &PointersError{a.Name, t.Pointers}
@@ -195,13 +202,13 @@ func (p *Prepared) rewrite(root *os.Root, rw recipe.Rewrite) error {
 	if err != nil {
 		return err
 	}
-	p.Changes, p.Unmatched, p.Left = result.Changes, result.Unmatched, result.Left
+	p.Changes, p.Unmatched, p.Left, p.Warnings = result.Changes, result.Unmatched, result.Left, result.Warnings
 	return result.Write(root)
 }
 
 func describeChange(c requirements.Change) string {
 	if c.After == "" {
-		return fmt.Sprintf("dropped %q (%s)", strings.TrimSpace(c.Before), c.Rule)
+		return fmt.Sprintf("dropped %q (%s)", excerpt.Of(strings.TrimSpace(c.Before)), c.Rule)
 	}
-	return fmt.Sprintf("%q became %q (%s)", strings.TrimSpace(c.Before), strings.TrimSpace(c.After), c.Rule)
+	return fmt.Sprintf("%q became %q (%s)", excerpt.Of(strings.TrimSpace(c.Before)), excerpt.Of(strings.TrimSpace(c.After)), c.Rule)
 }
