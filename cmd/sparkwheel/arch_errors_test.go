@@ -56,6 +56,7 @@ var plain = map[string]string{
 	"inflate.ErrTrailing":        "of damaged content",
 	"layer.ErrNoBlob":            "its caller writes the layer",
 	"*layer.TypeError":           "says which media types are read",
+	"*registry.HelperError":      "names the helper, whose words say the rest",
 	"*registry.BlobError":        "the push names what is in the blob",
 	"*registry.ResentError":      "wraps the registry's own reason",
 	"*registry.DigestError":      "of damaged content",
