@@ -15,6 +15,11 @@ func Build(g *stage.Graph, req Request) (*stage.Stage[*Result], error) {
 	if err := req.Env.Buildable(req.Recipe); err != nil {
 		return nil, err
 	}
+	if req.Output != "" {
+		if err := checkOutput(req.Output); err != nil {
+			return nil, err
+		}
+	}
 	return newBuild(g, req).add()
 }
 
