@@ -27,7 +27,7 @@ type Request struct {
 	Env    host.Env
 	Recipe *recipe.Recipe
 	Lock   *recipe.Lock
-	Wheels []string         // names of the recipe's wheels to make; nil means all
+	Wheels []string         // names of the recipe's wheels and builds to make; nil means all
 	Image  bool             // else only the wheels
 	Strict image.Strictness // judges the image
 	Output string           // directory for what was made; "" for none
@@ -74,6 +74,14 @@ func Plan(req Request) ([]stage.Look, error) {
 // before it runs (see plan.go), and what it downloads (see fetch.go).
 func (b *build) add(first ...stage.Need) (last *stage.Stage[*Result], err error) {
 	b.addBase(first...)
+	for _, x := range b.Recipe.Builds {
+		if !b.wants(x) {
+			continue
+		}
+		if err := b.addBuild(x); err != nil { // and the installation of the packages that it makes
+			return nil, err
+		}
+	}
 	if len(b.Recipe.Wheels) > 0 {
 		b.addUV()
 	}
@@ -112,10 +120,12 @@ func (b *build) add(first ...stage.Need) (last *stage.Stage[*Result], err error)
 type build struct {
 	Request
 	graph   *stage.Graph
-	base    *stage.Stage[*base.Base]
+	base    *stage.Stage[*base.Base] // with the archive's packages
+	on      *stage.Stage[*base.Base] // with those that builds made, too
 	filed   *stage.Stage[*base.Base] // with what it has
 	uv      *stage.Stage[environments.Tool]
 	trees   map[string]*stage.Stage[*sources.Tree] // by source
+	builds  []namedBuild
 	wheels  []namedWheel
 	runtime *stage.Stage[[]index.Pin]
 	files   []image.File

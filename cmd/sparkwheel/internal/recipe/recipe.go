@@ -38,6 +38,7 @@ type Recipe struct {
 	Missing   []string
 	Packages  Packages
 	Sources   []Source
+	Builds    []Build // in the order in which they are made, before the wheels
 	Wheels    []Wheel
 	Files     []File
 	Manifests []Manifest
