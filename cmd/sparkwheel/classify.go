@@ -20,6 +20,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/transport"
 	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/hosts"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
@@ -64,7 +65,7 @@ func calledWrong(err error) bool {
 		isError[*host.PlatformError](err) || isError[*sources.ContentError](err) ||
 		isError[*base.UnsupportedError](err) || isError[*base.PythonVersionError](err) || errors.Is(err, base.ErrNoPython) ||
 		isError[*registry.PlatformError](err) || isError[*layout.TagError](err) || isError[*imagename.SyntaxError](err) ||
-		isError[*pipeline.CallError](err)
+		isError[*pipeline.CallError](err) || isError[*layer.OutputError](err)
 }
 
 // faulty is whether a check found faults.

@@ -160,7 +160,11 @@ func (d *diffIDReader) Read(p []byte) (int, error) {
 // take; tag is the name:tag it will have there (may be empty). Layers stay
 // compressed. The same image gives the same bytes; file is replaced in one step.
 func WriteDocker(ctx context.Context, file, tag string, img v1.Image) error {
-	err := atomicfile.Write(file, func(w io.Writer) error {
+	to, err := layer.OutputFile(file)
+	if err != nil {
+		return fmt.Errorf("writing docker-archive: %w", err)
+	}
+	err = atomicfile.Write(to, func(w io.Writer) error {
 		return writeDocker(ctx, newTarWriter(w), tag, img)
 	})
 	if err != nil {
