@@ -134,6 +134,11 @@ func (r *Recipe) inputNames() []string {
 	for _, m := range r.Manifests {
 		names = append(names, m.Name)
 	}
+	for _, b := range r.Builds {
+		if b.Tree != "" {
+			names = append(names, b.Name)
+		}
+	}
 	return names
 }
 
