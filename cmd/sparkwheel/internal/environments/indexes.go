@@ -138,7 +138,10 @@ func givenBy(ctx context.Context, env host.Env, x recipe.Index, name string, set
 		return false, err
 	}
 	for _, w := range lock.Packages[i].Wheels {
-		if !slices.ContainsFunc(files, func(f index.File) bool { return f.Name == w.Name && f.SHA256 == w.SHA256 }) {
+		if !slices.ContainsFunc(files, func(f index.File) bool {
+			// Of a file without a sha256 the index can only say that it has it.
+			return f.Name == w.Name && (f.SHA256 == w.SHA256 || f.SHA256 == "")
+		}) {
 			return false, fmt.Errorf("%s in %s came from %s, and the recipe takes %s from index %s (%s): unset UV_INDEX and UV_EXTRA_INDEX_URL, which go before it",
 				w.Name, set.Pylock, index.Redact(w.URL), name, x.Name, x.URL)
 		}

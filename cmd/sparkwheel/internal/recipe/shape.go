@@ -30,7 +30,8 @@ type shape struct {
 		UV           string `toml:"uv"`
 		ExcludeNewer string `toml:"exclude-newer"`
 	} `toml:"tools"`
-	Missing  []string `toml:"missing"`
+	GPU      *gpuShape `toml:"gpu"`
+	Missing  []string  `toml:"missing"`
 	Packages struct {
 		Image    []string `toml:"image"`
 		Build    []string `toml:"build"`
@@ -109,7 +110,7 @@ type wheelKeys struct {
 	TrackedFiles string            `toml:"tracked-files"`
 	Frontend     string            `toml:"frontend"`
 	MemoryPerJob string            `toml:"memory-per-job"`
-	RequireArch  []string          `toml:"require-arch"`
+	GPU          *gpuShape         `toml:"gpu"`
 	Root         string            `toml:"root"`
 	CPUs         int               `toml:"cpus"`
 	Repair       bool              `toml:"repair"`
@@ -127,6 +128,7 @@ func (s *shape) recipe() *Recipe {
 		Base:   s.Base.Image,
 		UV:     s.Tools.UV, ExcludeNewer: s.Tools.ExcludeNewer,
 		Missing:  s.Missing,
+		GPU:      s.GPU.gpu(""),
 		Packages: Packages{Image: s.Packages.Image, Build: s.Packages.Build, Snapshot: s.Packages.Snapshot},
 		Runtime:  Runtime(s.Runtime),
 		Image: Image{
@@ -185,8 +187,9 @@ func (x *wheelShape) wheel() Wheel {
 	w := Wheel{
 		Name: x.Name, Source: x.Source, Subdirectory: x.Subdirectory, Distribution: x.Distribution,
 		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Inputs: x.Inputs, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
-		RequireArch: x.RequireArch, Repair: x.Repair, Repack: x.Repack == nil || *x.Repack,
+		Repair: x.Repair, Repack: x.Repack == nil || *x.Repack,
 		MemoryPerJob: parseSize(x.MemoryPerJob), Root: x.Root, CPUs: x.CPUs, FetchContent: x.fetchContent(),
+		GPU: x.GPU.gpu(x.Distribution),
 	}
 	if w.Root == "" {
 		w.Root = "base"
