@@ -104,6 +104,10 @@ func (e *erratic) serve(w *answer, r *http.Request) {
 		r.Body = http.NoBody
 	}
 	r.Body = &readCount{r.Body, &e.sent}
+	if !strings.HasPrefix(r.URL.Path, "/v2/a/b/") { // where a Location led
+		w.status = http.StatusNotFound
+		return
+	}
 	e.inner.ServeHTTP(w, r)
 }
 
