@@ -54,6 +54,7 @@ var plain = map[string]string{
 	"*hosts.VerifyError":         "a host that changes what it was given",
 	"*inflate.CorruptError":      "of damaged content",
 	"inflate.ErrTrailing":        "of damaged content",
+	"*layer.OutputError":         "says what is in the way",
 	"layer.ErrNoBlob":            "its caller writes the layer",
 	"*layer.TypeError":           "says which media types are read",
 	"*registry.HelperError":      "names the helper, whose words say the rest",
