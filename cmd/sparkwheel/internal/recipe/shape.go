@@ -237,11 +237,11 @@ func knownKeys(t reflect.Type) []string {
 		return knownKeys(t.Elem())
 	case reflect.Struct:
 		var keys []string
-		for i := range t.NumField() {
-			if tag := t.Field(i).Tag.Get("toml"); tag != "" {
+		for field := range t.Fields() {
+			if tag := field.Tag.Get("toml"); tag != "" {
 				keys = append(keys, tag)
 			}
-			keys = append(keys, knownKeys(t.Field(i).Type)...)
+			keys = append(keys, knownKeys(field.Type)...)
 		}
 		return keys
 	default:
