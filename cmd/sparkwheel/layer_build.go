@@ -216,7 +216,7 @@ func describeImage(name string, img v1.Image, made []image.Layer) (imageDocument
 			MediaType: string(d.MediaType), Wheels: []string{}, New: i >= first,
 		}
 		l.Replaces = image.Replaces(comments[i])
-		for _, file := range strings.Fields(comments[i]) {
+		for file := range strings.FieldsSeq(comments[i]) {
 			if len(l.Replaces) > 0 {
 				break
 			}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"path/filepath"
@@ -137,11 +138,8 @@ func dockerLayer(ctx context.Context, t *tarFS, name string, diffID v1.Hash, cac
 // diffIDReader fails at its end unless what it read has the diffID: the cache
 // then never holds a layer under a name that is not its own.
 type diffIDReader struct {
-	r   io.Reader
-	sum interface {
-		io.Writer
-		Sum([]byte) []byte
-	}
+	r    io.Reader
+	sum  hash.Hash
 	want v1.Hash
 }
 

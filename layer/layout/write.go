@@ -75,7 +75,7 @@ func writeInto(ctx context.Context, dir, tag string, img v1.Image) (v1.Hash, err
 	if err != nil {
 		return v1.Hash{}, err
 	}
-	defer unlock()
+	defer func() { _ = unlock() }()
 	if _, err := foreign(dir); err != nil {
 		return v1.Hash{}, err
 	}

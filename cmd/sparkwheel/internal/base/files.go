@@ -77,8 +77,8 @@ func (b *Base) ReadFiles(ctx context.Context, env host.Env, run *stage.Run) erro
 
 func (b *Base) layers() ([]v1.Layer, error) {
 	layers, err := b.Image.Layers()
-	if err == nil && b.Packages != nil {
-		layers = append(layers, b.Packages)
+	for _, blob := range b.Packages {
+		layers = append(layers, blob)
 	}
 	return layers, err
 }

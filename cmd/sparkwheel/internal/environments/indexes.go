@@ -36,7 +36,7 @@ type merged struct {
 // serveMerged begins to serve on loopback, under a path that nobody can guess:
 // pages of indexes with passwords are not for this host's other users.
 func serveMerged(env host.Env) (*merged, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback answers at once
 	if err != nil {
 		return nil, fmt.Errorf("serving the recipe's indexes to uv: %w", err)
 	}
@@ -50,7 +50,7 @@ func serveMerged(env host.Env) (*merged, error) {
 		})),
 		ReadHeaderTimeout: time.Minute,
 	}
-	go m.server.Serve(listener)
+	go func() { _ = m.server.Serve(listener) }()
 	for _, kv := range env.Network.Env {
 		switch name, _, _ := strings.Cut(kv, "="); name {
 		case "UV_DEFAULT_INDEX", "UV_INDEX_URL", "NO_PROXY", "no_proxy":

@@ -8,8 +8,10 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/environments"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/record"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
@@ -95,6 +97,9 @@ func (b *build) contents() (img image.Image, err error) {
 		}
 		img.Runtime = image.RuntimeMembers(b.Env, b.Recipe, pins)
 	}
+	if err := b.addMade(&img); err != nil {
+		return img, err
+	}
 	for _, s := range b.wheels {
 		built := image.Built{Name: s.Name, Distribution: s.Distribution}
 		made, err := s.stage.Ahead()
@@ -110,6 +115,28 @@ func (b *build) contents() (img image.Image, err error) {
 		img.Built = append(img.Built, built)
 	}
 	return img, nil
+}
+
+// addMade adds the files and wheels that builds made.
+func (b *build) addMade(img *image.Image) error {
+	for _, s := range b.builds {
+		if len(s.Files)+len(s.Build.Wheels) == 0 {
+			continue
+		}
+		made, err := s.stage.Ahead()
+		if err != nil {
+			return err
+		}
+		img.Noted["build "+s.Name] = made.plan.Key().String()
+		for _, f := range made.made.Files {
+			img.Files = append(img.Files[:len(img.Files):len(img.Files)], image.File{File: recipe.File{Name: s.Name, Image: f.Image}, Pin: f.Pin})
+		}
+		for _, w := range made.made.Wheels {
+			img.Built = append(img.Built, image.Built{Name: w.File, Distribution: w.File[:strings.IndexByte(w.File, '-')],
+				Member: image.Member{File: w.File, Path: w.Path, SHA256: w.SHA256, Size: w.Size}})
+		}
+	}
+	return nil
 }
 
 // image are the contents with the verdict on how the wheels lie upon the base.
@@ -129,6 +156,9 @@ func (b *build) image(judged *stage.Stage[*Result]) (image.Image, error) {
 // noted is what decides on build.json beside the wheels: see result.
 func (b *build) noted() (map[string]string, error) {
 	noted := map[string]string{"record": host.JSON(record.New(b.Recipe, b.Lock))}
+	if b.Recipe.Gated() {
+		noted["gpu"] = gate.Rules + " " + b.Lock.Driver
+	}
 	for name, s := range b.trees {
 		tree, err := s.Ahead()
 		if err != nil {

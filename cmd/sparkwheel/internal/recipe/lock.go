@@ -31,6 +31,7 @@ type Lock struct {
 	RecipeDigest string           `toml:"recipe-digest" comment:"of the recipe's text: a lock made from another text is refused"`
 	Platform     string           `toml:"platform"`
 	Python       string           `toml:"python"`
+	Driver       string           `toml:"driver,omitempty" comment:"CUDA version of the target's driver"`
 	Base         LockedBase       `toml:"base"`
 	UV           []LockedUV       `toml:"uv" comment:"uv resolves and builds; one wheel for each platform that can build"`
 	Packages     *LockedPackages  `toml:"packages,omitempty" comment:"what apt adds to the base"`
