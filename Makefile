@@ -1,7 +1,7 @@
 # What each target may need stands in README, "Working on sparkwheel".
 export CGO_ENABLED ?= 0
 GO ?= go
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 30s
 
 .PHONY: build test demo bench bench-real fuzz lint e2e e2e-real clean
@@ -35,9 +35,9 @@ fuzz:
 	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p; \
 	  done; done
 
+# By its module, built at the first call; .golangci.yml says what it asks.
 lint:
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(GOLANGCI) run --timeout 30m ./...
 	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "gofmt would change:"; echo "$$files"; exit 1; }
 
 clean:

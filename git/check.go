@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"context"
-	"crypto/sha1" //nolint:gosec // what git names objects by
+	"crypto/sha1" // what git names objects by
 	"encoding/hex"
 	"errors"
 	"fmt"

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/google/renameio/v2"
+
 	"github.com/sparkwheel/sparkwheel/git/pack"
 )
 
@@ -120,7 +121,7 @@ func (r *repository) shallows() ([]plumbing.Hash, error) {
 		return nil, err
 	}
 	var hashes []plumbing.Hash
-	for _, line := range strings.Fields(string(old)) {
+	for line := range strings.FieldsSeq(string(old)) {
 		if isSHA(line) {
 			hashes = append(hashes, plumbing.NewHash(line))
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/sparkwheel/sparkwheel/git"
 )
 
@@ -82,7 +83,7 @@ func TestResolveAmbiguousSHA(t *testing.T) {
 	r.fastImport(randomHistory(rand.New(rand.NewPCG(1, 1)), 900))
 	first := make(map[string]string)
 	var pair []string
-	for _, commit := range strings.Fields(r.git("rev-list", "--all")) {
+	for commit := range strings.FieldsSeq(r.git("rev-list", "--all")) {
 		if other, ok := first[commit[:4]]; ok {
 			pair = []string{other, commit}
 			break

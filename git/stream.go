@@ -64,7 +64,7 @@ func openStream(ctx context.Context, run program, idle time.Duration, received *
 	s.out = bufio.NewReaderSize(&idleReader{r: outR, idle: idle, cancel: cancel, received: received}, 1<<16)
 	go func() {
 		err := run(ctx, inR, outW)
-		if idle, ok := context.Cause(ctx).(idleError); ok {
+		if idle, ok := errors.AsType[idleError](context.Cause(ctx)); ok {
 			err = idle
 		}
 		s.ended <- errors.Join(err, inR.Close(), outW.Close())

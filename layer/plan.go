@@ -3,6 +3,7 @@ package layer
 import (
 	"archive/tar"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -128,7 +129,7 @@ func (p *planner) stream(f io.Reader, size int64) error {
 		}
 		lent := getPack()
 		b := lent.mem[:min(left, packSize-p.size)]
-		if n, err := fill(f, b); err != nil && (err != io.EOF || n < len(b)) {
+		if n, err := fill(f, b); err != nil && (!errors.Is(err, io.EOF) || n < len(b)) {
 			return shortError(err, size-left+int64(n), size)
 		}
 		left -= int64(len(b))

@@ -2,6 +2,7 @@ package layer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -93,7 +94,7 @@ func readFull(dst []byte, tree fs.FS, p part) ([]byte, error) {
 	defer f.Close()
 	n := len(dst)
 	dst = slices.Grow(dst, int(p.size))[:n+int(p.size)]
-	if m, err := fill(f, dst[n:]); err != nil && (err != io.EOF || m < int(p.size)) {
+	if m, err := fill(f, dst[n:]); err != nil && (!errors.Is(err, io.EOF) || m < int(p.size)) {
 		return nil, shortError(err, int64(m), p.size)
 	}
 	return dst, atEnd(f, p.size)
@@ -106,14 +107,14 @@ func atEnd(f io.Reader, size int64) error {
 	switch n, err := fill(f, more[:]); {
 	case n > 0:
 		return fmt.Errorf("it holds more than the %d bytes promised", size)
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		return err
 	}
 	return nil
 }
 
 func shortError(err error, got, size int64) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("it holds %d bytes, not the %d promised", got, size)
 	}
 	return err

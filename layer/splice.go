@@ -98,7 +98,7 @@ func (w *inflater) Next() ([]byte, error) {
 		c.put()
 		return nil, err
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	c.data = c.mem[:n]

@@ -31,7 +31,7 @@ func Write(ctx context.Context, dir string, tree fs.FS, opt Options) (*Blob, err
 	if err != nil {
 		return nil, fmt.Errorf("writing layer: %w", err)
 	}
-	return writeBlob(dir, opt, func(out io.Writer) (meta, error) {
+	return writeBlob(dir, func(out io.Writer) (meta, error) {
 		p := newPipeline(tree, out, opt)
 		for _, e := range list {
 			p.total += blockSize + e.size + int64(len(padding(e.size)))
@@ -52,7 +52,7 @@ func WriteTar(ctx context.Context, dir string, tar io.Reader, opt Options) (*Blo
 	if err != nil {
 		return nil, fmt.Errorf("writing layer: %w", err)
 	}
-	return writeBlob(dir, opt, func(out io.Writer) (meta, error) {
+	return writeBlob(dir, func(out io.Writer) (meta, error) {
 		p := newPipeline(nil, out, opt)
 		err := p.run(ctx, func(ctx context.Context, emit func(*segment) error) error {
 			return cut(ctx, tar, emit)
@@ -76,7 +76,7 @@ func cut(ctx context.Context, r io.Reader, emit func(*segment) error) error {
 				return err
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -95,7 +95,7 @@ func (p *pipeline) meta(files int) meta {
 
 // writeBlob puts what fill writes into dir: first the blob, then the file that
 // names it, each whole or not at all.
-func writeBlob(dir string, opt Options, fill func(io.Writer) (meta, error)) (*Blob, error) {
+func writeBlob(dir string, fill func(io.Writer) (meta, error)) (*Blob, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("writing layer: %w", err)
 	}

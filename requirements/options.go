@@ -2,6 +2,7 @@ package requirements
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -55,12 +56,7 @@ func parseOptions(text string) ([]option, error) {
 }
 
 func takesValue(name string) bool {
-	for _, o := range valueOptions {
-		if o == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(valueOptions, name)
 }
 
 // expandOption completes an abbreviation; what fits several options, or none,

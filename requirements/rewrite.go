@@ -48,7 +48,7 @@ func Rewrite(f *File, rules []Rule) (*File, Report) {
 
 // change adds the edit that a verdict makes of an entry, and reports it.
 func (f *File) change(report *Report, edits []edit, e Entry, v Verdict, rule string) []edit {
-	change, ok := e.edit(f.text, v)
+	change, ok := e.edit(v)
 	if !ok {
 		return edits
 	}
@@ -87,7 +87,7 @@ func (e Entry) physical() span {
 	return span{lines[0].start, lines[len(lines)-1].stop}
 }
 
-func (e Entry) edit(text string, v Verdict) (edit, bool) {
+func (e Entry) edit(v Verdict) (edit, bool) {
 	if v.Drop {
 		lines := e.logical.lines
 		if e.logical.tail {

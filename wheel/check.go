@@ -22,7 +22,7 @@ const (
 // check holds the archive's names against what a wheel is: everything that does
 // not need its content.
 func (r *Reader) check(f *faults) {
-	order := r.sorted(f)
+	order := r.sorted()
 	r.checkMembers(f)
 	r.checkTree(order, f)
 	r.warnCase()
@@ -38,7 +38,7 @@ func (r *Reader) check(f *faults) {
 
 // sorted is the order of the members in which a directory's content follows
 // it at once: by path, with the slash before every other character.
-func (r *Reader) sorted(f *faults) []int32 {
+func (r *Reader) sorted() []int32 {
 	members := r.archive.Members
 	order := make([]int32, len(members))
 	for i := range order {

@@ -76,7 +76,7 @@ func parseRecord(r io.Reader, record Record) (Record, error) {
 	c.ReuseRecord = true
 	for {
 		row, err := c.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return record, nil
 		}
 		if err != nil {

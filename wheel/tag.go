@@ -19,16 +19,16 @@ func ParseTags(s string) ([]Tag, error) {
 		return nil, fmt.Errorf("tag %q is not of the form python-abi-platform", s)
 	}
 	for _, p := range parts {
-		for _, one := range strings.Split(p, ".") {
+		for one := range strings.SplitSeq(p, ".") {
 			if one == "" || strings.Trim(one, wordCharacters) != "" {
 				return nil, fmt.Errorf("tag %q has the part %q", s, one)
 			}
 		}
 	}
 	var tags []Tag
-	for _, python := range strings.Split(parts[0], ".") {
-		for _, abi := range strings.Split(parts[1], ".") {
-			for _, platform := range strings.Split(parts[2], ".") {
+	for python := range strings.SplitSeq(parts[0], ".") {
+		for abi := range strings.SplitSeq(parts[1], ".") {
+			for platform := range strings.SplitSeq(parts[2], ".") {
 				tags = append(tags, Tag{strings.ToLower(python), strings.ToLower(abi), strings.ToLower(platform)})
 				if len(tags) > 1000 {
 					return nil, fmt.Errorf("tag %.60q… names more than 1000 tags", s)

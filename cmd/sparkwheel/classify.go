@@ -12,6 +12,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
@@ -20,6 +21,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/transport"
 	"github.com/sparkwheel/sparkwheel/git"
+	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/hosts"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
 	"github.com/sparkwheel/sparkwheel/layer/registry"
@@ -64,12 +66,12 @@ func calledWrong(err error) bool {
 		isError[*host.PlatformError](err) || isError[*sources.ContentError](err) ||
 		isError[*base.UnsupportedError](err) || isError[*base.PythonVersionError](err) || errors.Is(err, base.ErrNoPython) ||
 		isError[*registry.PlatformError](err) || isError[*layout.TagError](err) || isError[*imagename.SyntaxError](err) ||
-		isError[*pipeline.CallError](err)
+		isError[*pipeline.CallError](err) || isError[*layer.OutputError](err)
 }
 
 // faulty is whether a check found faults.
 func faulty(err error) bool {
-	return isError[*truth.Error](err) || isError[*fit.Error](err) || isError[*install.ConflictError](err) ||
+	return isError[*truth.Error](err) || isError[*gate.Error](err) || isError[*fit.Error](err) || isError[*install.ConflictError](err) ||
 		isError[*wheel.TagError](err) || isError[*wheel.VerifyError](err) || isError[*wheel.FilenameError](err)
 }
 

@@ -80,7 +80,7 @@ func (a *app) runCopy(ctx context.Context, f *copyFlags, to []string) error {
 	if err != nil {
 		return err
 	}
-	loader, err := f.loader(a)
+	loader, err := f.loader()
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func imageNames(args []string) ([]imagename.Name, error) {
 	return names, nil
 }
 
-func (f *copyFlags) loader(a *app) (*hosts.Loader, error) {
+func (f *copyFlags) loader() (*hosts.Loader, error) {
 	switch f.runtime {
 	case "", "docker", "podman", "containerd":
 	default:
@@ -227,7 +227,9 @@ func (a *app) copyResult(img v1.Image, results []hosts.Result) error {
 		doc.Hosts = append(doc.Hosts, h)
 	}
 	if !a.json {
-		table.Flush()
+		if err := table.Flush(); err != nil {
+			return err
+		}
 	}
 	digest, err := img.Digest()
 	if err != nil {

@@ -53,7 +53,7 @@ func makeELF(ts *testscript.TestScript, neg bool, args []string) {
 
 func fatbinOf(ts *testscript.TestScript, word string) []byte {
 	var entries []elftest.Entry
-	for _, one := range strings.Split(word, "+") {
+	for one := range strings.SplitSeq(word, "+") {
 		name, version, ptx := strings.Cut(one, "@")
 		a, err := cuda.ParseArch(name)
 		ts.Check(err)

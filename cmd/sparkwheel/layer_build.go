@@ -92,6 +92,9 @@ func imageWriter(out string) (func(context.Context, v1.Image) error, error) {
 	if err != nil {
 		return nil, usageErrorf("-o: %w", err)
 	}
+	if err := checkImageOutput(n); err != nil {
+		return nil, err
+	}
 	switch n.Transport {
 	case imagename.OCI:
 		return func(ctx context.Context, img v1.Image) error {
@@ -108,6 +111,18 @@ func imageWriter(out string) (func(context.Context, v1.Image) error, error) {
 		}, nil
 	}
 	return nil, usageErrorf("-o %s is none of oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE", n)
+}
+
+// checkImageOutput looks before the work at what is in an output's place.
+func checkImageOutput(n imagename.Name) error {
+	switch n.Transport {
+	case imagename.OCI:
+		return layout.Check(n.Path)
+	case imagename.OCIArchive, imagename.DockerArchive:
+		_, err := layer.OutputFile(n.Path)
+		return err
+	}
+	return nil
 }
 
 // wheelImage puts the wheels of the flags onto their base, a layer each.
@@ -201,7 +216,7 @@ func describeImage(name string, img v1.Image, made []image.Layer) (imageDocument
 			MediaType: string(d.MediaType), Wheels: []string{}, New: i >= first,
 		}
 		l.Replaces = image.Replaces(comments[i])
-		for _, file := range strings.Fields(comments[i]) {
+		for file := range strings.FieldsSeq(comments[i]) {
 			if len(l.Replaces) > 0 {
 				break
 			}

@@ -36,7 +36,7 @@ func TestFetchOfOtherBytes(t *testing.T) {
 	d.serveBody("/words.txt", []byte("longer than it was"))
 	d.wantCode(codeFailed, []string{"it has 18 bytes, pinned are 4"}, "fetch")
 	d.serveBody("/words.txt", nil)
-	d.wantCode(codeNetwork, []string{d.server.URL + "/words.txt answers 404", "fetch it from a bundle that has it, or run `sparkwheel lock --upgrade=words`"}, "fetch")
+	d.wantCode(codeNetwork, []string{d.server.URL + "/words.txt answers 404", "fetching words.txt (pinned in the lock as file words): ", "if a mirror has it, give --mirror PREFIX=BASE; build from a bundle that has it; or take another version by `sparkwheel lock --upgrade=words`"}, "fetch")
 	d.serveBody("/words.txt", right)
 	if got := d.mustRun("fetch"); !strings.HasPrefix(got, "4 files, ") || !strings.Contains(got, "of which 4 B came now") {
 		t.Errorf("the next right fetch says %q", got)

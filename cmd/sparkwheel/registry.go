@@ -121,7 +121,7 @@ func (f *registryFlags) mirrorMap() (map[string]string, error) {
 // keychain asks the name on the command line first, then the files in which
 // docker, podman and skopeo keep logins, $REGISTRY_AUTH_FILE before all.
 func (f *registryFlags) keychain(a *app) (authn.Keychain, error) {
-	files := registry.AuthFiles(a.authFiles()...)
+	files := registry.AuthFiles(a.credentialHelpers().run, a.authFiles()...)
 	if f.username == "" && !f.passwordStdin {
 		return files, nil
 	}

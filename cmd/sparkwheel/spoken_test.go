@@ -285,7 +285,7 @@ func alternatives(line string) [][]string {
 		word = imageRE.ReplaceAllString(word, "${1}image")
 		var next [][]string
 		for _, args := range all {
-			for _, choice := range strings.Split(word, "|") {
+			for choice := range strings.SplitSeq(word, "|") {
 				next = append(next, append(slices.Clone(args), choice))
 			}
 		}

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
 	"github.com/sparkwheel/sparkwheel/wheel"
@@ -65,7 +63,7 @@ func TestE2EMetadataTellsTheTruth(t *testing.T) {
 func (w *workshop) constraintsHold(out string) {
 	t := w.t
 	t.Helper()
-	img, err := layout.Read(filepath.Join(out, "image"), "latest", v1.Platform(hostPlatform()))
+	img, err := layout.Read(filepath.Join(out, "image"), "latest", hostPlatform())
 	w.must(err)
 	config, err := img.ConfigFile()
 	w.must(err)

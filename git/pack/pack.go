@@ -177,7 +177,7 @@ func (i *inflater) end() error {
 
 // noEOF makes the end of input in the middle of something an error.
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/sparkwheel/sparkwheel/git/pack"
 )
 
@@ -65,7 +66,7 @@ func samplePack(t testing.TB, size int, options ...string) (packed []byte, names
 		gitIn(t, dir, "", "commit", "-q", "-m", "commit")
 	}
 	gitIn(t, dir, "", "tag", "-a", "-m", "tag", "v1")
-	for _, line := range strings.Split(strings.TrimSpace(gitIn(t, dir, "", "rev-list", "--objects", "--all")), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(gitIn(t, dir, "", "rev-list", "--objects", "--all")), "\n") {
 		names = append(names, line[:40])
 	}
 	names = append(names, strings.TrimSpace(gitIn(t, dir, "", "rev-parse", "v1")))

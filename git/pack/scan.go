@@ -144,7 +144,7 @@ func (s *scanner) end() error {
 	if _, err := io.ReadFull(s.in, trailer[:]); err != nil {
 		return fmt.Errorf("reading its checksum: %w", noEOF(err))
 	}
-	if _, err := s.in.ReadByte(); err != io.EOF {
+	if _, err := s.in.ReadByte(); !errors.Is(err, io.EOF) {
 		if err == nil {
 			err = errors.New("there is something after its end")
 		}

@@ -127,7 +127,7 @@ func (s *Store) Prefix(hex string) ([]plumbing.Hash, error) {
 		}
 		for {
 			e, err := entries.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

@@ -264,7 +264,7 @@ func (p *parser) checkPath(name string) error {
 	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\\\x00") {
 		return p.errorf("the name %q does not stay inside the tree", name)
 	}
-	for _, part := range strings.Split(name, "/") {
+	for part := range strings.SplitSeq(name, "/") {
 		if strings.EqualFold(part, ".git") {
 			return p.errorf("the name %q leads into a repository's own files", name)
 		}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"path/filepath"
@@ -137,11 +138,8 @@ func dockerLayer(ctx context.Context, t *tarFS, name string, diffID v1.Hash, cac
 // diffIDReader fails at its end unless what it read has the diffID: the cache
 // then never holds a layer under a name that is not its own.
 type diffIDReader struct {
-	r   io.Reader
-	sum interface {
-		io.Writer
-		Sum([]byte) []byte
-	}
+	r    io.Reader
+	sum  hash.Hash
 	want v1.Hash
 }
 
@@ -160,7 +158,11 @@ func (d *diffIDReader) Read(p []byte) (int, error) {
 // take; tag is the name:tag it will have there (may be empty). Layers stay
 // compressed. The same image gives the same bytes; file is replaced in one step.
 func WriteDocker(ctx context.Context, file, tag string, img v1.Image) error {
-	err := atomicfile.Write(file, func(w io.Writer) error {
+	to, err := layer.OutputFile(file)
+	if err != nil {
+		return fmt.Errorf("writing docker-archive: %w", err)
+	}
+	err = atomicfile.Write(to, func(w io.Writer) error {
 		return writeDocker(ctx, newTarWriter(w), tag, img)
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/internal/atomicfile"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
 )
@@ -32,7 +33,11 @@ func ReadOCI(ctx context.Context, file, tag string, p v1.Platform) (v1.Image, er
 // podman, containerd and docker load (25 and later) take. The same image gives
 // the same bytes; file is replaced in one step.
 func WriteOCI(ctx context.Context, file, tag string, img v1.Image) error {
-	err := atomicfile.Write(file, func(w io.Writer) error {
+	to, err := layer.OutputFile(file)
+	if err != nil {
+		return fmt.Errorf("writing oci-archive: %w", err)
+	}
+	err = atomicfile.Write(to, func(w io.Writer) error {
 		return writeOCI(ctx, newTarWriter(w), tag, img)
 	})
 	if err != nil {

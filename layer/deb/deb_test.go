@@ -142,7 +142,7 @@ func TestReadRefusesTruncation(t *testing.T) {
 	t.Parallel()
 	for _, suffix := range []string{"", ".gz", ".xz", ".zst"} {
 		whole := packageOf(t, suffix, tarOf(t, dir("./"), file("./a"), file("./b")))
-		for n := range len(whole) {
+		for n := range whole {
 			if _, err := Read(t.Context(), bytes.NewReader(whole[:n])); err == nil {
 				t.Errorf("%d of %d bytes of a package with data.tar%s were accepted", n, len(whole), suffix)
 			}

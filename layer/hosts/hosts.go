@@ -76,7 +76,7 @@ func (l *Loader) Load(ctx context.Context, img v1.Image, tag name.Tag, hosts []s
 			return nil
 		})
 	}
-	g.Wait()
+	_ = g.Wait()
 	return out
 }
 

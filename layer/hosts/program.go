@@ -20,6 +20,8 @@ type Program struct {
 	Env    []string // its whole environment, KEY=VALUE; of equal keys the last holds
 	Stdin  io.Reader
 	Stdout io.Writer
+	// Grace is how long it may take to end once it is interrupted (default 5 s).
+	Grace time.Duration
 }
 
 // ProgramError is a program of this host that ran and failed.
@@ -39,8 +41,8 @@ type MissingError struct{ Name string }
 
 func (e *MissingError) Error() string { return e.Name + " is not installed" }
 
-// Run runs the program and waits for it; ctx's end interrupts it, and kills
-// what does not heed that in five seconds. The error is a *ProgramError or a
+// Run runs the program and waits for it; ctx's end interrupts it with what
+// it started, and kills what does not heed that within Grace. The error is a *ProgramError or a
 // *MissingError.
 func (p Program) Run(ctx context.Context) error {
 	name := filepath.Base(p.Args[0])
@@ -48,6 +50,9 @@ func (p Program) Run(ctx context.Context) error {
 	stderr := &tail{}
 	cmd.Dir, cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = p.Dir, p.Env, p.Stdin, p.Stdout, stderr
 	settle(cmd)
+	if p.Grace > 0 {
+		cmd.WaitDelay = p.Grace
+	}
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -65,7 +70,7 @@ func (p Program) Run(ctx context.Context) error {
 // before it is killed.
 func settle(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
 }
 

@@ -110,7 +110,7 @@ func (c *sshConn) open(ctx context.Context) error {
 		return &ConnectError{Host: c.host, Err: err}
 	}
 	c.stdin = in
-	stop := context.AfterFunc(ctx, func() { c.master.Process.Kill() })
+	stop := context.AfterFunc(ctx, func() { _ = c.master.Process.Kill() })
 	defer stop()
 	// A login script may print before the command does.
 	lines := bufio.NewScanner(out)
@@ -203,8 +203,8 @@ func (c *sshConn) Close() error {
 	c.once.Do(func() {
 		if c.master != nil {
 			c.stdin.Close()
-			t := time.AfterFunc(5*time.Second, func() { c.master.Process.Kill() })
-			c.master.Wait()
+			t := time.AfterFunc(5*time.Second, func() { _ = c.master.Process.Kill() })
+			_ = c.master.Wait()
 			t.Stop()
 		}
 		os.RemoveAll(c.dir)

@@ -110,7 +110,7 @@ func (t *transfer) pull(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		srv.Serve(l)
+		_ = srv.Serve(l)
 	}()
 	defer func() {
 		srv.Close()

@@ -114,7 +114,7 @@ func (d *Decoder) more() (bool, error) {
 	for !d.eof && d.pos == len(d.in) {
 		piece, err := d.pipe.Next()
 		d.in, d.pos = piece, 0
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			d.in, d.eof = nil, true
 		} else if err != nil {
 			d.in = nil

@@ -108,11 +108,11 @@ func (l store) other(d v1.Descriptor) error {
 	}
 	src, err := l.document(d)
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // another image is asked for
 	}
 	m, err := v1.ParseManifest(bytes.NewReader(src))
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // another image is asked for
 	}
 	if m.Subject != nil {
 		return fmt.Errorf("%s: manifest %s is a referrer of %s, not an image", l.name, d.Digest, m.Subject.Digest)

@@ -50,7 +50,7 @@ func setTag(dir, tag string, desc v1.Descriptor) error {
 func (l store) prune(dir string, gone, kept []v1.Descriptor) error {
 	needed, garbage := make(map[v1.Hash]bool), make(map[v1.Hash]bool)
 	if l.reach(kept, needed, 0) != nil || l.reach(gone, garbage, 0) != nil {
-		return nil
+		return nil //nolint:nilerr // what cannot be followed is kept
 	}
 	for h := range garbage {
 		if needed[h] {

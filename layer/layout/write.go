@@ -9,13 +9,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/internal/atomicfile"
 	"github.com/sparkwheel/sparkwheel/layer/internal/contextio"
 )
@@ -23,9 +23,10 @@ import (
 // Write puts img into the OCI layout dir, which it creates if need be, under
 // tag (default "latest"), and returns the manifest's digest. The image that had
 // the tag loses it, and the blobs that no other image there needs; others stay.
-// Blobs are whole or absent at their names and the index changes in one step
-// once all are there: who reads dir after an interruption finds a valid layout.
-// Writers of one dir take turns. A directory with anything else in it is refused.
+// A layout that is new is made beside its place and renamed; in one that is
+// there, blobs are whole or absent at their names and the index changes in one
+// step once all are there. After an error dir is as it was. Writers of one dir
+// take turns. A link to a directory is written through.
 //
 // A layer that is a file of this host (has a Path) is hard-linked where the
 // file system lets it, else copied; a sound blob that is there stays.
@@ -37,16 +38,66 @@ func Write(ctx context.Context, dir, tag string, img v1.Image) (v1.Hash, error) 
 	return hash, nil
 }
 
+// Check says before the work whether Write can write to dir: a directory with
+// anything in it that is not a layout's is a *layer.OutputError.
+func Check(dir string) error {
+	dir, err := layer.OutputDir(dir)
+	if err != nil {
+		return err
+	}
+	_, err = foreign(dir)
+	return err
+}
+
 func write(ctx context.Context, dir, tag string, img v1.Image) (v1.Hash, error) {
-	blobs := filepath.Join(dir, "blobs", "sha256")
-	if err := os.MkdirAll(blobs, 0o755); err != nil {
+	dir, err := layer.OutputDir(dir)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	fresh, err := foreign(dir)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	if fresh {
+		hash, err := writeBeside(ctx, dir, tag, img)
+		if !errors.Is(err, errTaken) {
+			return hash, err
+		}
+	}
+	return writeInto(ctx, dir, tag, img)
+}
+
+func writeInto(ctx context.Context, dir, tag string, img v1.Image) (v1.Hash, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return v1.Hash{}, err
 	}
 	unlock, err := lock(ctx, dir)
 	if err != nil {
 		return v1.Hash{}, err
 	}
-	defer unlock()
+	defer func() { _ = unlock() }()
+	if _, err := foreign(dir); err != nil {
+		return v1.Hash{}, err
+	}
+	return fill(ctx, dir, tag, img)
+}
+
+// fill writes into a directory that this writer holds; after an error it is as
+// it was.
+func fill(ctx context.Context, dir, tag string, img v1.Image) (hash v1.Hash, err error) {
+	blobs := filepath.Join(dir, "blobs", "sha256")
+	before, err := had(dir, blobs)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, before.restore())
+		}
+	}()
+	if err := os.MkdirAll(blobs, 0o755); err != nil {
+		return v1.Hash{}, err
+	}
 	if err := tidy(dir, blobs); err != nil {
 		return v1.Hash{}, err
 	}
@@ -68,35 +119,6 @@ func write(ctx context.Context, dir, tag string, img v1.Image) (v1.Hash, error) 
 		return v1.Hash{}, err
 	}
 	return desc.Digest, setTag(dir, tag, desc)
-}
-
-// tidy refuses a directory that is something else than a layout, and removes
-// what writers left that were killed: no other is at work now.
-func tidy(dir, blobs string) error {
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, d := range list {
-		switch name := d.Name(); {
-		case name == "blobs" || name == "oci-layout" || name == "index.json":
-		case strings.HasPrefix(name, atomicfile.Temp("oci-layout")) || strings.HasPrefix(name, atomicfile.Temp("index.json")):
-		default:
-			return fmt.Errorf("%s is in it, so it is no OCI layout; name a new directory", name)
-		}
-	}
-	for _, d := range []string{dir, blobs} {
-		left, err := filepath.Glob(filepath.Join(d, atomicfile.Temp("*")))
-		if err != nil {
-			return err
-		}
-		for _, path := range left {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // Descriptor is what an index says of img: its platform, and tag, unless empty,

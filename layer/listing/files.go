@@ -2,6 +2,7 @@ package listing
 
 import (
 	"archive/tar"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -73,7 +74,7 @@ func (f *Files) Apply(list io.Reader) error {
 	f.layer++
 	for {
 		e, err := in.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
@@ -157,7 +158,8 @@ func TestKeychains(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	files := registry.AuthFiles(filepath.Join(dir, "absent.json"), file)
+	missing := func(_ context.Context, name, _ string) ([]byte, error) { return nil, errors.New("not installed") }
+	files := registry.AuthFiles(missing, filepath.Join(dir, "absent.json"), file)
 	both := registry.Login("two.example", user, password, files)
 	tests := []struct {
 		keys authn.Keychain
@@ -189,12 +191,69 @@ func TestKeychains(t *testing.T) {
 	if _, err := files.Resolve(host("helped.example")); err == nil || !strings.Contains(err.Error(), "no-such-helper-anywhere") {
 		t.Errorf("a helper that is missing gave %v, want an error that names it", err)
 	}
+	if e, ok := errors.AsType[*registry.HelperError](helped(t, files)); !ok || e.Host != "helped.example" {
+		t.Errorf("got %v, want a *HelperError", e)
+	}
 	broken := filepath.Join(dir, "broken.json")
 	if err := os.WriteFile(broken, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := registry.AuthFiles(broken).Resolve(host("one.example")); err == nil || !strings.Contains(err.Error(), broken) {
+	if _, err := registry.AuthFiles(nil, broken).Resolve(host("one.example")); err == nil || !strings.Contains(err.Error(), broken) {
 		t.Errorf("a broken file gave %v, want an error that names it", err)
+	}
+}
+
+func helped(t *testing.T, keys authn.Keychain) error {
+	t.Helper()
+	_, err := keys.Resolve(host("helped.example"))
+	return err
+}
+
+// What a helper answers, and what it is asked.
+func TestHelpers(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "config.json")
+	text := `{"credsStore":"all","credHelpers":{"own.example":"own","evil.example":"../../bin/evil"}}`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		host, out string
+		err       error
+		asked     string
+		want      authn.AuthConfig
+		says      string
+	}{
+		{host: "own.example", out: `{"Username":"a","Secret":"b"}`, asked: "own own.example", want: authn.AuthConfig{Username: "a", Password: "b"}},
+		{host: "other.example", out: `{"Username":"<token>","Secret":"b"}`, asked: "all other.example", want: authn.AuthConfig{IdentityToken: "b"}},
+		{host: "index.docker.io", out: `{"Username":"a","Secret":"b"}`, asked: "all https://index.docker.io/v1/", want: authn.AuthConfig{Username: "a", Password: "b"}},
+		{host: "other.example", out: "credentials not found in native keychain\n", err: errors.New("exit code 1"), asked: "all other.example"},
+		{host: "other.example", err: errors.New("it gave no answer within 1m0s"), asked: "all other.example",
+			says: "asking docker-credential-all about other.example: it gave no answer within 1m0s"},
+		{host: "other.example", out: "<html>", asked: "all other.example", says: "docker-credential-all about other.example: its answer is not JSON"},
+		{host: "evil.example", says: `not the name of a program`},
+	}
+	for _, tt := range tests {
+		var asked []string
+		keys := registry.AuthFiles(func(_ context.Context, name, input string) ([]byte, error) {
+			asked = append(asked, name+" "+input)
+			return []byte(tt.out), tt.err
+		}, file)
+		a, err := keys.Resolve(host(tt.host))
+		if tt.says != "" {
+			if !is[*registry.HelperError](err) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%s, %q: got %v, want %q", tt.host, tt.out, err, tt.says)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s, %q: %v", tt.host, tt.out, err)
+			continue
+		}
+		got, err := authn.Authorization(t.Context(), a)
+		if err != nil || *got != tt.want || strings.Join(asked, ",") != tt.asked {
+			t.Errorf("%s, %q: got %+v, %v, asked %q; want %+v, %q", tt.host, tt.out, got, err, asked, tt.want, tt.asked)
+		}
 	}
 }
 

@@ -109,7 +109,7 @@ func (r *blobReader) fail(err error) {
 	began := r.open
 	r.open = false
 	r.closeBody()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return
 	}
 	if began || errors.As(err, new(*brokenError)) {

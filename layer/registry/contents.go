@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -66,9 +67,7 @@ func (s *Server) change(repo string, add func(*contents) error) error {
 }
 
 func copyInto[V any](dst, src map[string]V) {
-	for k, v := range src {
-		dst[k] = v
-	}
+	maps.Copy(dst, src)
 }
 
 // AddImage serves img as repo:tag. Its layers are opened when they are asked

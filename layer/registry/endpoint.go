@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -167,9 +168,7 @@ func (e *endpoint) send(ctx context.Context, c call) (*http.Response, error) {
 	if err != nil {
 		return nil, plainError(err)
 	}
-	for k, v := range c.header {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, c.header)
 	req.ContentLength = c.length
 	if len(c.content) > 0 {
 		req.Body, req.ContentLength = c.fresh(), int64(len(c.content))

@@ -216,7 +216,7 @@ func answer(w http.ResponseWriter, r *http.Request, media string, body []byte) {
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	if r.Method != http.MethodHead {
-		w.Write(body)
+		_, _ = w.Write(body)
 	}
 }
 
@@ -224,5 +224,5 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 	body, _ := json.Marshal(map[string]any{"errors": []map[string]string{{"code": code, "message": message}}})
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	w.Write(body)
+	_, _ = w.Write(body)
 }

@@ -26,7 +26,6 @@ var (
 	image        = registrytest.Image
 	tag          = registrytest.Tag
 	status       = registrytest.Status
-	method       = registrytest.Method
 	blob         = registrytest.Blob
 )
 

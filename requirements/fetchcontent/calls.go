@@ -1,6 +1,7 @@
 package fetchcontent
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 
@@ -67,9 +68,7 @@ func (r *reader) invoke(name string, c callee, args []word) (flow, error) {
 	s := newScope(r.scope)
 	s.values["CMAKE_CURRENT_FUNCTION_LIST_FILE"] = known(r.absolute(c.file))
 	s.values["CMAKE_CURRENT_FUNCTION_LIST_DIR"] = known(r.absolute(dirOf(c.file)))
-	for k, v := range binding(c.params, args) {
-		s.values[k] = v
-	}
+	maps.Copy(s.values, binding(c.params, args))
 	f, err := r.deeper(name, func() (flow, error) {
 		return r.inScope(s, func() (flow, error) { return r.run(c.body) })
 	})

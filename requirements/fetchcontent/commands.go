@@ -21,7 +21,7 @@ var knownCommands = fields(`add_compile_definitions add_compile_options add_cust
 // fields is the set of a text's words.
 func fields(text string) map[string]bool {
 	set := map[string]bool{}
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		set[word] = true
 	}
 	return set

@@ -106,9 +106,9 @@ func (c *condition) comparison() truth {
 	if len(c.words) >= 2 && c.words[1].kind == cmake.Unquoted && c.words[1].doubt == nil {
 		op := c.words[1].text
 		if compare, ok := comparisons[op]; ok && len(c.words) >= 3 {
-			a, b := c.take(), word{}
+			a := c.take()
 			c.take()
-			b = c.take()
+			b := c.take()
 			left, okLeft := c.operand(a, true)
 			right, okRight := c.operand(b, op == "MATCHES" || c.quoted(b))
 			if op == "MATCHES" {

@@ -187,7 +187,7 @@ func (r *reader) sides(sides []side, at Place) (flow, error) {
 	end := failed
 	for _, s := range sides {
 		mark, when := len(r.journal), r.when
-		r.when = append(when[:len(when):len(when)], s.when...)
+		r.when = append(slices.Clip(when), s.when...)
 		f, err := r.run(s.body)
 		r.when = when
 		if err != nil {

@@ -1,6 +1,7 @@
 package fetchcontent
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,7 +36,10 @@ func (r *reader) words(args []cmake.Arg) ([]word, error) {
 			return v.text
 		})
 		if err != nil {
-			return nil, &cmake.SyntaxError{File: r.at.File, Line: a.Line, Message: err.(*cmake.SyntaxError).Message}
+			if syntax, ok := errors.AsType[*cmake.SyntaxError](err); ok {
+				err = &cmake.SyntaxError{File: r.at.File, Line: a.Line, Message: syntax.Message}
+			}
+			return nil, err
 		}
 		if r.volume += len(text); r.volume > maxVolume {
 			return nil, fmt.Errorf("%s: the values of variables that are read grow beyond %d MiB", r.at, maxVolume>>20)

@@ -3,6 +3,7 @@ package pyconst
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -123,9 +124,7 @@ func (v *value) parenthesised(name string, found map[string]string) error {
 	switch v.peek() {
 	case ')':
 		v.at++
-		for k, s := range inner {
-			found[k] = s
-		}
+		maps.Copy(found, inner)
 		return nil
 	case ',':
 		v.at++

@@ -1,6 +1,7 @@
 package version
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,7 +67,10 @@ func ParseSpecifier(s string) (Specifier, error) {
 	}
 	v, err := Parse(text)
 	if err != nil {
-		return Specifier{}, &ParseError{s, err.(*ParseError).Msg}
+		if parse, ok := errors.AsType[*ParseError](err); ok {
+			err = &ParseError{s, parse.Msg}
+		}
+		return Specifier{}, err
 	}
 	spec.version = v
 	return spec, spec.check(s)

@@ -143,7 +143,7 @@ func (s *shop) sdist(t *testing.T, name, version string) string {
 	dir := t.TempDir()
 	for r := tar.NewReader(gz); ; {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -133,8 +133,7 @@ func (w *canonical) add(h *zip.FileHeader, executable bool, content io.Reader) e
 	if err != nil {
 		return err
 	}
-	//lint:ignore SA1019 a raw header is written as it is: Modified would not be looked at
-	h.Method, h.ModifiedDate = zip.Deflate, 1<<5|1
+	h.Method, h.ModifiedDate = zip.Deflate, 1<<5|1 //nolint:staticcheck // a raw header is written as it is: Modified would not be looked at
 	h.CRC32, h.UncompressedSize64, h.CompressedSize64 = sum.Sum32(), uint64(n), uint64(size)
 	mode := os.FileMode(0o644)
 	if executable {

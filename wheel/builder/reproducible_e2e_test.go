@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -226,9 +227,7 @@ func withTorch(t *testing.T, s *shop, spec Spec) map[string]string {
 		if name, _, _ := strings.Cut(pin, "=="); name == "setuptools" || name == "jinja2" || name == "markupsafe" || pin == "" {
 			continue
 		}
-		for file, at := range s.wheels(t, pin) {
-			wheels[file] = at
-		}
+		maps.Copy(wheels, s.wheels(t, pin))
 	}
 	return wheels
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -56,7 +55,7 @@ func writeShim(file string, files map[string]string, record string) (err error) 
 	var rows wheel.Record
 	for _, name := range names {
 		sum := sha256.New()
-		io.WriteString(sum, files[name])
+		sum.Write([]byte(files[name]))
 		rows = append(rows, wheel.HashEntry(name, sum, int64(len(files[name]))))
 	}
 	rows = append(rows, wheel.Entry{Path: record, Size: -1})

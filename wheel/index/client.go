@@ -103,10 +103,8 @@ func (c *Client) get(ctx context.Context, u *url.URL, header http.Header, ok ...
 	if err != nil {
 		return nil, bareCause(ctx, err)
 	}
-	for _, code := range ok {
-		if resp.StatusCode == code {
-			return resp, nil
-		}
+	if slices.Contains(ok, resp.StatusCode) {
+		return resp, nil
 	}
 	resp.Body.Close()
 	return nil, newStatusError(bare.String(), resp)

@@ -21,6 +21,9 @@ type Pin struct {
 	Size                    int64
 	// Limit is how many bytes a file without a known Size may have; 0: any number.
 	Limit int64
+	// Origin is where it is pinned, "pylock.vllm.toml:12", for messages; it may be
+	// empty.
+	Origin string
 }
 
 // Path is where Download puts the file of p below dir: sha256/<hex>.
@@ -148,7 +151,7 @@ func (t *transfer) bring(ctx context.Context) error {
 		return err
 	}
 	if e, ok := errors.AsType[*StatusError](err); ok && (e.Code == http.StatusNotFound || e.Code == http.StatusGone) {
-		return &GoneError{Name: t.pin.Name, File: t.pin.File, Cause: e}
+		return &GoneError{Name: t.pin.Name, File: t.pin.File, Origin: t.pin.Origin, Cause: e}
 	}
 	return fmt.Errorf("fetching %s from %s: %w", t.pin.File, Redact(t.url.String()), err)
 }

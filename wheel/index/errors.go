@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,7 +64,8 @@ func (e *PylockError) Unwrap() error { return e.Err }
 // pinned. Nothing of them is left on disk.
 type MismatchError struct {
 	Name, File, URL   string // URL without credentials
-	Want, Got         string // sha256, lower-case hex; Got is empty when the size already told
+	Want, Got         string // lower-case hex; Got is empty when the size already told
+	Algorithm         string // of the two; "" is sha256
 	WantSize, GotSize int64  // WantSize 0: not pinned
 }
 
@@ -71,7 +73,7 @@ func (e *MismatchError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "checking %s from %s: ", e.File, e.URL)
 	if e.Got != "" {
-		fmt.Fprintf(&b, "sha256 is %s, pinned is %s", e.Got, e.Want)
+		fmt.Fprintf(&b, "%s is %s, pinned is %s", cmp.Or(e.Algorithm, "sha256"), e.Got, e.Want)
 	} else {
 		fmt.Fprintf(&b, "it has %d bytes, pinned are %d", e.GotSize, e.WantSize)
 	}
@@ -92,10 +94,14 @@ func (e *TooLargeError) Error() string {
 // GoneError says that a pinned file is no longer at the URL of its pin.
 type GoneError struct {
 	Name, File string
+	Origin     string // of the pin
 	Cause      *StatusError
 }
 
 func (e *GoneError) Error() string {
+	if e.Origin != "" {
+		return fmt.Sprintf("fetching %s (pinned in %s): %v", e.File, e.Origin, e.Cause)
+	}
 	return fmt.Sprintf("fetching %s: %v", e.File, e.Cause)
 }
 

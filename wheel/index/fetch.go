@@ -185,7 +185,7 @@ func freeSpace(dir string) (int64, bool) {
 		var st syscall.Statfs_t
 		err := syscall.Statfs(dir, &st)
 		if err == nil {
-			return int64(st.Bavail) * int64(st.Bsize), true
+			return int64(st.Bavail) * st.Bsize, true
 		}
 		up := filepath.Dir(dir)
 		if !errors.Is(err, syscall.ENOENT) || up == dir {

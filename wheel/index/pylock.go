@@ -37,8 +37,9 @@ type Package struct {
 const longestPylock = 32 << 20
 
 // ParsePylock reads a pylock.toml; name stands in messages. Each wheel and
-// sdist has a file name without slashes, an http or https URL without
-// credentials, and a sha256: an entry without is an error that names it.
+// sdist has a file name without slashes and an http or https URL without
+// credentials: an entry without is an error that names it. One without a sha256
+// can be fetched only when it has been given one: see Unhashed.
 // Unknown keys are left aside, an unknown major lock-version is refused. Every
 // error is a *PylockError.
 func ParsePylock(name string, src []byte) (*Pylock, error) {
@@ -162,8 +163,11 @@ func (raw *rawFile) file() (File, error) {
 	if !fileName(f.Name) {
 		return File{}, fmt.Errorf("%q is no file name", f.Name)
 	}
+	if _, ok := raw.Hashes["sha256"]; ok && f.SHA256 == "" {
+		return File{}, fmt.Errorf("%s has a sha256 that is none", f.Name)
+	}
 	if f.SHA256 == "" {
-		return File{}, fmt.Errorf("%s has no sha256", f.Name)
+		f.Hashes = raw.Hashes
 	}
 	if f.Size < 0 {
 		return File{}, fmt.Errorf("%s has size %d", f.Name, f.Size)

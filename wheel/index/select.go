@@ -33,6 +33,10 @@ func (p *Pylock) Select(tags []wheel.Tag, env marker.Environment) ([]Pin, error)
 			continue
 		}
 		chosen[pkg.Name] = true
+		if f.SHA256 == "" {
+			s.fault(pkg, "has no sha256 of the wheel to take", f.Name)
+			continue
+		}
 		pins = append(pins, f.Pin(pkg.Name))
 	}
 	if len(s.faults) > 0 {

@@ -18,10 +18,12 @@ import (
 
 // File is one file of a distribution on an index.
 type File struct {
-	Name           string // file name, without any slash
-	URL            string // absolute, without credentials and fragment
-	SHA256         string // lower-case hex; empty: the index does not tell
-	Size           int64  // bytes; 0: not told
+	Name   string // file name, without any slash
+	URL    string // absolute, without credentials and fragment
+	SHA256 string // lower-case hex; empty: the index does not tell
+	Size   int64  // bytes; 0: not told
+	// Hashes are those of other algorithms, where a lock has no sha256.
+	Hashes         map[string]string
 	RequiresPython string
 	Yanked         bool // withdrawn upstream (PEP 592): for exact pins only
 	YankedReason   string

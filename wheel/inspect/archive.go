@@ -168,7 +168,7 @@ func (a *archive) skip(p []byte) int {
 func (a *archive) scanMember(p []byte) int {
 	used := a.take(p)
 	if a.scan != nil {
-		a.scan.Write(p[:used]) // never fails
+		_, _ = a.scan.Write(p[:used]) // never fails
 	}
 	a.leave()
 	return used

@@ -3,6 +3,7 @@ package inspect_test
 import (
 	"debug/elf"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,7 +27,7 @@ func archiveOf(members ...string) []byte { return []byte("!<arch>\n" + strings.J
 func TestArchive(t *testing.T) {
 	t.Parallel()
 	object := elftest.ELF{Type: elf.ET_REL, RelFatbin: elftest.Container(elftest.SASS(121, elftest.Specific, 1))}.Bytes()
-	odd := append(object[:len(object):len(object)], 0)
+	odd := append(slices.Clip(object), 0)
 	for name, tt := range map[string]struct {
 		content []byte
 		want    []string

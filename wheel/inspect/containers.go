@@ -18,14 +18,14 @@ const maxPadding = 4096
 // section of fatbins was found to hold something else, in those sections alone.
 func (e *elfFile) search(p []byte) {
 	if e.found == nil {
-		e.scan.Write(p)
+		_, _ = e.scan.Write(p)
 		return
 	}
 	at := e.scan.Offset
 	for i, s := range e.spans {
 		from, to := max(int64(s.off), at), min(int64(s.off+s.size), at+int64(len(p)))
 		if from < to {
-			e.spanned[i].Write(p[from-at : to-at])
+			_, _ = e.spanned[i].Write(p[from-at : to-at])
 		}
 	}
 	e.scan.Offset += int64(len(p))

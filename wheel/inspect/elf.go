@@ -128,7 +128,7 @@ func (e *elfFile) Write(p []byte) (int, error) {
 		if left := e.stop - e.buf.Offset(); left > 0 && left < int64(used) {
 			used = int(left)
 		}
-		e.buf.Write(p[:used])
+		_, _ = e.buf.Write(p[:used])
 		if e.stop > 0 && e.buf.Offset() >= e.stop {
 			e.keepSegments()
 		}

@@ -3,6 +3,7 @@ package inspect
 import (
 	"debug/elf"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/wheel/inspect/cuda"
@@ -21,12 +22,22 @@ const (
 	OtherELF                   // such as a core dump
 )
 
-func (k Kind) String() string {
-	return [...]string{"", "library", "executable", "object", "cubin", "fatbin", "elf"}[k]
-}
+var kinds = [...]string{"", "library", "executable", "object", "cubin", "fatbin", "elf"}
+
+func (k Kind) String() string { return kinds[k] }
 
 // MarshalText gives the kind's word.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads the kind's word.
+func (k *Kind) UnmarshalText(text []byte) error {
+	i := slices.Index(kinds[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is not a kind of file", text)
+	}
+	*k = Kind(i)
+	return nil
+}
 
 // File is what one binary says of itself.
 type File struct {

@@ -18,7 +18,8 @@ type Policy struct {
 
 // Exception excuses GPU code from a Policy.
 type Exception struct {
-	// Distribution is a normalised name, "*" for any.
+	// Distribution is a normalised name, or a pattern of such names as path.Match
+	// has them: "nvidia-*".
 	Distribution string
 	// Glob matches a path as path.Match does, but that * and ? take slashes too.
 	// After a # it matches what of the file is excused: the architectures of a
@@ -35,7 +36,7 @@ func ParseException(s, reason string) (Exception, error) {
 		return Exception{}, fmt.Errorf("%q is not of the form DISTRIBUTION:GLOB", s)
 	}
 	e := Exception{Distribution: dist, Glob: glob, Reason: reason}
-	for _, pattern := range strings.SplitN(glob, "#", 2) {
+	for _, pattern := range append(strings.SplitN(glob, "#", 2), dist) {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
 			return Exception{}, fmt.Errorf("%q is not a pattern", glob)
 		}
@@ -45,7 +46,7 @@ func ParseException(s, reason string) (Exception, error) {
 
 // covers says whether the exception excuses a container of a distribution's file.
 func (e Exception) covers(distribution, file string, c cuda.Container) bool {
-	if e.Distribution != "*" && e.Distribution != distribution {
+	if !matches(e.Distribution, distribution) {
 		return false
 	}
 	glob, archs, some := strings.Cut(e.Glob, "#")

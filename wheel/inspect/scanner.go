@@ -74,7 +74,7 @@ func (s *Scanner) Write(p []byte) (int, error) {
 		s.begin()
 		p = p[used:]
 	}
-	s.state.Write(p) // never fails
+	_, _ = s.state.Write(p) // never fails
 	return n, nil
 }
 
@@ -92,7 +92,7 @@ func (s *Scanner) begin() {
 	default:
 		s.state = &nothing{}
 	}
-	s.state.Write(s.head)
+	_, _ = s.state.Write(s.head)
 }
 
 // Binary says whether the file is one that a Scanner reads. It is known when
@@ -153,7 +153,7 @@ func (s *Scanner) take(r io.Reader) error {
 	if err == nil && s.Binary() {
 		_, err = io.Copy(s, r)
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	return err

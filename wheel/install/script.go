@@ -116,11 +116,11 @@ func newScript(f wheel.File, line string) (script, wheel.Entry, error) {
 		s.skip += int64(len(part))
 	}
 	h := sha256.New()
-	io.WriteString(h, s.line)
+	h.Write([]byte(s.line))
 	if err == nil {
 		_, err = io.Copy(h, b)
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return s, wheel.Entry{}, fmt.Errorf("reading script %s: %w", f.Path(), err)
 	}
 	return s, wheel.HashEntry("", h, s.size()), nil

@@ -42,7 +42,7 @@ func parseHierarchies(mountinfo, own string) map[string]hierarchy {
 	for line := range strings.Lines(own) {
 		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(f) == 3 {
-			for _, controller := range strings.Split(f[1], ",") {
+			for controller := range strings.SplitSeq(f[1], ",") {
 				paths[controller] = f[2]
 			}
 		}
@@ -128,7 +128,7 @@ func newGroup(pid int, memory int64, processes int) *group {
 		}
 		if g.join(dir, pid, limits) {
 			// Swapping would slow the machine down where an end is asked for.
-			os.WriteFile(filepath.Join(dir, "memory.swap.max"), []byte("0"), 0)
+			_ = os.WriteFile(filepath.Join(dir, "memory.swap.max"), []byte("0"), 0)
 			g.memory, g.pids, g.v2 = dir, dir, true
 			return g
 		}

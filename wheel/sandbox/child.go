@@ -51,7 +51,7 @@ func first() {
 	}
 	orders, status := os.NewFile(3, "orders"), os.NewFile(4, "status")
 	reports := json.NewEncoder(status)
-	reports.Encode(obey(orders, reports))
+	_ = reports.Encode(obey(orders, reports))
 	// Unlike os.Exit it does not wait a second under the race detector.
 	syscall.Exit(0)
 }
@@ -65,14 +65,14 @@ type setupError struct {
 func (e *setupError) Error() string { return e.step + ": " + e.err.Error() }
 
 func obey(orders *os.File, reports *json.Encoder) report {
-	unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
+	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
 	var o order
 	if err := json.NewDecoder(orders).Decode(&o); err != nil {
 		return report{Step: "reading its orders", Text: err.Error()}
 	}
 	// The other end closes when the parent dies, however it dies.
 	go func() {
-		io.Copy(io.Discard, orders)
+		_, _ = io.Copy(io.Discard, orders)
 		syscall.Exit(1)
 	}()
 	if err := setUp(&o); err != nil {
@@ -140,14 +140,14 @@ func serve(o *order, reports *json.Encoder) (rep report) {
 	go func() {
 		for range signals {
 			ending.Store(true)
-			unix.Kill(-1, unix.SIGTERM)
+			_ = unix.Kill(-1, unix.SIGTERM)
 		}
 	}()
 	for i, args := range o.Commands {
 		if i > 0 {
 			endAll()
 		}
-		reports.Encode(report{Command: i, Starts: true})
+		_ = reports.Encode(report{Command: i, Starts: true})
 		if o.Echo {
 			fmt.Fprintln(says, "+ "+strings.Join(args, " "))
 		}
@@ -183,7 +183,7 @@ func reap(pid int) report {
 // endAll ends what a command has left running.
 func endAll() {
 	for {
-		unix.Kill(-1, unix.SIGKILL)
+		_ = unix.Kill(-1, unix.SIGKILL)
 		if _, err := syscall.Wait4(-1, nil, 0, nil); err == syscall.ECHILD {
 			return
 		}
@@ -227,7 +227,7 @@ func start(o *order, args []string) (int, error) {
 	// write theirs into what they make: the command shall be 100 everywhere. A
 	// raw call gives the scheduler no cause to start one more thread.
 	last := []byte("99")
-	unix.RawSyscall6(unix.SYS_PWRITE64, uintptr(o.lastPID), uintptr(unsafe.Pointer(&last[0])), uintptr(len(last)), 0, 0, 0)
+	_, _, _ = unix.RawSyscall6(unix.SYS_PWRITE64, uintptr(o.lastPID), uintptr(unsafe.Pointer(&last[0])), uintptr(len(last)), 0, 0, 0)
 	return syscall.ForkExec(file, args, attr)
 }
 

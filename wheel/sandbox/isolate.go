@@ -126,7 +126,7 @@ func (s *Sandbox) runIsolated(ctx context.Context, cmd Command) error {
 		}
 		defer func() {
 			// The kernel leaves a directory there that nobody may enter.
-			os.Chmod(filepath.Join(o.Work, "work"), 0o700)
+			_ = os.Chmod(filepath.Join(o.Work, "work"), 0o700)
 			os.RemoveAll(o.Work)
 		}()
 	}
@@ -278,7 +278,7 @@ func startChild(flags uintptr) (_ *child, err error) {
 // a sign of life. A child that is gone is found out about by wait.
 func (c *child) order(o *order) {
 	b, _ := json.Marshal(o)
-	c.life.Write(b)
+	_, _ = c.life.Write(b)
 }
 
 func (c *child) close() {
@@ -291,7 +291,7 @@ func (c *child) close() {
 
 // kill ends every process of the sandbox: the kernel sees to that when pid 1
 // of a namespace dies.
-func (c *child) kill() { c.cmd.Process.Kill() }
+func (c *child) kill() { _ = c.cmd.Process.Kill() }
 
 // endWith ends the child gently, then hard, when ctx ends. The returned func
 // waits until nothing more can happen to the child.
@@ -305,7 +305,7 @@ func (c *child) endWith(ctx context.Context, grace time.Duration) (stop func()) 
 			return
 		case <-ctx.Done():
 		}
-		c.cmd.Process.Signal(syscall.SIGTERM)
+		_ = c.cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-done:
 		case <-time.After(grace):
@@ -345,5 +345,5 @@ func (c *child) wait(out io.Writer) (report, error) {
 			return report{Command: rep.Command, Code: 128 + int(ws.Signal()), Signal: ws.Signal()}, nil
 		}
 	}
-	return rep, fmt.Errorf("the sandbox's first process ended without a word: %v", waitErr)
+	return rep, fmt.Errorf("the sandbox's first process ended without a word: %w", waitErr)
 }

@@ -45,7 +45,7 @@ func (k *keeper) note(dir string) error {
 // finish has the keeper remove what it knows, and waits for it.
 func (k *keeper) finish() {
 	k.to.Close()
-	k.cmd.Wait()
+	_ = k.cmd.Wait()
 }
 
 // keep is the keeper's own side: it ends the process.

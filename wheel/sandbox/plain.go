@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -50,11 +51,11 @@ func (s *Sandbox) runOne(ctx context.Context, cmd Command, args []string, out *o
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGTERM) }
 	c.WaitDelay = s.grace
-	out.over = func() { syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
+	out.over = func() { _ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 	err = c.Run()
 	if c.Process != nil {
 		// Whatever stayed behind in the session's first process group.
-		syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
+		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
 	}
 	exit, failed := errors.AsType[*exec.ExitError](err)
 	if !failed {
@@ -73,8 +74,8 @@ func linkMounts(ctx context.Context, mounts []Mount) (remove func() error, err e
 	var undo []func() error
 	remove = func() error {
 		var errs []error
-		for i := len(undo) - 1; i >= 0; i-- {
-			errs = append(errs, undo[i]())
+		for _, u := range slices.Backward(undo) {
+			errs = append(errs, u())
 		}
 		return errors.Join(errs...)
 	}

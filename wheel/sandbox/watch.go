@@ -72,7 +72,7 @@ func (w *watcher) look(space string, first int) {
 	w.peak = max(w.peak, sum)
 	if w.memory > 0 && sum > w.memory && largest > 0 {
 		w.killed = true
-		unix.Kill(largest, unix.SIGKILL)
+		_ = unix.Kill(largest, unix.SIGKILL)
 	}
 	if w.processes > 0 && count > w.processes {
 		// One by one they would come back faster than they go.

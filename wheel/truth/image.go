@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/requirements/excerpt"
@@ -173,11 +174,11 @@ func (im *image) require(d Distribution, r requirements.Requirement) []Fault {
 // local label is kept, so that no other build of the version can take its place.
 func Constraints(set []Distribution) string {
 	sorted := slices.SortedFunc(slices.Values(set), func(a, b Distribution) int { return cmp.Compare(a.Name, b.Name) })
-	text := ""
+	var text strings.Builder
 	for i, d := range sorted {
 		if i == 0 || d.Name != sorted[i-1].Name {
-			text += fmt.Sprintf("%s==%s\n", d.Name, d.Version)
+			fmt.Fprintf(&text, "%s==%s\n", d.Name, d.Version)
 		}
 	}
-	return text
+	return text.String()
 }

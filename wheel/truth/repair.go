@@ -59,7 +59,7 @@ func repairHeader(h header.Header, faults []Fault, used []Used) (after, requirem
 	text = strings.Join(strings.Fields(text), " ")
 	r, err := requirements.ParseRequirement(text)
 	if err != nil {
-		return h.Text, "", nil // not one that a fault is about
+		return h.Text, "", nil //nolint:nilerr // not one that a fault is about
 	}
 	if !slices.ContainsFunc(faults, func(f Fault) bool { return f.Code == CodeBuiltAgainst && f.Requirement == r.String() }) {
 		return h.Text, "", nil

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -50,8 +51,8 @@ func New(file string, members ...string) *Wheel {
 	if w.Find(w.DistInfo()+"WHEEL") == nil {
 		var b strings.Builder
 		fmt.Fprintf(&b, "Wheel-Version: 1.0\nGenerator: wheeltest\nRoot-Is-Purelib: %v\n", strings.HasSuffix(tags, "-any"))
-		for _, python := range strings.Split(parts[len(parts)-3], ".") {
-			for _, platform := range strings.Split(parts[len(parts)-1], ".") {
+		for python := range strings.SplitSeq(parts[len(parts)-3], ".") {
+			for platform := range strings.SplitSeq(parts[len(parts)-1], ".") {
 				fmt.Fprintf(&b, "Tag: %s-%s-%s\n", python, parts[len(parts)-2], platform)
 			}
 		}
@@ -123,7 +124,7 @@ func (w *Wheel) Pack() []byte {
 		if w.Record != nil {
 			text = w.Record(text)
 		}
-		members = append(members[:len(members):len(members)], &Member{Name: w.DistInfo() + "RECORD", Content: text, Mode: 0o100644})
+		members = append(slices.Clip(members), &Member{Name: w.DistInfo() + "RECORD", Content: text, Mode: 0o100644})
 	}
 	b := archive(members, w.Comment, w.End)
 	if w.Bytes != nil {

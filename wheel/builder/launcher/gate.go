@@ -100,7 +100,7 @@ func (l *launcher) configured(c *call) ([]forecast.Library, error) {
 		file = path.Join(c.dir, file)
 	}
 	if _, err := os.Stat(file); err != nil {
-		return nil, nil
+		return nil, nil //nolint:nilerr // nothing was compiled
 	}
 	sum := sha256.Sum256(fmt.Append(nil, file, build.Targets))
 	mark, err := os.OpenFile(path.Join(l.dir, "seen-"+hex.EncodeToString(sum[:8])), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)

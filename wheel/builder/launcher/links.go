@@ -58,7 +58,7 @@ func (l *launcher) link(name string) error {
 		return nil
 	}
 	if _, err := l.real(name); err != nil {
-		return nil // not a program, or one of ours
+		return nil //nolint:nilerr // not a program, or one of ours
 	}
 	if err := os.Symlink(Name, path.Join(l.dir, name)); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err

@@ -36,7 +36,7 @@ func TestJudge(t *testing.T) {
 		{8, 9}:  "sm_80 family, sm_86 family, sm_89 native, sm_87 none, sm_75 none",
 		{8, 7}:  "sm_87 native, sm_80 none, compute_80 ptx",
 	} {
-		for _, one := range strings.Split(want, ", ") {
+		for one := range strings.SplitSeq(want, ", ") {
 			name, verdict, _ := strings.Cut(one, " ")
 			if got := (Target{GPU: gpu}).Judge(code(t, name, Version{9, 0})); got.String() != verdict {
 				t.Errorf("%s on %s: %s, want %s", name, gpu, got, verdict)
@@ -81,7 +81,7 @@ func TestJudgeContainer(t *testing.T) {
 		{"", "", "no kernel that a driver would load"},
 	} {
 		var c Container
-		for _, name := range strings.Fields(tt.entries) {
+		for name := range strings.FieldsSeq(tt.entries) {
 			c.Entries = append(c.Entries, code(t, name, Version{9, 0}))
 		}
 		j := gb10.JudgeContainer(c)

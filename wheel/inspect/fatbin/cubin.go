@@ -36,7 +36,7 @@ func (c *Cubin) Write(p []byte) (int, error) {
 			c.buf.Keep(0, cubinHead)
 		}
 		first := min(int64(n), fileHeader-at)
-		c.buf.Write(p[:first])
+		_, _ = c.buf.Write(p[:first])
 		p = p[first:]
 		if h, ok := c.buf.Bytes(0, fileHeader); ok {
 			if off := binary.LittleEndian.Uint64(h[40:]); off < 1<<40 {
@@ -44,7 +44,7 @@ func (c *Cubin) Write(p []byte) (int, error) {
 			}
 		}
 	}
-	c.buf.Write(p)
+	_, _ = c.buf.Write(p)
 	return n, nil
 }
 

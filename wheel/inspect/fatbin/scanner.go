@@ -197,7 +197,7 @@ func (s *Scanner) beginPayload() {
 func (s *Scanner) pass(p []byte) {
 	used := int(min(int64(len(p)), s.payload))
 	if s.sink != nil {
-		s.sink.Write(p[:used]) // never fails
+		_, _ = s.sink.Write(p[:used]) // never fails
 	}
 	s.payload -= int64(used)
 	s.Offset += int64(used)

@@ -90,7 +90,7 @@ func (c *content) Read(p []byte) (int, error) {
 		p = p[:c.left]
 	}
 	n, err := c.src.Read(p)
-	c.crc.Write(p[:n])
+	_, _ = c.crc.Write(p[:n])
 	c.left -= int64(n)
 	switch {
 	case err == io.EOF && c.left > 0:
@@ -149,7 +149,7 @@ func (c *content) Close() error {
 		buffers.Put(c.buf)
 		c.buf = nil
 	}
-	if c.err == nil || c.err == io.EOF {
+	if c.err == nil || errors.Is(c.err, io.EOF) {
 		c.err = io.ErrClosedPipe
 	}
 	return nil

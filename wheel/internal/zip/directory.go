@@ -35,7 +35,7 @@ func (a *Archive) readDirectory(e end, report Report) error {
 		if err == nil {
 			err = a.readEntry(r, &buf, report)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -87,7 +87,7 @@ func (a *Archive) readEntry(r io.Reader, buf *[]byte, report Report) error {
 
 // unexpected makes an end of the directory in the middle of an entry an error.
 func unexpected(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the entry is longer than the directory")
 	}
 	return err

@@ -3,6 +3,7 @@ package base
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,12 +75,7 @@ func TestTagsOfAnUnknownLibrary(t *testing.T) {
 	musl := Python{Version: "3.12", Machine: "aarch64"}.Tags()
 	compiled := wheel.Tag{Python: "cp312", ABI: "cp312", Platform: "manylinux_2_28_aarch64"}
 	has := func(all []wheel.Tag) bool {
-		for _, tag := range all {
-			if tag == compiled {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(all, compiled)
 	}
 	if !has(glibc) || has(musl) {
 		t.Errorf("%v fits glibc 2.39: %v, an unknown C library: %v", compiled, has(glibc), has(musl))

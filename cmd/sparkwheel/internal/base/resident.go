@@ -44,7 +44,7 @@ func openResident(ctx context.Context, env host.Env, n imagename.Name, pinned st
 	}
 	entry, hit, err := env.Store.Do(ctx, store.Stage, Key(digest), func(entry string) error {
 		if img == nil {
-			if img, err = pinnedResident(ctx, env, n, digest, dir, p); err != nil {
+			if img, err = pinnedResident(ctx, env, Pinned{Name: n, Digest: digest, Platform: p}, dir); err != nil {
 				return err
 			}
 		}
@@ -60,10 +60,10 @@ func openResident(ctx context.Context, env host.Env, n imagename.Name, pinned st
 
 // pinnedResident looks for the image by its digest first: its name may mean
 // another one today.
-func pinnedResident(ctx context.Context, env host.Env, n imagename.Name, pinned, dir string, p v1.Platform) (v1.Image, error) {
-	found, err := findResident(ctx, env, n, pinned, p)
+func pinnedResident(ctx context.Context, env host.Env, at Pinned, dir string) (v1.Image, error) {
+	found, err := findResident(ctx, env, at.Name, at.Digest, at.Platform)
 	if _, missing := errors.AsType[*hosts.NotFoundError](err); missing {
-		found, err = findResident(ctx, env, n, n.Reference, p)
+		found, err = findResident(ctx, env, at.Name, at.Name.Reference, at.Platform)
 	}
 	if err != nil {
 		return nil, err
@@ -72,8 +72,8 @@ func pinnedResident(ctx context.Context, env host.Env, n imagename.Name, pinned,
 	if err != nil {
 		return nil, err
 	}
-	if got.String() != pinned {
-		return nil, changed(got.String(), pinned)
+	if got.String() != at.Digest {
+		return nil, changed(got.String(), at.Digest)
 	}
 	return img, nil
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 
@@ -89,8 +90,8 @@ func linkTree(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	for i := len(dirs) - 1; i >= 0; i-- {
-		d := dirs[i]
+	for _, d := range slices.Backward(dirs) {
+
 		if err := errors.Join(os.Chmod(d.path, d.info.Mode()), os.Chtimes(d.path, d.info.ModTime(), d.info.ModTime())); err != nil {
 			return err
 		}

@@ -56,7 +56,7 @@ func (c Compiler) Compile(ctx context.Context, q Question, r *stage.Run) (_ []by
 	if has, err := writeNetrc(env, c.Recipe, work); err != nil {
 		return nil, err
 	} else if has {
-		network = append(network[:len(network):len(network)], "NETRC=/build/out/netrc")
+		network = append(slices.Clip(network), "NETRC=/build/out/netrc")
 	}
 	host.Logf(r, "resolving %s: %s", q.Name, strings.Join(q.Requirements, ", "))
 	cmd := c.command(q, work, network)

@@ -36,7 +36,7 @@ type merged struct {
 // serveMerged begins to serve on loopback, under a path that nobody can guess:
 // pages of indexes with passwords are not for this host's other users.
 func serveMerged(env host.Env) (*merged, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback answers at once
 	if err != nil {
 		return nil, fmt.Errorf("serving the recipe's indexes to uv: %w", err)
 	}
@@ -50,7 +50,7 @@ func serveMerged(env host.Env) (*merged, error) {
 		})),
 		ReadHeaderTimeout: time.Minute,
 	}
-	go m.server.Serve(listener)
+	go func() { _ = m.server.Serve(listener) }()
 	for _, kv := range env.Network.Env {
 		switch name, _, _ := strings.Cut(kv, "="); name {
 		case "UV_DEFAULT_INDEX", "UV_INDEX_URL", "NO_PROXY", "no_proxy":
@@ -138,7 +138,10 @@ func givenBy(ctx context.Context, env host.Env, x recipe.Index, name string, set
 		return false, err
 	}
 	for _, w := range lock.Packages[i].Wheels {
-		if !slices.ContainsFunc(files, func(f index.File) bool { return f.Name == w.Name && f.SHA256 == w.SHA256 }) {
+		if !slices.ContainsFunc(files, func(f index.File) bool {
+			// Of a file without a sha256 the index can only say that it has it.
+			return f.Name == w.Name && (f.SHA256 == w.SHA256 || f.SHA256 == "")
+		}) {
 			return false, fmt.Errorf("%s in %s came from %s, and the recipe takes %s from index %s (%s): unset UV_INDEX and UV_EXTRA_INDEX_URL, which go before it",
 				w.Name, set.Pylock, index.Redact(w.URL), name, x.Name, x.URL)
 		}

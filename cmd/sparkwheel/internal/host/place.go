@@ -14,6 +14,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
+	"github.com/sparkwheel/sparkwheel/layer"
 )
 
 // PlaceTree copies a directory that may be there in part or in an older form.
@@ -70,8 +71,12 @@ func PlaceFile(from, to string) error {
 }
 
 // WriteFile puts data at path in one step: readers find the old file or the
-// new one, and a failure leaves the old one.
+// new one, and a failure leaves the old one. A link is written through.
 func WriteFile(path string, data []byte) error {
+	path, err := layer.OutputFile(path)
+	if err != nil {
+		return err
+	}
 	return renameio.WriteFile(path, data, 0o644, renameio.WithTempDir(filepath.Dir(path)), renameio.IgnoreUmask())
 }
 

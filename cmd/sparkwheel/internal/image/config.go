@@ -20,9 +20,7 @@ func config(r *recipe.Recipe, l *recipe.Lock) layer.Config {
 	for _, k := range slices.Sorted(maps.Keys(environment)) {
 		c.Env = append(c.Env, k+"="+environment[k])
 	}
-	for k, v := range r.Image.Labels {
-		c.Labels[k] = v
-	}
+	maps.Copy(c.Labels, r.Image.Labels)
 	for _, s := range l.Sources {
 		c.Labels["org.sparkwheel."+s.Name+".commit"] = s.Commit
 	}

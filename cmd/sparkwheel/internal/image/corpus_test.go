@@ -59,7 +59,7 @@ func filesOf(dirs []string, least int64, fits func(string) bool, enough int64) (
 	for _, dir := range dirs {
 		_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() || size > enough {
-				return nil //nolint:nilerr // what cannot be read is no part of the corpus
+				return nil // what cannot be read is no part of the corpus
 			}
 			info, err := d.Info()
 			if err == nil && info.Size() >= least && info.Size() <= 4<<20 && fits(path) {

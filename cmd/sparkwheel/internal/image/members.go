@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,8 +14,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
+	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
@@ -86,6 +89,22 @@ func openMember(path, sum string) (*wheel.Reader, error) {
 		return nil, fmt.Errorf("%s: %q is no sha256", filepath.Base(path), sum)
 	}
 	return wheel.OpenPinned(path, digest)
+}
+
+// Binaries are what is in the wheels' binaries, in their order. Of each wheel
+// the store keeps it.
+func Binaries(ctx context.Context, env host.Env, members []Member) (all []gate.Distribution, err error) {
+	for _, m := range members {
+		name := Distribution(m.File)
+		found, err := gate.Binaries(ctx, env, name, m.SHA256, func(use func(*wheel.Reader) error) error {
+			return openMembers(env, []Member{m}, func(r []*wheel.Reader) error { return use(r[0]) })
+		})
+		if err != nil {
+			return nil, fmt.Errorf("inspecting %s: %w", m.File, err)
+		}
+		all = append(all, gate.Distribution{Name: string(requirements.Normalize(name)), Found: found})
+	}
+	return all, nil
 }
 
 // RuntimeMembers are the wheels of the runtime set, in the groups that the

@@ -21,7 +21,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/wheel/inspect/elftest"
 )
 
-// layerOf is a layer of files given as path, SONAME, path, SONAME…
+// layerOf is a layer of files given as path, SONAME, path, SONAME, ....
 func layerOf(t *testing.T, files ...string) v1.Layer {
 	t.Helper()
 	var b bytes.Buffer

@@ -65,7 +65,7 @@ func (d *Document) writeRows(b *strings.Builder) {
 	if l := d.Loose; l != nil && l.Path != "" {
 		fmt.Fprintf(tw, "  %s\t%s\t%s\t%s (%d files)\n", l.Verdict, tally(l.Cubins), d.looseArchitectures(), quoted(l.Path), l.Files)
 	}
-	tw.Flush()
+	_ = tw.Flush() // into memory
 }
 
 // withCode are the binaries with GPU code that does not lie alone, the worst first.

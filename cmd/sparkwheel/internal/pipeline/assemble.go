@@ -8,6 +8,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/environments"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/record"
@@ -129,6 +130,9 @@ func (b *build) image(judged *stage.Stage[*Result]) (image.Image, error) {
 // noted is what decides on build.json beside the wheels: see result.
 func (b *build) noted() (map[string]string, error) {
 	noted := map[string]string{"record": host.JSON(record.New(b.Recipe, b.Lock))}
+	if b.Recipe.Gated() {
+		noted["gpu"] = gate.Rules + " " + b.Lock.Driver
+	}
 	for name, s := range b.trees {
 		tree, err := s.Ahead()
 		if err != nil {

@@ -2,15 +2,18 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/layout"
 )
 
@@ -25,10 +28,22 @@ func output(ctx context.Context, dir string, res *Result) error {
 	if err != nil {
 		return err
 	}
+	// What the user may have put there meanwhile is not lost either.
+	if err := checkOutput(dir); err != nil {
+		return err
+	}
+	// A run that is killed between the two leaves wheels that build.json does not
+	// list; the pending one does.
+	if err := host.WriteFile(filepath.Join(dir, pendingRecord), record); err != nil {
+		return fmt.Errorf("writing results: %w", err)
+	}
 	if err := writeWheels(dir, res); err != nil {
 		return fmt.Errorf("writing results: %w", err)
 	}
 	if err := host.WriteFile(filepath.Join(dir, "build.json"), record); err != nil {
+		return fmt.Errorf("writing results: %w", err)
+	}
+	if err := os.Remove(filepath.Join(dir, pendingRecord)); err != nil {
 		return fmt.Errorf("writing results: %w", err)
 	}
 	if res.Image == nil {
@@ -38,6 +53,97 @@ func output(ctx context.Context, dir string, res *Result) error {
 		return fmt.Errorf("writing the image: %w", err)
 	}
 	return nil
+}
+
+// checkOutput looks before the work at what is in the output directory: what an
+// earlier build left, as its build.json says, is replaced; anything else there
+// is the user's, and an error.
+func checkOutput(dir string) error {
+	if _, err := layer.OutputDir(dir); err != nil {
+		return err
+	}
+	earlier, err := earlierBuild(filepath.Join(dir, "build.json"))
+	if err != nil {
+		return err
+	}
+	cut, err := earlierBuild(filepath.Join(dir, pendingRecord))
+	if err != nil {
+		return err
+	}
+	if err := layout.Check(filepath.Join(dir, "image")); err != nil {
+		return err
+	}
+	wheels := filepath.Join(dir, "wheels")
+	if info, err := os.Lstat(wheels); err == nil && !info.IsDir() {
+		return &layer.OutputError{Path: wheels, Message: "something is there that is not a directory"}
+	}
+	list, err := os.ReadDir(wheels)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var others []string
+	for _, e := range list {
+		if path := filepath.Join(wheels, e.Name()); !earlier.wrote(path) && !cut.wrote(path) {
+			others = append(others, e.Name())
+		}
+	}
+	if len(others) > 0 {
+		return &layer.OutputError{Path: wheels, Message: fmt.Sprintf("%s: not of an earlier build, and the directory is replaced whole; move it away, or name another output directory", host.Some(others))}
+	}
+	return nil
+}
+
+// pendingRecord is build.json while the files that it lists are put in place.
+const pendingRecord = ".build.json"
+
+// built is what an earlier build.json says of the files beside it.
+type built struct {
+	Recipe  string `json:"recipe"`
+	Sources []struct {
+		Commit string `json:"commit"`
+	} `json:"sources"`
+	Wheels []struct {
+		File string `json:"file"`
+	} `json:"wheels"`
+}
+
+// earlierBuild reads a build.json; none is no earlier build, and one that no
+// build wrote is an *layer.OutputError.
+func earlierBuild(path string) (b built, err error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return b, nil
+	}
+	if err != nil {
+		return b, err
+	}
+	if json.Unmarshal(text, &b) != nil || b.Recipe == "" {
+		return b, &layer.OutputError{Path: path, Message: "it is not of an earlier build; move it away, or name another output directory"}
+	}
+	return b, nil
+}
+
+// wrote says whether a file is a wheel of the build, or names one of its commits.
+func (b built) wrote(path string) bool {
+	name := filepath.Base(path)
+	for _, w := range b.Wheels {
+		if w.File == name {
+			return true
+		}
+	}
+	if !strings.HasPrefix(name, ".") {
+		return false
+	}
+	text, err := os.ReadFile(path)
+	for _, s := range b.Sources {
+		if err == nil && strings.TrimSpace(string(text)) == s.Commit {
+			return true
+		}
+	}
+	return false
 }
 
 func writeWheels(dir string, res *Result) (err error) {

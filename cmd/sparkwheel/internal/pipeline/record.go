@@ -55,8 +55,8 @@ func (b *build) addRecord() *stage.Stage[*Result] {
 	}
 	return stage.AddKeyed(b.graph, "record", stage.Ahead[*Result]{Value: foresee}, func(ctx context.Context, run *stage.Run) (*Result, error) {
 		res := b.result()
-		if !b.Image {
-			return res, nil
+		if err := b.judgeGPU(ctx, res, run); err != nil || !b.Image {
+			return res, err
 		}
 		img, err := b.contents()
 		if err != nil {

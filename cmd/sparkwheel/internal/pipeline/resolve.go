@@ -15,6 +15,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/wheel/inspect/cuda"
 )
 
 // Upgrade says what of an earlier lock is asked for anew.
@@ -226,6 +227,9 @@ func (s *resolving) set(ctx context.Context, q environments.Question, run *stage
 	if err != nil {
 		return namedSet{}, err
 	}
+	if text, err = environments.Hash(ctx, s.env, s.base.Value(), q.Name, text, run); err != nil {
+		return namedSet{}, fmt.Errorf("the environment %s: %w", q.Name, err)
+	}
 	set := recipe.NewSet(q.Name, text)
 	// A set that cannot be installed is found now, not after a fetch.
 	chosen, err := environments.Pins(s.base.Value(), set)
@@ -243,6 +247,9 @@ func (s *resolving) lock(p v1.Platform, uv []recipe.LockedUV, sets []*stage.Stag
 		Platform: p.String(), Python: base.Python.Version,
 		Base: recipe.LockedBase{Reference: s.recipe.Base, Index: s.bare.Value().Index, Digest: s.bare.Value().Digest, Interpreter: base.Python.Path},
 		UV:   uv,
+	}
+	if g := s.recipe.GPU; g != nil && g.Driver != (cuda.Version{}) {
+		l.Driver = g.Driver.String()
 	}
 	if s.debs != nil {
 		l.Packages = s.debs.Value()

@@ -57,6 +57,7 @@ func (r *Recipe) check() error {
 	faults = append(faults, r.checkManifests()...)
 	faults = append(faults, r.checkIndexes()...)
 	faults = append(faults, r.checkInputs()...)
+	faults = append(faults, r.checkGPU()...)
 	for _, o := range r.Image.Over {
 		if o.Winner == "" || o.Loser == "" || o.Winner == o.Loser {
 			bad("image.over: winner and loser are two distributions")

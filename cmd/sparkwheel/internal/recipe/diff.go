@@ -18,6 +18,7 @@ func Diff(before, after *Lock) []string {
 	say("base", before.Base.Digest, after.Base.Digest)
 	say("base index", before.Base.Index, after.Base.Index)
 	say("python", before.Python, after.Python)
+	say("driver", before.Driver, after.Driver)
 	diffPackages(before.Packages, after.Packages, say)
 	for _, s := range after.Sources {
 		old, ok := before.Source(s.Name)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
+	"github.com/sparkwheel/sparkwheel/layer"
 )
 
 // LockVersion is the version of the lock's form; another one is refused.
@@ -30,6 +31,7 @@ type Lock struct {
 	RecipeDigest string           `toml:"recipe-digest" comment:"of the recipe's text: a lock made from another text is refused"`
 	Platform     string           `toml:"platform"`
 	Python       string           `toml:"python"`
+	Driver       string           `toml:"driver,omitempty" comment:"CUDA version of the target's driver"`
 	Base         LockedBase       `toml:"base"`
 	UV           []LockedUV       `toml:"uv" comment:"uv resolves and builds; one wheel for each platform that can build"`
 	Packages     *LockedPackages  `toml:"packages,omitempty" comment:"what apt adds to the base"`
@@ -322,7 +324,11 @@ func (l *Lock) Save(path string) error {
 }
 
 // writeFile puts data at path in one step: readers find the old file or the
-// new one, and a failure leaves the old one.
+// new one, and a failure leaves the old one. A link is written through.
 func writeFile(path string, data []byte) error {
+	path, err := layer.OutputFile(path)
+	if err != nil {
+		return err
+	}
 	return renameio.WriteFile(path, data, 0o644, renameio.WithTempDir(filepath.Dir(path)), renameio.IgnoreUmask())
 }

@@ -36,6 +36,7 @@ type Recipe struct {
 	// Missing lists what the recipe needs and sparkwheel does not reach yet; a
 	// build of a recipe with a non-empty list is refused with the list.
 	Missing   []string
+	GPU       *GPU // nil demands nothing of GPU code
 	Packages  Packages
 	Sources   []Source
 	Wheels    []Wheel
@@ -114,8 +115,9 @@ type Wheel struct {
 	Root string
 	// CPUs fixes how many processors the build sees and how many jobs it is told
 	// to run, for a backend whose wheel depends on either; 0 means the host's.
-	CPUs         int
-	RequireArch  []string
+	CPUs int
+	// GPU judges what was built and is no input of the build; nil leaves the recipe's.
+	GPU          *GPU          `json:"-"`
 	FetchContent *FetchContent // nil leaves what CMake fetches alone
 	Repair       bool          // mend a METADATA that contradicts the build instead of refusing it
 	Repack       bool          // repack the wheel canonically

@@ -30,7 +30,8 @@ type shape struct {
 		UV           string `toml:"uv"`
 		ExcludeNewer string `toml:"exclude-newer"`
 	} `toml:"tools"`
-	Missing  []string `toml:"missing"`
+	GPU      *gpuShape `toml:"gpu"`
+	Missing  []string  `toml:"missing"`
 	Packages struct {
 		Image    []string `toml:"image"`
 		Build    []string `toml:"build"`
@@ -108,7 +109,7 @@ type wheelKeys struct {
 	TrackedFiles string            `toml:"tracked-files"`
 	Frontend     string            `toml:"frontend"`
 	MemoryPerJob string            `toml:"memory-per-job"`
-	RequireArch  []string          `toml:"require-arch"`
+	GPU          *gpuShape         `toml:"gpu"`
 	Root         string            `toml:"root"`
 	CPUs         int               `toml:"cpus"`
 	Repair       bool              `toml:"repair"`
@@ -126,6 +127,7 @@ func (s *shape) recipe() *Recipe {
 		Base:   s.Base.Image,
 		UV:     s.Tools.UV, ExcludeNewer: s.Tools.ExcludeNewer,
 		Missing:  s.Missing,
+		GPU:      s.GPU.gpu(""),
 		Packages: Packages{Image: s.Packages.Image, Build: s.Packages.Build, Snapshot: s.Packages.Snapshot},
 		Runtime:  Runtime(s.Runtime),
 		Image: Image{
@@ -174,8 +176,9 @@ func (x *wheelShape) wheel() Wheel {
 	w := Wheel{
 		Name: x.Name, Source: x.Source, Subdirectory: x.Subdirectory, Distribution: x.Distribution,
 		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Inputs: x.Inputs, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
-		RequireArch: x.RequireArch, Repair: x.Repair, Repack: x.Repack == nil || *x.Repack,
+		Repair: x.Repair, Repack: x.Repack == nil || *x.Repack,
 		MemoryPerJob: parseSize(x.MemoryPerJob), Root: x.Root, CPUs: x.CPUs, FetchContent: x.fetchContent(),
+		GPU: x.GPU.gpu(x.Distribution),
 	}
 	if w.Root == "" {
 		w.Root = "base"
@@ -234,11 +237,11 @@ func knownKeys(t reflect.Type) []string {
 		return knownKeys(t.Elem())
 	case reflect.Struct:
 		var keys []string
-		for i := range t.NumField() {
-			if tag := t.Field(i).Tag.Get("toml"); tag != "" {
+		for field := range t.Fields() {
+			if tag := field.Tag.Get("toml"); tag != "" {
 				keys = append(keys, tag)
 			}
-			keys = append(keys, knownKeys(t.Field(i).Type)...)
+			keys = append(keys, knownKeys(field.Type)...)
 		}
 		return keys
 	default:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
@@ -45,6 +46,9 @@ type Record struct {
 	// name, Missing the required distributions that the image lacks.
 	Allowed []truth.Fault `json:"allowed,omitempty"`
 	Missing []string      `json:"missing,omitempty"`
+	// GPU is the verdict on the GPU code of every wheel, where the recipe asks for
+	// one: as it is, whatever its exceptions say.
+	GPU *gate.Judged `json:"gpu,omitempty"`
 	// Elsewhere names the inputs that exist on the host that built it alone, so
 	// that nobody else can build it again.
 	Elsewhere []string `json:"not_rebuildable_elsewhere,omitempty"`

@@ -52,7 +52,7 @@ var findings = map[string]string{
 	"undefined-torch-symbol": "build it against the torch of the lock: run `sparkwheel lock --upgrade=torch`, then build again",
 	"missing-torch-cuda":     "pin torch in the recipe's rules, and look at what `sparkwheel lock` chose",
 	"cuda-major-mismatch":    "use wheels and base of the same CUDA major version",
-	"no-kernel-image":        "build it from source for this GPU",
+	"no-kernel-image":        "`sparkwheel wheel inspect FILE` shows what it has; build it from source for this GPU",
 	"driver-too-old":         "`sparkwheel doctor` names both; take an older base or update the driver",
 	"cubin-download":         "run it again, what has come is kept; or take the cubins from a bundle",
 	"flashinfer-shim-build":  "build the wheel from flashinfer-jit-cache-provider/, or choose an older ref",

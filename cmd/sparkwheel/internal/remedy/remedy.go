@@ -57,14 +57,14 @@ type message struct {
 }
 
 func (m *message) walk(err error) {
-	if own, ok := err.(*advised); ok {
+	if own, ok := err.(*advised); ok { //nolint:errorlint // this very error, not what it wraps
 		m.add(advice{own.Error(), own.remedy})
 		return
 	}
 	for _, a := range advise(err) {
 		m.add(a)
 	}
-	switch err := err.(type) {
+	switch err := err.(type) { //nolint:errorlint // what it wraps is looked at in its turn
 	case interface{ Unwrap() error }:
 		if inner := err.Unwrap(); inner != nil {
 			m.walk(inner)
@@ -123,7 +123,7 @@ func on[E error](zero E, say func(E) string) rule {
 // onList is a rule for a type of error that lists several faults.
 func onList[E error](zero E, list func(E) []advice) rule {
 	return rule{fmt.Sprintf("%T", zero), func(err error) ([]advice, bool) {
-		e, ok := err.(E)
+		e, ok := err.(E) //nolint:errorlint // what it wraps is looked at in its turn
 		if !ok {
 			return nil, false
 		}
@@ -134,6 +134,6 @@ func onList[E error](zero E, list func(E) []advice) rule {
 // at is a rule for a sentinel, whose name is that of its variable.
 func at(name string, sentinel error, text string) rule {
 	return rule{name, func(err error) ([]advice, bool) {
-		return []advice{{sentinel.Error(), text}}, err == sentinel
+		return []advice{{sentinel.Error(), text}}, err == sentinel //nolint:errorlint // what it wraps is looked at in its turn
 	}, sentinel}
 }

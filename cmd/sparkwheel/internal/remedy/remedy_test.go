@@ -41,7 +41,7 @@ func TestText(t *testing.T) {
 			"a: not in the local mirror, and the network is not allowed; run `sparkwheel fetch` while there is a network\nthe whole log: l"},
 		{"each of several, a remedy once", errors.Join(git.ErrOffline, gone, fmt.Errorf("again: %w", git.ErrOffline)),
 			"not in the local mirror, and the network is not allowed; run `sparkwheel fetch` while there is a network\n" +
-				"fetching words.txt: https://h/words.txt answers 404 Not Found; fetch it from a bundle that has it, or run `sparkwheel lock --upgrade=words`\n" +
+				"fetching words.txt: https://h/words.txt answers 404 Not Found; if a mirror has it, give --mirror PREFIX=BASE; build from a bundle that has it; or take another version by `sparkwheel lock --upgrade=words`\n" +
 				"again: not in the local mirror, and the network is not allowed"},
 		{"words that the message hides", hidden{&git.SchemeError{URL: "ssh://h", Scheme: "ssh"}}, "hidden; send it elsewhere with --mirror PREFIX=https://HOST/"},
 		{"a type with nothing to say", &registry.StatusError{Method: "GET", URL: "u", Status: 500}, "GET u: 500 Internal Server Error"},

@@ -59,7 +59,7 @@ var rules = []rule{
 		return "try again, and if it stays so run " + upgrade(e.Name)
 	}),
 	on(&index.GoneError{Cause: &index.StatusError{}}, func(e *index.GoneError) string {
-		return "fetch it from a bundle that has it, or run " + upgrade(e.Name)
+		return "if a mirror has it, give --mirror PREFIX=BASE; build from a bundle that has it; or take another version by " + upgrade(e.Name)
 	}),
 	on(&index.SelectError{}, func(*index.SelectError) string {
 		return "\ntake versions that have a wheel for this target, then run `sparkwheel lock`"

@@ -12,7 +12,7 @@ import (
 
 // FilePin is a locked file as the downloader takes it.
 func FilePin(f recipe.LockedFile) index.Pin {
-	return index.Pin{Name: f.Name, File: path.Base(f.URL), URL: f.URL, SHA256: f.SHA256, Size: f.Size}
+	return index.Pin{Name: f.Name, File: path.Base(f.URL), URL: f.URL, SHA256: f.SHA256, Size: f.Size, Origin: "the lock as file " + f.Name}
 }
 
 // Agrees holds a locked file against the recipe, which a lock that was edited

@@ -87,7 +87,7 @@ type result struct {
 // runner is the state of one Graph.Run, touched by its goroutine only.
 type runner struct {
 	graph   *Graph
-	ctx     context.Context // the stages'; ends at the first failure
+	ctx     context.Context //nolint:containedctx // of one run: the stages', which ends at the first failure
 	cancel  context.CancelFunc
 	reports *reports
 	results chan result

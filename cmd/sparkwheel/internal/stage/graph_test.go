@@ -212,7 +212,7 @@ func TestContextOutlivesRun(t *testing.T) {
 	var g stage.Graph
 	var kept context.Context
 	stage.Add(&g, "open", func(ctx context.Context, _ *stage.Run) (int, error) {
-		kept = ctx
+		kept = ctx //nolint:fatcontext // is what is tested
 		return 0, nil
 	})
 	if err := g.Run(t.Context(), 1, nil); err != nil {

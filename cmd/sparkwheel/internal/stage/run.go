@@ -127,11 +127,11 @@ func withRun(ctx context.Context, r *Run) context.Context {
 
 // Tell is Run.Note of the stage whose context ctx comes from, for what works on
 // behalf of whichever stage. After the stage's end, or without one, nothing is
-// said.
-func Tell(ctx context.Context, format string, args ...any) {
+// said and it returns false.
+func Tell(ctx context.Context, format string, args ...any) bool {
 	r, ok := ctx.Value(runKey{}).(*Run)
 	if !ok {
-		return
+		return false
 	}
 	r.mu.Lock()
 	closed := r.closed
@@ -139,6 +139,7 @@ func Tell(ctx context.Context, format string, args ...any) {
 	if !closed {
 		r.Note(format, args...)
 	}
+	return !closed
 }
 
 func (r *Run) event(e Event) {

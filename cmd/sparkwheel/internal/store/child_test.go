@@ -204,7 +204,7 @@ func childFull(args []string) error {
 	fmt.Println(err)
 	full, ok := errors.AsType[*store.FullError](err)
 	if !ok || full.Need < 512<<10 || full.Free < 512<<10 || !strings.Contains(err.Error(), s.Dir) {
-		return fmt.Errorf("a full disk is %#v", err)
+		return fmt.Errorf("a full disk is %w", err)
 	}
 	if left, err := os.ReadDir(s.Scratch()); len(left) > 0 || err != nil {
 		return fmt.Errorf("left in tmp: %v, %w", left, err)
@@ -245,7 +245,7 @@ func childReadOnly(args []string) error {
 	_, _, err = s.Do(context.Background(), store.Stage, store.NewHash("other").Key(), notCalled)
 	fmt.Println(err)
 	if _, ok := errors.AsType[*store.ReadOnlyError](err); !ok {
-		return fmt.Errorf("a read-only store is %#v", err)
+		return fmt.Errorf("a read-only store is %w", err)
 	}
 	if err := s.Writable(); err == nil {
 		return errors.New("the store says that it can be written")

@@ -83,7 +83,7 @@ func space(dir string) (free, total int64) {
 	if unix.Statfs(dir, &st) != nil {
 		return 0, 0
 	}
-	return int64(st.Bavail) * int64(st.Bsize), int64(st.Blocks) * int64(st.Bsize)
+	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize
 }
 
 // Size writes a number of bytes for people, in powers of 1024.

@@ -50,12 +50,11 @@ func onDisk(ctx context.Context, dir string, seen map[uint64]bool) (files int, b
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			// Another run may be at work: what is gone takes nothing.
-			return nil
+			return nil //nolint:nilerr // another run may be at work: what is gone takes nothing
 		}
 		info, err := d.Info()
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // as above
 		}
 		if !d.IsDir() {
 			files++

@@ -67,6 +67,8 @@ func TestGitHeals(t *testing.T) {
 	for name, first := range map[string]http.HandlerFunc{
 		"503": busy(503, "7"), "429": busy(429, "7"), "500": busy(500, ""), "hung up": hangUp,
 		"1 byte, then 1 byte": func(w http.ResponseWriter, r *http.Request) {
+			kind := map[string]string{http.MethodGet: "advertisement", http.MethodPost: "result"}[r.Method]
+			w.Header().Set("Content-Type", "application/x-git-upload-pack-"+kind)
 			for head := "fff0"; r.Context().Err() == nil; head = "a" { // a long line of git's protocol
 				io.WriteString(w, head)
 				w.(http.Flusher).Flush()

@@ -199,7 +199,7 @@ func closeBody(req *http.Request) error {
 
 // drain reads a short rest, so that the connection can be used again.
 func drain(resp *http.Response) {
-	io.CopyN(io.Discard, resp.Body, 16<<10)
+	_, _ = io.CopyN(io.Discard, resp.Body, 16<<10)
 	resp.Body.Close()
 }
 

@@ -202,7 +202,7 @@ func TestWaitIsCancelled(t *testing.T) {
 
 // drip gives n bytes after each wait, until its request ends.
 type drip struct {
-	ctx  context.Context //nolint:containedctx // an io.Reader has no place for one.
+	ctx  context.Context
 	n    int
 	wait time.Duration
 	rest int
@@ -262,7 +262,7 @@ func TestStalls(t *testing.T) {
 					_, err = resp.Body.Read(buf)
 					time.Sleep(tt.caller)
 				}
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					err = nil
 				}
 				if diff := cmp.Diff(tt.want, err); diff != "" {

@@ -193,7 +193,7 @@ func (b *watchedRead) Read(p []byte) (int, error) {
 	b.watch.run(b.watch.opt.Idle)
 	n, err := b.ReadCloser.Read(p)
 	b.watch.stop(n)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		cause := b.ctx()
 		if e, ok := errors.AsType[*StalledError](cause); ok {
 			err = e

@@ -26,6 +26,7 @@ var notInKey = map[string]string{
 	"Launcher": "this program's path; it passes compilers' commands on",
 	"CCache":   "a cache gives what the compiler would",
 	"Gate":     "it ends a build, which leaves no wheel; the key has the recipe's wheel whole, and with it what the recipe demands",
+	"Steps":    "a wheel has none: builder.Wheels takes them away",
 	"Vary":     "a second build, whose wheel is compared and not kept",
 }
 
