@@ -93,6 +93,11 @@ type dirState struct {
 }
 
 func (u *unpacker) layer(ctx context.Context, l v1.Layer, diffID v1.Hash) error {
+	stored, err := l.Size()
+	if err != nil {
+		return err
+	}
+	left := boundsOf(stored)
 	rc, err := l.Uncompressed()
 	if err != nil {
 		return err
@@ -117,6 +122,9 @@ func (u *unpacker) tar(ctx context.Context, r io.Reader) (diffID v1.Hash, err er
 		}
 		if err != nil {
 			return diffID, fmt.Errorf("reading its tar: %w", err)
+		}
+		if err := left.take(h); err != nil {
+			return fmt.Errorf("unpacking %q: %w", h.Name, err)
 		}
 		if err := u.entry(h, tr); err != nil {
 			return diffID, fmt.Errorf("unpacking %q: %w", h.Name, err)

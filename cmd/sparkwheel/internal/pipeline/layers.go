@@ -118,7 +118,7 @@ func verifiedMember(ctx context.Context, env host.Env, path string, run *stage.R
 		return image.Member{}, err
 	}
 	m := image.Member{File: filepath.Base(path), Path: path, SHA256: sum, Size: size}
-	key := store.NewHash("verified "+image.Distribution(m.File)).Field("rules", "1").Field("file", m.File).Field("sha256", sum).Key()
+	key := store.NewHash("verified "+image.Distribution(m.File)).Field("rules", "1").Field("file", m.File).Input("sha256", sum).Key()
 	dir, _, err := env.Store.Do(ctx, store.Stage, key, func(dir string) error {
 		warnings, err := wheel.Verify(ctx, path)
 		if err != nil {
