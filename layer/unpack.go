@@ -57,10 +57,11 @@ func Unpack(ctx context.Context, img v1.Image, root *os.Root) (Shape, error) {
 
 // UnpackTar is Unpack of an image whose one layer is the tar, which it reads to
 // its end. The caller compares the diffID returned with the one that the layer
-// should have.
-func UnpackTar(ctx context.Context, tar io.Reader, root *os.Root) (s Shape, diffID v1.Hash, err error) {
+// should have. Stored is the size of what the tar comes from, compressed or not:
+// what is unpacked is bounded by it, as that of a layer is.
+func UnpackTar(ctx context.Context, tar io.Reader, stored int64, root *os.Root) (s Shape, diffID v1.Hash, err error) {
 	u := newUnpacker(root)
-	if diffID, err = u.tar(ctx, tar); err != nil {
+	if diffID, err = u.tar(ctx, tar, stored); err != nil {
 		return s, diffID, fmt.Errorf("unpacking a tar: %w", err)
 	}
 	if err := u.finishDirs(); err != nil {
@@ -97,21 +98,21 @@ func (u *unpacker) layer(ctx context.Context, l v1.Layer, diffID v1.Hash) error 
 	if err != nil {
 		return err
 	}
-	left := boundsOf(stored)
 	rc, err := l.Uncompressed()
 	if err != nil {
 		return err
 	}
 	defer rc.Close()
-	got, err := u.tar(ctx, rc)
+	got, err := u.tar(ctx, rc, stored)
 	if err == nil && got != diffID {
 		err = fmt.Errorf("its tar is %s, not the %s that the image's config names", got, diffID)
 	}
 	return err
 }
 
-// tar applies a layer's tar and answers its diffID.
-func (u *unpacker) tar(ctx context.Context, r io.Reader) (diffID v1.Hash, err error) {
+// tar applies the tar of a layer of that stored size and answers its diffID.
+func (u *unpacker) tar(ctx context.Context, r io.Reader, stored int64) (diffID v1.Hash, err error) {
+	left := boundsOf(stored)
 	sum := sha256.New()
 	in := io.TeeReader(contextio.NewReader(ctx, r), sum)
 	u.written = make(map[string]bool)
@@ -124,7 +125,7 @@ func (u *unpacker) tar(ctx context.Context, r io.Reader) (diffID v1.Hash, err er
 			return diffID, fmt.Errorf("reading its tar: %w", err)
 		}
 		if err := left.take(h); err != nil {
-			return fmt.Errorf("unpacking %q: %w", h.Name, err)
+			return diffID, fmt.Errorf("unpacking %q: %w", h.Name, err)
 		}
 		if err := u.entry(h, tr); err != nil {
 			return diffID, fmt.Errorf("unpacking %q: %w", h.Name, err)

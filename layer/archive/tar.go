@@ -120,12 +120,16 @@ func (t *RootTar) Unpack(ctx context.Context, root *os.Root) (layer.Shape, v1.Ha
 		return layer.Shape{}, v1.Hash{}, err
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return layer.Shape{}, v1.Hash{}, err
+	}
 	r, err := decompress(f)
 	if err != nil {
 		return layer.Shape{}, v1.Hash{}, err
 	}
 	defer r.Close()
-	return layer.UnpackTar(ctx, r, root)
+	return layer.UnpackTar(ctx, r, info.Size(), root)
 }
 
 // open opens what is in the file; a plain tar must still be the one that was
