@@ -74,6 +74,11 @@ type dirState struct {
 }
 
 func (u *unpacker) layer(ctx context.Context, l v1.Layer, diffID v1.Hash) error {
+	stored, err := l.Size()
+	if err != nil {
+		return err
+	}
+	left := boundsOf(stored)
 	rc, err := l.Uncompressed()
 	if err != nil {
 		return err
@@ -89,6 +94,9 @@ func (u *unpacker) layer(ctx context.Context, l v1.Layer, diffID v1.Hash) error 
 		}
 		if err != nil {
 			return fmt.Errorf("reading its tar: %w", err)
+		}
+		if err := left.take(h); err != nil {
+			return fmt.Errorf("unpacking %q: %w", h.Name, err)
 		}
 		if err := u.entry(h, tr); err != nil {
 			return fmt.Errorf("unpacking %q: %w", h.Name, err)
