@@ -221,7 +221,11 @@ func requestedPlatform(env host.Env, asked string, names []wheel.Filename) (v1.P
 // installs to.
 func layersBase(ctx context.Context, env host.Env, req LayersRequest, p v1.Platform, run *stage.Run) (*base.Base, error) {
 	env = env.Noting(run)
-	img, err := base.OpenImage(ctx, env, req.Base, "", p)
+	open := base.OpenImage
+	if p.OS == env.Host.OS && p.Architecture == env.Host.Architecture {
+		open = base.OpenRoot // its Python is asked
+	}
+	img, err := open(ctx, env, req.Base, "", p)
 	if err != nil {
 		return nil, fmt.Errorf("opening base %s: %w", req.Base, err)
 	}
