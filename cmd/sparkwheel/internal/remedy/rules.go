@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/git/patch"
 	"github.com/sparkwheel/sparkwheel/layer"
@@ -41,7 +40,7 @@ var rules = []rule{
 		}
 		return "commit or stash them, or name the commit by its full SHA; in a recipe, `dirty = true` takes them too"
 	}),
-	on(&sources.PatchError{}, func(*sources.PatchError) string {
+	on(&patch.ConflictError{}, func(*patch.ConflictError) string {
 		return "\nchange the patch or take it out of the recipe, or give it the `versions` of the source that it is for"
 	}),
 	on(&patch.AppliedError{}, func(*patch.AppliedError) string { return "remove it from the recipe" }),
