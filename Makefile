@@ -54,7 +54,7 @@ fuzz:
 PKG ?= requirements/version
 FILES ?= $(notdir $(filter-out %_test.go,$(wildcard $(PKG)/*.go)))
 WORKERS ?= 2
-TIMES ?= 100
+TIMES ?= 30
 mutate:
 	MUTATE_GO="$$(command -v $(GO))" MUTATE_RUN='$(RUN)' GOFLAGS='-trimpath -vet=off' PATH="$(CURDIR)/testdata/mutate:$$PATH" \
 	$(GO) run $(GREMLINS) unleash --workers $(WORKERS) --timeout-coefficient $(TIMES) -E / \

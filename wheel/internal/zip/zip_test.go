@@ -2,6 +2,7 @@ package zip_test
 
 import (
 	stdzip "archive/zip"
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -344,7 +345,7 @@ func TestMembers(t *testing.T) {
 	got := map[string]string{}
 	for i := range a.Members {
 		m := &a.Members[i]
-		text, err := io.ReadAll(a.Open(m))
+		text, err := io.ReadAll(bufio.NewReader(a.Open(m)))
 		if err != nil || !m.Readable() || m.Size != int64(len(text)) {
 			t.Errorf("%s: %v", m.Name, err)
 		}
@@ -352,6 +353,24 @@ func TestMembers(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
+	}
+}
+
+// TestWindow has the second header lie across the end of the first look, by
+// each number of bytes.
+func TestWindow(t *testing.T) {
+	t.Parallel()
+	for in := range 64 {
+		w := sound()
+		m := w.Members[0]
+		m.Stored, m.Content = true, strings.Repeat("c", 16<<10-30-1-in)
+		a, reports, err := read(w.Pack())
+		if err != nil || reports != nil {
+			t.Fatalf("%d bytes in the first: %q, %v", in, reports, err)
+		}
+		if text, err := io.ReadAll(bufio.NewReader(a.Open(&a.Members[1]))); string(text) != "content of b" {
+			t.Errorf("%d bytes in the first: %q, %v", in, text, err)
+		}
 	}
 }
 
@@ -418,7 +437,7 @@ func TestContent(t *testing.T) {
 		}
 		r := a.Open(&a.Members[0])
 		var text []byte
-		for piece := make([]byte, 5); err == nil; {
+		for piece, reads := make([]byte, 5), 0; err == nil && reads < 10; reads++ {
 			var n int
 			n, err = r.Read(piece)
 			text = append(text, piece[:n]...)
@@ -501,7 +520,7 @@ func TestFailingFile(t *testing.T) {
 		}
 		source.at = at
 		for i := range a.Members {
-			_, err := io.ReadAll(a.Open(&a.Members[i]))
+			_, err := io.ReadAll(bufio.NewReader(a.Open(&a.Members[i])))
 			_, lies := errors.AsType[*zip.ContentError](err)
 			if wrong := a.Members[i].Name == content; lies || wrong != errors.Is(err, broken) {
 				t.Errorf("member %s, byte %d: %v", a.Members[i].Name, at, err)
