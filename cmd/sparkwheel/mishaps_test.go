@@ -38,7 +38,7 @@ func TestFetchOfOtherBytes(t *testing.T) {
 	d.serveBody("/words.txt", nil)
 	d.wantCode(codeNetwork, []string{d.server.URL + "/words.txt answers 404", "fetching words.txt (pinned in the lock as file words): ", "if a mirror has it, give --mirror PREFIX=BASE; build from a bundle that has it; or take another version by `sparkwheel lock --upgrade=words`"}, "fetch")
 	d.serveBody("/words.txt", right)
-	if got := d.mustRun("fetch"); !strings.HasPrefix(got, "4 files, ") || !strings.Contains(got, "of which 4 B came now") {
+	if got := d.mustRun("fetch"); !strings.HasPrefix(got, "4 files, ") || !strings.Contains(got, "of which 4 B downloaded now") {
 		t.Errorf("the next right fetch says %q", got)
 	}
 }
@@ -58,8 +58,8 @@ func TestLockEditedByHand(t *testing.T) {
 	}{
 		"a hash":          {"recipe.lock", words.SHA256, strings.Repeat("1", 64), codeFailed, []string{"checking words.txt", "pinned is " + strings.Repeat("1", 64)}},
 		"half a hash":     {"recipe.lock", words.SHA256, words.SHA256[:32], codeFailed, []string{"words.txt", "its pin has no sha256", "sparkwheel lock"}},
-		"a URL":           {"recipe.lock", words.URL, depotHost + "other.txt", codeNotLocked, []string{"the lock does not hold file words as the recipe has it (" + words.URL, "run `sparkwheel lock`"}},
-		"a missing table": {"recipe.lock", "name = 'words'", "name = 'sword'", codeNotLocked, []string{"the lock does not hold file words; run `sparkwheel lock`"}},
+		"a URL":           {"recipe.lock", words.URL, depotHost + "other.txt", codeNotLocked, []string{"missing in the lock: file words as the recipe has it (" + words.URL, "run `sparkwheel lock`"}},
+		"a missing table": {"recipe.lock", "name = 'words'", "name = 'sword'", codeNotLocked, []string{"missing in the lock: file words; run `sparkwheel lock`"}},
 		"an unknown key":  {"recipe.lock", "platform = ", "platfrom = ", codeNotLocked, []string{"recipe.lock:6:1: unknown key platfrom (nearest known key: platform)", "sparkwheel lock -r"}},
 		"no TOML":         {"recipe.lock", "lock-version = 1", "lock-version = ", codeNotLocked, []string{"the lock cannot be read", "sparkwheel lock -r"}},
 		"another recipe":  {"recipe.lock", d.lock.RecipeDigest, "sha256:" + strings.Repeat("2", 64), codeNotLocked, []string{"recipe recipe has changed since it was locked; run `sparkwheel lock -r"}},
@@ -94,7 +94,7 @@ func TestStoreOfAnotherVersion(t *testing.T) {
 		d.wantCode(codeFailed, []string{"it is a \"" + strings.TrimSpace(version) + "\", this sparkwheel writes \"sparkwheel store 1\"", "give --store another directory"}, "fetch")
 	}
 	d.write("store/version", right)
-	if got := d.mustRun("fetch"); !strings.Contains(got, "of which 0 B came now") {
+	if got := d.mustRun("fetch"); !strings.Contains(got, "of which 0 B downloaded now") {
 		t.Errorf("the store's files were brought again: %s", got)
 	}
 }
@@ -114,7 +114,7 @@ func TestBundleThatIsNotWhole(t *testing.T) {
 		if err := os.Remove(path); err != nil { // it is a link to the store's
 			t.Fatal(err)
 		}
-		d.wantCode(codeNotLocked, []string{says + " is not in the store and --offline forbids fetching it"}, "build", offline...)
+		d.wantCode(codeNotLocked, []string{says + " is not cached and --offline forbids downloading it"}, "build", offline...)
 		d.write(blob(name), whole[:len(whole)-1])
 		d.wantCode(codeNotLocked, []string{fmt.Sprintf("%s is damaged in the store (%d bytes of %d)", says, len(whole)-1, len(whole))}, "build", offline...)
 		d.write(blob(name), whole)
@@ -128,7 +128,7 @@ func TestBundleThatIsNotWhole(t *testing.T) {
 	// The bundle of a lock whose file has changed since.
 	d.serveBody("/words.txt", []byte("c\n"))
 	d.makeLock()
-	d.wantCode(codeNotLocked, []string{"words.txt is not in the store"}, "build", "--offline", "--store", bundle, "-o", filepath.Join(d.dir, "out"))
+	d.wantCode(codeNotLocked, []string{"words.txt is not cached"}, "build", "--offline", "--store", bundle, "-o", filepath.Join(d.dir, "out"))
 	d.mustRun("fetch", "--bundle", bundle)
 	d.mustRun("build", offline...)
 }

@@ -38,7 +38,7 @@ build = ["ninja-build"]
 	w.sparkwheel("", "root", "lock", "--base", base).wantCode(1, "no archive of the base has package vim-tinny (near: vim-tiny)")
 	w.write("recipe.toml", recipe)
 	want := w.sparkwheel("", "root", "build", "--base", base).mustRun()
-	if plan := w.sparkwheel("", "root", "plan").mustRun(); plan != "nothing to do: every stage is in the store" {
+	if plan := w.sparkwheel("", "root", "plan").mustRun(); plan != "nothing to do: every stage is cached" {
 		t.Errorf("plan after a build says %q", plan)
 	}
 	record, err := os.ReadFile(filepath.Join(w.dir, "root/out/build.json"))

@@ -52,7 +52,7 @@ func TestSignalsEndARun(t *testing.T) {
 				t.Errorf("ended with %v, want exit status %d\n%s", err, test.code, &said)
 			}
 			// The base is waited for too, or is not yet, or not any more.
-			if !strings.Contains(said.String(), "interrupted: stopping ") || !strings.Contains(said.String(), "uv pins (again to end at once)") {
+			if !strings.Contains(said.String(), "interrupted: stopping ") || !strings.Contains(said.String(), "uv pins (interrupt again to end at once)") {
 				t.Errorf("does not say what it stops:\n%s", &said)
 			}
 			t.Logf("spoke after %v", heard)
@@ -66,9 +66,9 @@ func TestSignalsEndARun(t *testing.T) {
 func TestStoppingText(t *testing.T) {
 	t.Parallel()
 	for want, names := range map[string][]string{
-		"stopping (again to end at once)":                 nil,
-		"stopping wheel vllm (again to end at once)":      {"wheel vllm"},
-		"stopping a, b, c, 2 more (again to end at once)": {"a", "b", "c", "d", "e"},
+		"stopping (interrupt again to end at once)":                 nil,
+		"stopping wheel vllm (interrupt again to end at once)":      {"wheel vllm"},
+		"stopping a, b, c, 2 more (interrupt again to end at once)": {"a", "b", "c", "d", "e"},
 	} {
 		if got := stoppingText(names); got != want {
 			t.Errorf("%q says %q, want %q", names, got, want)

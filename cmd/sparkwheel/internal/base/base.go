@@ -242,7 +242,7 @@ func Unpacked(ctx context.Context, env host.Env, at Pinned, run *stage.Run) (*Ba
 		return nil, err
 	}
 	if brought && unpacked {
-		run.Hit("unpacked before")
+		run.Hit()
 	}
 	return b, nil
 }

@@ -61,7 +61,7 @@ func FetchUV(ctx context.Context, env host.Env, locked []recipe.LockedUV, p v1.P
 		return Tool{}, fmt.Errorf("fetching uv %s: %w", f.Version, err)
 	}
 	if hit {
-		r.Hit("unpacked before")
+		r.Hit()
 	}
 	return Tool{Path: filepath.Join(dir, "uv"), SHA256: f.SHA256}, nil
 }

@@ -37,3 +37,16 @@ func JSON(v any) string {
 	}
 	return string(b)
 }
+
+// Count is a number of things in words: "1 entry", "2 entries", "0 wheels". noun
+// is a singular whose plural is regular.
+func Count(n int, noun string) string {
+	if n != 1 {
+		if stem, ok := strings.CutSuffix(noun, "y"); ok {
+			noun = stem + "ies"
+		} else {
+			noun += "s"
+		}
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}

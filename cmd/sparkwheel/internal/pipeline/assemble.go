@@ -42,7 +42,7 @@ func (b *build) addRuntime() {
 		}
 		got, err := host.Fetch(ctx, b.Env, all, run)
 		if err == nil && got.Received == 0 {
-			run.Hit("every wheel is in the store")
+			run.Hit()
 		}
 		return all, err
 	}, b.base)
@@ -71,7 +71,7 @@ func (b *build) addFiles() (err error) {
 		all, _ := pins()
 		got, err := host.Fetch(ctx, b.Env.Noting(run), all, run)
 		if err == nil && got.Received == 0 {
-			run.Hit("every file is in the store")
+			run.Hit()
 		}
 		return all, err
 	}))

@@ -96,7 +96,7 @@ var rules = []rule{
 		if len(e.Faults) == 0 || !e.Mendable() {
 			return ""
 		}
-		return fmt.Sprintf("\nif it is your own build, `sparkwheel wheel repair %s` makes a sound one of it", e.File)
+		return fmt.Sprintf("\nif it is your own build, `sparkwheel wheel repair %s` writes a valid one", e.File)
 	}),
 	on(&install.ConflictError{}, func(e *install.ConflictError) string {
 		switch {

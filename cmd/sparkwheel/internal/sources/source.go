@@ -103,7 +103,7 @@ func Prepare(ctx context.Context, env host.Env, a At, r *stage.Run) (*Tree, erro
 		return nil, err
 	}
 	if hit {
-		r.Hit("prepared before")
+		r.Hit()
 	}
 	t := &Tree{Dir: filepath.Join(place, "tree"), Key: entry.Key.String()}
 	text, err := os.ReadFile(filepath.Join(place, "prepared.json"))

@@ -140,8 +140,20 @@ func (r *runner) finish(res result) {
 }
 
 func (r *runner) interrupted(ctx context.Context) error {
-	if len(r.stopped) == 0 {
-		return fmt.Errorf("stopping before all stages ran: %w", context.Cause(ctx))
-	}
-	return fmt.Errorf("stopping %s: %w", strings.Join(r.stopped, ", "), context.Cause(ctx))
+	return &InterruptedError{r.stopped, context.Cause(ctx)}
 }
+
+// InterruptedError is the error of Run whose context ended before all stages did.
+type InterruptedError struct {
+	Stages []string // that ran at that time, in the order in which they stopped; maybe none
+	Cause  error    // of the context
+}
+
+func (e *InterruptedError) Error() string {
+	if len(e.Stages) == 0 {
+		return fmt.Sprintf("interrupted before all stages ran (%v)", e.Cause)
+	}
+	return fmt.Sprintf("interrupted while running %s (%v)", strings.Join(e.Stages, ", "), e.Cause)
+}
+
+func (e *InterruptedError) Unwrap() error { return e.Cause }

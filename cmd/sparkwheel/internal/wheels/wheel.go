@@ -40,7 +40,7 @@ func (b Plan) Build(ctx context.Context, env host.Env, r *stage.Run) (*Wheel, er
 		return nil, fmt.Errorf("building wheel %s: %w", b.Recipe.Name, err)
 	}
 	if hit {
-		r.Hit("built before")
+		r.Hit()
 	}
 	return b.read(dir)
 }
