@@ -116,7 +116,7 @@ func TestBundleThatIsNotWhole(t *testing.T) {
 		}
 		d.wantCode(codeNotLocked, []string{says + " is not cached and --offline forbids downloading it"}, "build", offline...)
 		d.write(blob(name), whole[:len(whole)-1])
-		d.wantCode(codeNotLocked, []string{fmt.Sprintf("%s is damaged in the store (%d bytes of %d)", says, len(whole)-1, len(whole))}, "build", offline...)
+		d.wantCode(codeNotLocked, []string{fmt.Sprintf("the cached %s is damaged (%d bytes of %d)", says, len(whole)-1, len(whole))}, "build", offline...)
 		d.write(blob(name), whole)
 	}
 	sums := exec.CommandContext(t.Context(), "sha256sum", "--quiet", "-c", "SHA256SUMS")
