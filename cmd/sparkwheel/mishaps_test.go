@@ -36,7 +36,7 @@ func TestFetchOfOtherBytes(t *testing.T) {
 	d.serveBody("/words.txt", []byte("longer than it was"))
 	d.wantCode(codeFailed, []string{"it has 18 bytes, pinned are 4"}, "fetch")
 	d.serveBody("/words.txt", nil)
-	d.wantCode(codeNetwork, []string{d.server.URL + "/words.txt answers 404", "fetching words.txt (pinned in the lock as file words): ", "if a mirror has it, give --mirror PREFIX=BASE; build from a bundle that has it; or take another version by `sparkwheel lock --upgrade=words`"}, "fetch")
+	d.wantCode(codeNetwork, []string{d.server.URL + "/words.txt answers 404", "fetching words.txt (pinned in the lock as file words): ", "if a mirror has it, give --mirror PREFIX=BASE; build from a bundle that has it; or use another version: `sparkwheel lock --upgrade=words`"}, "fetch")
 	d.serveBody("/words.txt", right)
 	if got := d.mustRun("fetch"); !strings.HasPrefix(got, "4 files, ") || !strings.Contains(got, "of which 4 B downloaded now") {
 		t.Errorf("the next right fetch says %q", got)
@@ -63,10 +63,10 @@ func TestLockEditedByHand(t *testing.T) {
 		"an unknown key":  {"recipe.lock", "platform = ", "platfrom = ", codeNotLocked, []string{"recipe.lock:6:1: unknown key platfrom (nearest known key: platform)", "sparkwheel lock -r"}},
 		"no TOML":         {"recipe.lock", "lock-version = 1", "lock-version = ", codeNotLocked, []string{"the lock cannot be read", "sparkwheel lock -r"}},
 		"another recipe":  {"recipe.lock", d.lock.RecipeDigest, "sha256:" + strings.Repeat("2", 64), codeNotLocked, []string{"recipe recipe has changed since it was locked; run `sparkwheel lock -r"}},
-		"a later version": {"recipe.lock", "lock-version = 1", "lock-version = 2", codeNotLocked, []string{"lock version 2, this sparkwheel reads 1"}},
-		"a base":          {"recipe.lock", d.lock.Base.Digest, "sha256:" + strings.Repeat("3", 64), codeFailed, []string{"it is now " + d.lock.Base.Digest + " and the lock pins sha256:3333", "sparkwheel lock --upgrade=base"}},
+		"a later version": {"recipe.lock", "lock-version = 1", "lock-version = 2", codeNotLocked, []string{"lock version 2, but this sparkwheel reads 1"}},
+		"a base":          {"recipe.lock", d.lock.Base.Digest, "sha256:" + strings.Repeat("3", 64), codeFailed, []string{"it is now " + d.lock.Base.Digest + ", but the lock pins sha256:3333", "sparkwheel lock --upgrade=base"}},
 		"a pylock":        {"pylock.runtime.toml", "two-1.0", "two-2.0", codeNotLocked, []string{"pylock.runtime.toml was changed by hand", "the lock pins " + d.lock.Runtime.SHA256}},
-		"a path":          {"recipe.lock", "'pylock.runtime.toml'", "'../pylock.runtime.toml'", codeNotLocked, []string{"is not a file beside the lock"}},
+		"a path":          {"recipe.lock", "'pylock.runtime.toml'", "'../pylock.runtime.toml'", codeNotLocked, []string{"is not a file in the lock's directory"}},
 	} {
 		text := map[string]string{"recipe.lock": lock, "pylock.runtime.toml": pylock}[tt.file]
 		if !strings.Contains(text, tt.old) {
@@ -91,7 +91,7 @@ func TestStoreOfAnotherVersion(t *testing.T) {
 	right := d.read("store/version")
 	for _, version := range []string{"sparkwheel store 0\n", "sparkwheel store 2\n", "something else"} {
 		d.write("store/version", version)
-		d.wantCode(codeFailed, []string{"it is a \"" + strings.TrimSpace(version) + "\", this sparkwheel writes \"sparkwheel store 1\"", "give --store another directory"}, "fetch")
+		d.wantCode(codeFailed, []string{"it is a \"" + strings.TrimSpace(version) + "\", but this sparkwheel writes \"sparkwheel store 1\"", "give --store another directory"}, "fetch")
 	}
 	d.write("store/version", right)
 	if got := d.mustRun("fetch"); !strings.Contains(got, "of which 0 B downloaded now") {
@@ -152,7 +152,7 @@ func TestLockWithoutAWheelForThePlatform(t *testing.T) {
 	if err := d.lock.Save(filepath.Join(d.dir, "recipe.lock")); err != nil {
 		t.Fatal(err)
 	}
-	d.wantCode(codeFailed, []string{"two 1.0 has no wheel for this target; there are", "two-1.0-cp312-cp312-manylinux_2_28_x86_64.whl", "take versions that have a wheel"}, "fetch")
+	d.wantCode(codeFailed, []string{"two 1.0 has no wheel for this target; there are", "two-1.0-cp312-cp312-manylinux_2_28_x86_64.whl", "use versions that have a wheel"}, "fetch")
 }
 
 // A tag that moved changes nothing for a lock; a commit that is gone upstream is
@@ -198,6 +198,6 @@ func TestMovedTagAndVanishedCommit(t *testing.T) {
 	git("tag", "-f", "v1")
 	git("reflog", "expire", "--expire=now", "--all")
 	git("gc", "-q", "--prune=now")
-	d.wantCode(codeFailed, []string{"commit " + commit + " is gone from " + depotHost + "org/a.git (it was v1 when it was locked)", "sparkwheel lock --upgrade=a"}, "fetch", "--store", filepath.Join(d.dir, "empty"))
+	d.wantCode(codeFailed, []string{"commit " + commit + " is no longer at " + depotHost + "org/a.git (it was v1 when it was locked)", "sparkwheel lock --upgrade=a"}, "fetch", "--store", filepath.Join(d.dir, "empty"))
 	d.mustRun("build", "--offline", "--store", bundle, "-o", filepath.Join(d.dir, "out"))
 }

@@ -96,7 +96,7 @@ func unpackMember(archive, member, path string) (err error) {
 	defer z.Close()
 	in, err := z.Open(member)
 	if err != nil {
-		return fmt.Errorf("%s has no %s: %w", filepath.Base(archive), member, err)
+		return fmt.Errorf("%s does not have %s: %w", filepath.Base(archive), member, err)
 	}
 	defer in.Close()
 	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)

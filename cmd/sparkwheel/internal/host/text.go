@@ -33,7 +33,7 @@ func WriteJSON(w io.Writer, document any) error {
 func JSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(errors.Join(errors.New("a plain value did not encode"), err))
+		panic(errors.Join(errors.New("encoding a plain value failed"), err))
 	}
 	return string(b)
 }

@@ -210,7 +210,7 @@ func (b *build) addImage(judged *stage.Stage[*Result], layers *stage.Stage[[]ima
 		if err != nil {
 			return nil, err
 		}
-		host.Logf(run, "image %s: %d layers on base %s", digest, len(res.Layers), b.Lock.Base.Digest)
+		host.Logf(run, "image %s: %s on base %s", digest, host.Count(len(res.Layers), "layer"), b.Lock.Base.Digest)
 		return &res, nil
 	}, judged, layers)
 }

@@ -75,7 +75,7 @@ func checkOutput(dir string) error {
 	}
 	wheels := filepath.Join(dir, "wheels")
 	if info, err := os.Lstat(wheels); err == nil && !info.IsDir() {
-		return &layer.OutputError{Path: wheels, Message: "something is there that is not a directory"}
+		return &layer.OutputError{Path: wheels, Message: "a file that is not a directory is in the way"}
 	}
 	list, err := os.ReadDir(wheels)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -91,7 +91,7 @@ func checkOutput(dir string) error {
 		}
 	}
 	if len(others) > 0 {
-		return &layer.OutputError{Path: wheels, Message: fmt.Sprintf("%s: not of an earlier build, and the directory is replaced whole; move it away, or name another output directory", host.Some(others))}
+		return &layer.OutputError{Path: wheels, Message: fmt.Sprintf("%s: not from an earlier build, and the whole directory would be replaced; move it away, or choose another output directory", host.Some(others))}
 	}
 	return nil
 }
@@ -121,7 +121,7 @@ func earlierBuild(path string) (b built, err error) {
 		return b, err
 	}
 	if json.Unmarshal(text, &b) != nil || b.Recipe == "" {
-		return b, &layer.OutputError{Path: path, Message: "it is not of an earlier build; move it away, or name another output directory"}
+		return b, &layer.OutputError{Path: path, Message: "it is not from an earlier build; move it away, or choose another output directory"}
 	}
 	return b, nil
 }

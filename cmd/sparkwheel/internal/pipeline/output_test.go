@@ -70,10 +70,10 @@ func TestOutputIsNotWrittenOverWhatIsTheUsers(t *testing.T) {
 		put  func(dir string) error
 		want string
 	}{
-		"a wheel of theirs":      {func(dir string) error { return put(dir, "wheels/mine-1-py3-none-any.whl", "mine") }, "wheels: mine-1-py3-none-any.whl: not of an earlier build"},
-		"a marker of theirs":     {func(dir string) error { return put(dir, "wheels/.my-commit", "4567") }, "not of an earlier build"},
+		"a wheel of theirs":      {func(dir string) error { return put(dir, "wheels/mine-1-py3-none-any.whl", "mine") }, "wheels: mine-1-py3-none-any.whl: not from an earlier build"},
+		"a marker of theirs":     {func(dir string) error { return put(dir, "wheels/.my-commit", "4567") }, "not from an earlier build"},
 		"a file in image":        {func(dir string) error { return put(dir, "image/notes.txt", "mine") }, "notes.txt is in it"},
-		"a build.json of theirs": {func(dir string) error { return put(dir, "build.json", `{"mine": 1}`) }, "not of an earlier build"},
+		"a build.json of theirs": {func(dir string) error { return put(dir, "build.json", `{"mine": 1}`) }, "not from an earlier build"},
 		"a file called wheels":   {func(dir string) error { return put(dir, "wheels", "mine") }, "not a directory"},
 		"a link called wheels": {func(dir string) error {
 			return errors.Join(os.MkdirAll(dir, 0o755), os.Symlink(os.TempDir(), filepath.Join(dir, "wheels")))

@@ -46,7 +46,7 @@ func (r *Recipe) checkFiles() []error {
 	for _, f := range r.Files {
 		where := fmt.Sprintf("file %q", f.Name)
 		if !nameRE.MatchString(f.Name) {
-			bad("%s: a file's name is lower-case letters, digits and dashes", where)
+			bad("%s: a file's name consists of lower-case letters, digits and dashes", where)
 		}
 		if err := checkURL(f.URL); err != nil {
 			bad("%s: %w", where, err)
@@ -55,20 +55,20 @@ func (r *Recipe) checkFiles() []error {
 			bad("%s: sha256 %q is not 64 lower-case hex digits", where, f.SHA256)
 		}
 		if f.Image == "" && !slices.ContainsFunc(r.Wheels, func(w Wheel) bool { return w.Inputs[f.Name] != "" }) {
-			bad("%s goes nowhere: give it image = \"/path\", or a wheel that has it among its inputs", where)
+			bad("%s is not used: give it image = \"/path\", or add it to the inputs of a wheel", where)
 		}
 		if f.Image == "" {
 			continue
 		}
 		if !path.IsAbs(f.Image) || path.Clean(f.Image) != f.Image || f.Image == "/" || strings.ContainsAny(f.Image, "\\\x00\n") {
-			bad("%s: image %q is not a file's absolute path", where, f.Image)
+			bad("%s: image %q is not the absolute path of a file", where, f.Image)
 		}
 		if ownPath(f.Image) {
-			bad("%s: image %q is where the image's own record stands", where, f.Image)
+			bad("%s: image %q is the path of the image's own record", where, f.Image)
 		}
 		for _, other := range images {
 			if f.Image == other || strings.HasPrefix(f.Image, other+"/") || strings.HasPrefix(other, f.Image+"/") {
-				bad("%s: image %q stands in the way of %q", where, f.Image, other)
+				bad("%s: image %q is in the way of %q", where, f.Image, other)
 			}
 		}
 		images = append(images, f.Image)
@@ -112,7 +112,7 @@ func (r *Recipe) checkInputsOf(whose string, inputs map[string]string) []error {
 	for _, name := range slices.Sorted(maps.Keys(inputs)) {
 		where, at := fmt.Sprintf("%s: inputs: %s", whose, name), inputs[name]
 		if !slices.Contains(known, name) {
-			faults = append(faults, fmt.Errorf("%s: the recipe has nothing of that name; it has %s", where, cmp.Or(strings.Join(known, ", "), "none")))
+			faults = append(faults, fmt.Errorf("%s: nothing in the recipe has that name; choose from %s", where, cmp.Or(strings.Join(known, ", "), "none")))
 		}
 		if !localPath(strings.TrimPrefix(at, "/")) {
 			faults = append(faults, fmt.Errorf("%s: %q is neither an absolute path nor one in the source's tree", where, at))
@@ -149,7 +149,7 @@ func checkURL(s string) error {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return fmt.Errorf("url %q is neither http:// nor https://", s)
 	case u.User != nil:
-		return fmt.Errorf("url at %s holds credentials, which do not belong into a recipe: put them into ~/.netrc", u.Host)
+		return fmt.Errorf("url at %s has credentials, which do not belong in a recipe: put them into ~/.netrc", u.Host)
 	}
 	return nil
 }

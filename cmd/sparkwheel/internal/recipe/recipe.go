@@ -175,7 +175,7 @@ func Load(name string) (*Recipe, error) {
 	}
 	text, err := regular.Read(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no recipe %s: neither a file nor one of %s", name, strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("recipe %s does not exist: neither a file nor one of %s", name, strings.Join(Names(), ", "))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading recipe: %w", err)

@@ -63,14 +63,14 @@ func (g *Graph) check() error {
 	logs := map[string]string{}
 	for _, n := range g.nodes {
 		if other, ok := logs[logName(n.name)]; ok {
-			return fmt.Errorf("adding stage %q: the name is too like that of stage %q", n.name, other)
+			return fmt.Errorf("adding stage %q: the name is too similar to that of stage %q", n.name, other)
 		}
 		logs[logName(n.name)] = n.name
 		mine[n] = true
 		n.begun = n.finished()
 		for _, need := range n.needs {
 			if !mine[need] && !need.finished() {
-				return fmt.Errorf("stage %q needs %q, which stands in another graph and is not done", n.name, need.name)
+				return fmt.Errorf("stage %q needs %q, which is in another graph and not done", n.name, need.name)
 			}
 		}
 	}

@@ -117,7 +117,7 @@ func readWheel(dir string) (*Wheel, error) {
 		for _, e := range entries {
 			names = append(names, e.Name())
 		}
-		return nil, fmt.Errorf("%d wheels where one was built: the files are %s; remove %s and build again",
+		return nil, fmt.Errorf("%d wheels instead of one: the files are %s; remove %s and build again",
 			len(files), cmp.Or(strings.Join(names, ", "), "none"), filepath.Dir(dir))
 	}
 	w, err := Read(files[0])
