@@ -54,9 +54,11 @@ var inside = map[string][]string{
 	"gate":         {"host", "recipe", "store"},
 	"image":        {"base", "fit", "gate", "sources", "host", "recipe", "stage", "store"},
 	"fit":          nil,
-	"inspection":   {"regular"},
+	"visible":      nil,
+	"inspection":   {"regular", "visible"},
+	"waste":        {"visible"},
 	"record":       {"base", "fit", "gate", "sources", "builds", "wheels", "host", "recipe"},
-	"pipeline":     {"record", "fit", "gate", "builds", "wheels", "image", "packages", "environments", "sources", "base", "host", "recipe", "imagename", "stage", "store"},
+	"pipeline":     {"record", "fit", "gate", "inspection", "builds", "wheels", "image", "packages", "environments", "sources", "base", "host", "recipe", "imagename", "stage", "store"},
 }
 
 // only says which packages alone may import something: a path's beginning, and

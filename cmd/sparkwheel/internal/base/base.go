@@ -59,7 +59,7 @@ func Open(ctx context.Context, env host.Env, reference imagename.Name, pinned st
 	var img v1.Image
 	digest := pinned
 	if pinned == "" {
-		if img, err = OpenImage(ctx, env, reference, "", p); err != nil {
+		if img, err = OpenRoot(ctx, env, reference, "", p); err != nil {
 			return nil, false, err
 		}
 		h, err := img.Digest()
@@ -105,7 +105,7 @@ func Key(digest string) store.Key { return store.NewHash("base").Field("digest",
 
 // pinnedImage opens a base that is not in the store and must be the pinned one.
 func pinnedImage(ctx context.Context, env host.Env, reference imagename.Name, pinned string, p v1.Platform) (v1.Image, error) {
-	img, err := OpenImage(ctx, env, reference, pinned, p)
+	img, err := OpenRoot(ctx, env, reference, pinned, p)
 	if err != nil {
 		return nil, err
 	}

@@ -138,7 +138,7 @@ func listEntry(l v1.Layer) (host.Entry, error) {
 		return host.Entry{}, err
 	}
 	diffID, err := l.DiffID()
-	key := store.NewHash("layer list").Field("form", listForm).Field("digest", digest.String()).Field("diff ID", diffID.String()).Key()
+	key := store.NewHash("layer list").Field("form", listForm).Input("digest", digest.String()).Field("diff ID", diffID.String()).Key()
 	return host.Entry{Kind: store.Stage, Key: key}, err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/builder"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
+	"github.com/sparkwheel/sparkwheel/wheel/install"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
@@ -38,6 +39,9 @@ var rules = []rule{
 			return "commit them there"
 		}
 		return "commit or stash them, or name the commit by its full SHA; in a recipe, `dirty = true` takes them too"
+	}),
+	on(&patch.ConflictError{}, func(*patch.ConflictError) string {
+		return "\nchange the patch or take it out of the recipe, or give it the `versions` of the source that it is for"
 	}),
 	on(&patch.AppliedError{}, func(*patch.AppliedError) string { return "remove it from the recipe" }),
 	on(&rewrite.UnmatchedError{}, func(*rewrite.UnmatchedError) string {
@@ -96,6 +100,15 @@ var rules = []rule{
 			return ""
 		}
 		return fmt.Sprintf("\nif it is your own build, `sparkwheel wheel repair %s` makes a sound one of it", e.File)
+	}),
+	on(&install.ConflictError{}, func(e *install.ConflictError) string {
+		switch {
+		case len(e.Conflicts) == 0:
+			return ""
+		case e.Conflicts[0].Path == "":
+			return "\ngive one of the two"
+		}
+		return "\nleave one of the two out, or say in a recipe which has its way: [[image.over]] with winner and loser"
 	}),
 	on(&wheel.FilenameError{}, func(e *wheel.FilenameError) string {
 		if e.Variant != "" {
