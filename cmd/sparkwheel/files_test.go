@@ -35,6 +35,9 @@ func TestFilesFromLockToImage(t *testing.T) {
 	if got := d.mustRun("plan"); got != "nothing to do: every stage is in the store" {
 		t.Errorf("plan after the build:\n%s", got)
 	}
+	if got := d.mustRun("plan", "--push", "127.0.0.1:9/a:1"); got != "push to 127.0.0.1:9/a:1: never made in this store" {
+		t.Errorf("plan of a push after the build:\n%s", got)
+	}
 	if got := d.mustRun("fetch", "--json"); !strings.Contains(got, `"bytes_received":0`) && !strings.Contains(got, `"bytes_received": 0`) {
 		t.Errorf("a second fetch brought something: %s", got)
 	}

@@ -52,6 +52,9 @@ func (a *app) runPlan(f *planFlags, targets []string) error {
 		if !req.Image {
 			return usageErrorf("--push needs the image, and only %s was asked for", strings.Join(targets, ", "))
 		}
+		if _, err := pushTarget(f.push); err != nil {
+			return err
+		}
 		req.Push = &pipeline.Push{Target: f.push}
 	}
 	if req.Env, err = a.openEnv(new(registryFlags)); err != nil {
