@@ -4,10 +4,21 @@ GO ?= go
 GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 30s
 
-.PHONY: build test demo bench bench-real fuzz lint e2e e2e-real clean
+PREFIX ?= /usr/local
+
+.PHONY: build install test demo bench bench-real fuzz lint e2e e2e-real clean
 
 build:
 	$(GO) build -trimpath -o bin/sparkwheel ./cmd/sparkwheel
+
+# With the AppArmor profile that lets an ordinary user's builds make namespaces
+# on Ubuntu 24.04. Packagers set DESTDIR; then no profile is loaded.
+install:
+	install -D -m 0755 bin/sparkwheel $(DESTDIR)$(PREFIX)/bin/sparkwheel
+	@if [ -e $(DESTDIR)/etc/apparmor.d/abi/4.0 ]; then \
+	  sed 's|@PROGRAM@|$(PREFIX)/bin/sparkwheel|' wheel/sandbox/apparmor.profile > $(DESTDIR)/etc/apparmor.d/sparkwheel; \
+	  if [ -z "$(DESTDIR)" ]; then apparmor_parser -r /etc/apparmor.d/sparkwheel; fi; \
+	fi
 
 test:
 	CGO_ENABLED=1 $(GO) test -race ./...

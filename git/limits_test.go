@@ -65,6 +65,23 @@ func TestCheckoutRefusesBombs(t *testing.T) {
 	}
 }
 
+// A checkout on this host whose HEAD is such a tree is refused before git is
+// asked how its work tree differs: git takes 20 GB to answer.
+func TestCheckoutsThatAreBombs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.m.Local = w.root
+	r := w.repo("up")
+	c := git.Commit{Hash: r.nested(6, 10, "x")} // a million: git still answers, late
+	_, clean := w.m.CheckClean(t.Context(), git.Source{URL: "./up", Ref: "HEAD"}, c)
+	_, snapshot := w.m.Snapshot(t.Context(), "./up", t.Output())
+	for _, err := range []error{clean, snapshot} {
+		if limit, ok := errors.AsType[*git.LimitError](err); !ok || limit.What != "paths" {
+			t.Error(err)
+		}
+	}
+}
+
 // Submodules draw on the same limits: each of these has itself as it was
 // before as ten submodules.
 func TestCheckoutRefusesSubmoduleBombs(t *testing.T) {

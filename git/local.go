@@ -46,6 +46,9 @@ func (m *Mirrors) CheckClean(ctx context.Context, src Source, c Commit) (untrack
 	if err != nil {
 		return nil, err
 	}
+	if err := m.bounded(ctx, src.URL, c); err != nil {
+		return nil, err
+	}
 	found, err := t.changes(ctx)
 	switch {
 	case err != nil:
@@ -88,6 +91,9 @@ func (m *Mirrors) snapshot(ctx context.Context, url string, t worktree, w io.Wri
 	if err != nil {
 		return s, err
 	}
+	if err := m.bounded(ctx, url, s.Head); err != nil {
+		return s, err
+	}
 	// One at a time, at a place that is known, so that what a killed run left
 	// is found and removed.
 	temp := filepath.Join(m.Dir, mirrorKey(url)+".snapshot")
@@ -115,6 +121,28 @@ func (m *Mirrors) snapshot(ctx context.Context, url string, t worktree, w io.Wri
 	c, err := m.local(url, plumbing.NewHash(hash))
 	s.Commit = commitValue(c)
 	return s, err
+}
+
+// bounded refuses, as a *LimitError, a commit whose tree git would spread out in
+// memory when it compares it with a work tree.
+func (m *Mirrors) bounded(ctx context.Context, url string, c Commit) (err error) {
+	if err := m.Fetch(ctx, url, c, "", io.Discard); err != nil {
+		return err
+	}
+	repo, err := m.mirror(url)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, repo.close()) }()
+	object, err := repo.commit(plumbing.NewHash(c.Hash))
+	if err != nil {
+		return err
+	}
+	trees := measuring{
+		planned: &planned{repo: repo, url: url}, limits: DefaultLimits(), stage: newStage(""), known: make(map[plumbing.Hash]*measured),
+	}
+	_, err = trees.measure(ctx, object.TreeHash, "", 0)
+	return err
 }
 
 // worktree is a checkout on this host, read by the user's git.

@@ -132,20 +132,23 @@ func (p *planner) submodules(ctx context.Context, t *planned, depth int) error {
 	if err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(p.opt.Jobs)
-	t.subs = make([]*planned, len(taken))
-	for i, link := range taken {
+	// All are looked at before the first is begun: what is begun is waited for.
+	for _, link := range taken {
 		at := path.Join(t.path, link)
-		raw, ok := urls[link]
-		if !ok {
+		if _, ok := urls[link]; !ok {
 			return fmt.Errorf("the submodule %s has no URL in .gitmodules", at)
 		}
 		if err := p.budget.takeSubmodule(at); err != nil {
 			return err
 		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(p.opt.Jobs)
+	t.subs = make([]*planned, len(taken))
+	for i, link := range taken {
+		at := path.Join(t.path, link)
 		g.Go(func() error {
-			url, err := relativeURL(base, raw)
+			url, err := relativeURL(base, urls[link])
 			if err == nil {
 				t.subs[i], err = p.plan(ctx, site{url: url, commit: Commit{Hash: t.links[link].String()}, path: at, depth: depth + 1})
 			}

@@ -24,6 +24,8 @@ const (
 type Blob struct {
 	dir  string
 	meta meta
+	// tar opens the tar that the blob was made of; nil inflates the blob.
+	tar func() (io.ReadCloser, error)
 }
 
 var _ v1.Layer = (*Blob)(nil)
@@ -102,8 +104,20 @@ func (b *Blob) Compressed() (io.ReadCloser, error) {
 	return f, nil
 }
 
+// WithTar is the same layer, whose Uncompressed opens the tar by open: where the
+// tar is at hand, to inflate the blob would be work for nothing. What open gives
+// must fail at its end unless it was that tar.
+func (b *Blob) WithTar(open func() (io.ReadCloser, error)) *Blob {
+	c := *b
+	c.tar = open
+	return &c
+}
+
 // Uncompressed opens the tar in the blob; the caller closes it.
 func (b *Blob) Uncompressed() (io.ReadCloser, error) {
+	if b.tar != nil {
+		return b.tar()
+	}
 	f, err := b.Compressed()
 	if err != nil {
 		return nil, err

@@ -43,10 +43,7 @@ func Unpack(ctx context.Context, img v1.Image, root *os.Root) (Shape, error) {
 	if len(layers) != len(config.RootFS.DiffIDs) {
 		return Shape{}, fmt.Errorf("unpacking the image: its config names %d layers, its manifest %d", len(config.RootFS.DiffIDs), len(layers))
 	}
-	u := &unpacker{root: root, dirs: make(map[string]dirState), shape: newShapeReader()}
-	u.resolver = newRootResolver(root, func(dir string) {
-		u.dirs[dir] = dirState{0o755, Epoch}
-	})
+	u := newUnpacker(root)
 	for i, l := range layers {
 		if err := u.layer(ctx, l, config.RootFS.DiffIDs[i]); err != nil {
 			return Shape{}, fmt.Errorf("unpacking layer %d: %w", i, err)
@@ -56,6 +53,29 @@ func Unpack(ctx context.Context, img v1.Image, root *os.Root) (Shape, error) {
 		return Shape{}, err
 	}
 	return u.shape.shape(), nil
+}
+
+// UnpackTar is Unpack of an image whose one layer is the tar, which it reads to
+// its end. The caller compares the diffID returned with the one that the layer
+// should have. Stored is the size of what the tar comes from, compressed or not:
+// what is unpacked is bounded by it, as that of a layer is.
+func UnpackTar(ctx context.Context, tar io.Reader, stored int64, root *os.Root) (s Shape, diffID v1.Hash, err error) {
+	u := newUnpacker(root)
+	if diffID, err = u.tar(ctx, tar, stored); err != nil {
+		return s, diffID, fmt.Errorf("unpacking a tar: %w", err)
+	}
+	if err := u.finishDirs(); err != nil {
+		return s, diffID, err
+	}
+	return u.shape.shape(), diffID, nil
+}
+
+func newUnpacker(root *os.Root) *unpacker {
+	u := &unpacker{root: root, dirs: make(map[string]dirState), shape: newShapeReader()}
+	u.resolver = newRootResolver(root, func(dir string) {
+		u.dirs[dir] = dirState{0o755, Epoch}
+	})
+	return u
 }
 
 // unpacker applies layers to root one after another.
@@ -74,13 +94,27 @@ type dirState struct {
 }
 
 func (u *unpacker) layer(ctx context.Context, l v1.Layer, diffID v1.Hash) error {
+	stored, err := l.Size()
+	if err != nil {
+		return err
+	}
 	rc, err := l.Uncompressed()
 	if err != nil {
 		return err
 	}
 	defer rc.Close()
+	got, err := u.tar(ctx, rc, stored)
+	if err == nil && got != diffID {
+		err = fmt.Errorf("its tar is %s, not the %s that the image's config names", got, diffID)
+	}
+	return err
+}
+
+// tar applies the tar of a layer of that stored size and answers its diffID.
+func (u *unpacker) tar(ctx context.Context, r io.Reader, stored int64) (diffID v1.Hash, err error) {
+	left := boundsOf(stored)
 	sum := sha256.New()
-	in := io.TeeReader(contextio.NewReader(ctx, rc), sum)
+	in := io.TeeReader(contextio.NewReader(ctx, r), sum)
 	u.written = make(map[string]bool)
 	for tr := tar.NewReader(in); ; {
 		h, err := tr.Next()
@@ -88,25 +122,25 @@ func (u *unpacker) layer(ctx context.Context, l v1.Layer, diffID v1.Hash) error 
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("reading its tar: %w", err)
+			return diffID, fmt.Errorf("reading its tar: %w", err)
+		}
+		if err := left.take(h); err != nil {
+			return diffID, fmt.Errorf("unpacking %q: %w", h.Name, err)
 		}
 		if err := u.entry(h, tr); err != nil {
-			return fmt.Errorf("unpacking %q: %w", h.Name, err)
+			return diffID, fmt.Errorf("unpacking %q: %w", h.Name, err)
 		}
 		if err := u.shape.see(h); err != nil {
-			return fmt.Errorf("unpacking %q: %w", h.Name, err)
+			return diffID, fmt.Errorf("unpacking %q: %w", h.Name, err)
 		}
 	}
 	if err := u.shape.end(); err != nil {
-		return err
+		return diffID, err
 	}
 	if _, err := io.CopyBuffer(io.Discard, in, u.buf[:]); err != nil {
-		return fmt.Errorf("reading its tar: %w", err)
+		return diffID, fmt.Errorf("reading its tar: %w", err)
 	}
-	if got := digestOf(sum); got != diffID {
-		return fmt.Errorf("its tar is %s, not the %s that the image's config names", got, diffID)
-	}
-	return nil
+	return digestOf(sum), nil
 }
 
 func (u *unpacker) entry(h *tar.Header, r io.Reader) error {

@@ -38,7 +38,6 @@ var plain = map[string]string{
 	"builder.ErrSound":           "nothing has to be done",
 	"*forecast.RefusedError":     "a launcher prints it into the build's log, where explain finds it",
 	"*wheel.TagError":            "says which tag is missing",
-	"*install.ConflictError":     "lists each path",
 	"*inspect.FileError":         "of a binary that only its maker can mend",
 	"*index.NoFileError":         "lists the files that there are",
 	"*index.TooLargeError":       "says the limit",

@@ -50,12 +50,15 @@ var inside = map[string][]string{
 	"sources":      {"base", "host", "recipe", "stage", "store", "regular"},
 	"environments": {"base", "sources", "host", "recipe", "remedy", "stage", "store", "regular"},
 	"wheels":       {"base", "sources", "environments", "host", "recipe", "stage", "store"},
+	"builds":       {"base", "sources", "wheels", "host", "recipe", "stage", "store"},
 	"gate":         {"host", "recipe", "store"},
 	"image":        {"base", "fit", "gate", "sources", "host", "recipe", "stage", "store"},
 	"fit":          nil,
-	"inspection":   {"regular"},
-	"record":       {"base", "fit", "gate", "sources", "wheels", "host", "recipe"},
-	"pipeline":     {"record", "fit", "gate", "wheels", "image", "packages", "environments", "sources", "base", "host", "recipe", "imagename", "stage", "store"},
+	"visible":      nil,
+	"inspection":   {"regular", "visible"},
+	"waste":        {"visible"},
+	"record":       {"base", "fit", "gate", "sources", "builds", "wheels", "host", "recipe"},
+	"pipeline":     {"record", "fit", "gate", "builds", "wheels", "image", "packages", "environments", "sources", "base", "host", "recipe", "imagename", "stage", "store"},
 }
 
 // only says which packages alone may import something: a path's beginning, and

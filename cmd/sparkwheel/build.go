@@ -139,6 +139,9 @@ func chooseTargets(r *recipe.Recipe, targets []string) (names []string, image bo
 		return nil, true, nil
 	}
 	known := []string{"wheels", "image"}
+	for _, b := range r.Builds {
+		known = append(known, b.Name)
+	}
 	for _, w := range r.Wheels {
 		known = append(known, w.Name)
 	}

@@ -234,7 +234,7 @@ func TestE2EFullDisk(t *testing.T) {
 	w.must(os.MkdirAll(store, 0o755))
 	w.command("", "mount", "-t", "tmpfs", "-o", "size=120m", "none", store).mustRun()
 	t.Cleanup(func() { exec.Command("umount", store).Run() })
-	w.sparkwheel("", "root", "build", "--base", "tar:"+w.base).wantCode(1, "full", store)
+	w.sparkwheel("", "root", "build", "--base", "tar:"+w.base).wantCode(codeDisk, "full", store)
 	for _, p := range []string{"out/wheels", "out/image"} {
 		if _, err := os.Lstat(filepath.Join(w.dir, "root", p)); err == nil {
 			t.Errorf("%s is there after a failure", p)

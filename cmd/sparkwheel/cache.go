@@ -113,6 +113,12 @@ something is damaged.`,
 	return cmd
 }
 
+// verifyDocument is the --json document of cache verify.
+type verifyDocument struct {
+	Faults []store.Fault `json:"faults"`
+	Left   []store.Entry `json:"left,omitempty"` // by runs that died
+}
+
 func (a *app) cacheVerify(ctx context.Context, s store.Store, remove bool) error {
 	var g stage.Graph
 	verified := stage.Add(&g, "verify", func(ctx context.Context, r *stage.Run) ([]store.Fault, error) {
@@ -122,6 +128,13 @@ func (a *app) cacheVerify(ctx context.Context, s store.Store, remove bool) error
 		return err
 	}
 	faults := verified.Value()
+	left, err := s.Leftovers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range left {
+		fmt.Fprintf(a.Stderr, "%s (%s): %s; `sparkwheel cache gc` removes it\n", e.ID, store.Size(e.Bytes), e.Name)
+	}
 	var ids, lines []string
 	for _, f := range faults {
 		ids = append(ids, f.ID)
@@ -133,9 +146,9 @@ func (a *app) cacheVerify(ctx context.Context, s store.Store, remove bool) error
 		}
 	}
 	if len(faults) == 0 {
-		return a.result(map[string][]store.Fault{"faults": {}}, "no faults in "+s.Dir)
+		return a.result(verifyDocument{[]store.Fault{}, left}, "no faults in "+s.Dir)
 	}
-	if err := a.result(map[string][]store.Fault{"faults": faults}, strings.Join(lines, "\n")); err != nil {
+	if err := a.result(verifyDocument{faults, left}, strings.Join(lines, "\n")); err != nil {
 		return err
 	}
 	if remove {

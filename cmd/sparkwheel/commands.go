@@ -19,5 +19,6 @@ func (a *app) commands() []*cobra.Command {
 		a.verifyCommand(),
 		a.versionCommand(),
 		a.wheelCommand(),
+		a.imageCommand(),
 	}
 }

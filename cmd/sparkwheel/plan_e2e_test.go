@@ -104,11 +104,11 @@ func TestE2EFetchOntoBadDisks(t *testing.T) {
 	}
 	mount("-t", "tmpfs", "-o", "size=2m", "none")
 	t.Cleanup(func() { exec.Command("umount", store).Run() })
-	d.wantCode(codeFailed, []string{"has 2 MB free and 3 MB are still to come", "cache gc"}, "fetch")
+	d.wantCode(codeDisk, []string{"has 2 MB free and 3 MB are still to come", "cache gc"}, "fetch")
 	// A size that the lock does not tell is met half way.
 	lock := d.read("recipe.lock")
 	d.write("recipe.lock", strings.Replace(lock, "size = 3145728", "size = 0", 1))
-	d.wantCode(codeFailed, []string{"no space left on device", "what was downloaded is kept"}, "fetch")
+	d.wantCode(codeDisk, []string{"no space left on device", "what was downloaded is kept"}, "fetch")
 	mount("-o", "remount,size=8m")
 	before := d.asked["/words.txt"]
 	d.mustRun("fetch")
@@ -117,7 +117,7 @@ func TestE2EFetchOntoBadDisks(t *testing.T) {
 	}
 	d.write("recipe.lock", lock)
 	mount("-o", "remount,ro")
-	d.wantCode(codeFailed, []string{"read-only", store, "give --store a directory that you may write"}, "build", "-o", filepath.Join(d.dir, "out"))
+	d.wantCode(codeDisk, []string{"read-only", store, "give --store a directory that you may write"}, "build", "-o", filepath.Join(d.dir, "out"))
 	mount("-o", "remount,rw")
 	d.mustRun("build", "-o", filepath.Join(d.dir, "out"))
 }

@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"bytes"
 	"errors"
 	"io"
 
@@ -16,26 +17,34 @@ func (s *Store) Size(h plumbing.Hash) (int64, error) {
 	if !ok {
 		return 0, ErrNotFound
 	}
-	r := s.pool.Get().(*reader)
-	defer s.pool.Put(r)
-	size, err := r.size(at)
+	size, err := s.size(at)
 	if err != nil {
 		return 0, &DamagedError{Pack: at.p.f.Name(), Err: noEOF(err)}
 	}
 	return size, nil
 }
 
-func (r *reader) size(at base) (int64, error) {
-	h, err := r.seek(at)
+func (s *Store) size(at base) (int64, error) {
+	var first [48]byte // more than any header: a checkout asks for thousands
+	n, err := at.p.f.ReadAt(first[:], at.offset)
+	if err != nil && err != io.EOF {
+		return 0, err
+	}
+	h, err := readHeader(bytes.NewReader(first[:n]), at.offset)
 	if err != nil || !h.Type.IsDelta() {
 		return h.Size, err
+	}
+	r := s.pool.Get().(*reader)
+	defer s.pool.Put(r)
+	if _, err := r.seek(at); err != nil {
+		return 0, err
 	}
 	if err := r.z.reset(r.in); err != nil {
 		return 0, err
 	}
 	// Two numbers, seven bits a byte: the size of the base, then the result's.
 	var head [20]byte
-	n, err := io.ReadFull(r.z.z, head[:])
+	n, err = io.ReadFull(r.z.z, head[:])
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return 0, err
 	}

@@ -148,7 +148,7 @@ func (d *diffIDReader) Read(p []byte) (int, error) {
 	d.sum.Write(p[:n])
 	if err == io.EOF {
 		if got := hex.EncodeToString(d.sum.Sum(nil)); got != d.want.Hex {
-			return n, fmt.Errorf("its tar is sha256:%s, not the %s that the config names", got, d.want)
+			return n, fmt.Errorf("its tar is sha256:%s, not the expected %s", got, d.want)
 		}
 	}
 	return n, err

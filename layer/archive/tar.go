@@ -32,39 +32,137 @@ const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 // of usr/bin/python3, or, without Python, of another program in the tar; it
 // sets PATH and nothing else. The same tar gives the same digest.
 func Tar(ctx context.Context, file, cacheDir string) (v1.Image, error) {
-	img, err := readTar(ctx, file, cacheDir)
+	t, err := OpenTar(ctx, file, cacheDir)
+	if err != nil {
+		return nil, err
+	}
+	return t.Image(ctx)
+}
+
+// A RootTar is the tar of a root file system, whose Image is made when it is
+// asked for. Its methods may run side by side. No file stays open.
+type RootTar struct {
+	file  string
+	dir   string // of its compressed form
+	plain bool
+	sum   v1.Hash // of the file
+}
+
+// OpenTar reads the file once, to know it by its SHA-256: Image is what Tar
+// returns.
+func OpenTar(ctx context.Context, file, cacheDir string) (*RootTar, error) {
+	t, err := openRootTar(ctx, file, cacheDir)
 	if err != nil {
 		return nil, fmt.Errorf("reading root file system %s: %w", file, err)
 	}
-	return img, nil
+	return t, nil
 }
 
-func readTar(ctx context.Context, file, cacheDir string) (v1.Image, error) {
+func openRootTar(ctx context.Context, file, cacheDir string) (*RootTar, error) {
 	f, err := openRegular(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	r := bufio.NewReaderSize(contextio.NewReader(ctx, f), 1<<20)
+	magic, err := r.Peek(4)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
 	sum := sha256.New()
-	if _, err := io.Copy(sum, contextio.NewReader(ctx, f)); err != nil {
+	if _, err := io.Copy(sum, r); err != nil {
 		return nil, err
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, err
+	t := &RootTar{file: file, plain: compression(magic) == "", sum: v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum.Sum(nil))}}
+	t.dir = filepath.Join(cacheDir, "sha256-"+t.sum.Hex)
+	return t, nil
+}
+
+// Kept is whether the tar was compressed before: Image has little to do then.
+func (t *RootTar) Kept() bool {
+	_, err := layer.Open(t.dir)
+	return err == nil
+}
+
+// Image is the image of the tar.
+func (t *RootTar) Image(ctx context.Context) (v1.Image, error) {
+	img, err := t.image(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading root file system %s: %w", t.file, err)
 	}
-	dir := filepath.Join(cacheDir, "sha256-"+hex.EncodeToString(sum.Sum(nil)))
-	blob, err := layer.Open(dir)
+	return img, nil
+}
+
+func (t *RootTar) image(ctx context.Context) (v1.Image, error) {
+	blob, err := layer.Open(t.dir)
 	if errors.Is(err, layer.ErrNoBlob) {
-		blob, err = compress(ctx, dir, f)
+		blob, err = t.compress(ctx)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if diffID, _ := blob.DiffID(); t.plain && diffID == t.sum {
+		later := context.WithoutCancel(ctx) // the image outlives the call
+		blob = blob.WithTar(func() (io.ReadCloser, error) { return t.open(later) })
 	}
 	arch, err := architecture(ctx, blob)
 	if err != nil {
 		return nil, err
 	}
 	return rootImage(arch, blob)
+}
+
+// Unpack lays the tar out in root as layer.Unpack does its image, and answers
+// the diffID that the image's layer must have. It does not need the Image.
+func (t *RootTar) Unpack(ctx context.Context, root *os.Root) (layer.Shape, v1.Hash, error) {
+	f, err := openRegular(t.file)
+	if err != nil {
+		return layer.Shape{}, v1.Hash{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return layer.Shape{}, v1.Hash{}, err
+	}
+	r, err := decompress(f)
+	if err != nil {
+		return layer.Shape{}, v1.Hash{}, err
+	}
+	defer r.Close()
+	return layer.UnpackTar(ctx, r, info.Size(), root)
+}
+
+// open opens what is in the file; a plain tar must still be the one that was
+// hashed.
+func (t *RootTar) open(ctx context.Context) (io.ReadCloser, error) {
+	f, err := openRegular(t.file)
+	if err != nil {
+		return nil, err
+	}
+	if t.plain {
+		return opened{&diffIDReader{contextio.NewReader(ctx, f), sha256.New(), t.sum}, f.Close}, nil
+	}
+	r, err := decompress(contextio.NewReader(ctx, f))
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return opened{r, func() error { return errors.Join(r.Close(), f.Close()) }}, nil
+}
+
+type opened struct {
+	io.Reader
+	close func() error
+}
+
+func (o opened) Close() error { return o.close() }
+
+func (t *RootTar) compress(ctx context.Context) (*layer.Blob, error) {
+	r, err := t.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return layer.WriteTar(ctx, t.dir, r, layer.Options{})
 }
 
 // openRegular opens a regular file. To open a FIFO would wait for its writer,
@@ -78,15 +176,6 @@ func openRegular(path string) (*os.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
 	}
 	return os.Open(path)
-}
-
-func compress(ctx context.Context, dir string, f io.Reader) (*layer.Blob, error) {
-	r, err := decompress(f)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return layer.WriteTar(ctx, dir, contextio.NewReader(ctx, r), layer.Options{})
 }
 
 func rootImage(arch string, blob *layer.Blob) (v1.Image, error) {
@@ -104,10 +193,10 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	switch {
-	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+	switch compression(magic) {
+	case layer.Gzip:
 		return gzip.NewReader(br)
-	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+	case layer.Zstd:
 		dec, err := zstd.NewReader(br)
 		if err != nil {
 			return nil, err
@@ -116,4 +205,15 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	default:
 		return io.NopCloser(br), nil
 	}
+}
+
+// compression is what a stream that begins so is compressed with, "" for none.
+func compression(magic []byte) string {
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		return layer.Gzip
+	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		return layer.Zstd
+	}
+	return ""
 }

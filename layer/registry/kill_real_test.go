@@ -24,7 +24,7 @@ func TestRealPushKills(t *testing.T) {
 		keeps bool // what was cut off
 	}{
 		{"strict", strict, true},
-		{"distribution 3.0.0", registrytest.Distribution3, true},
+		{"distribution 3.0.0", distribution3, true},
 		{"docker-registry 2.8", distribution, false},
 		{"in-process", inProcess, false},
 	} {
@@ -73,3 +73,5 @@ func TestRealPushKills(t *testing.T) {
 		})
 	}
 }
+
+func distribution3(t testing.TB) string { return registrytest.Distribution3(t, "v3.0.0") }

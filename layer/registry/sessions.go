@@ -30,7 +30,7 @@ func (u *upload) sessionFile() string {
 }
 
 // recall takes up a session that an earlier run left. A file that cannot be
-// used is as good as none: the upload begins anew.
+// used is as good as none: the upload starts again.
 func (u *upload) recall() {
 	file := u.sessionFile()
 	if file == "" {

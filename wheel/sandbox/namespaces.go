@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,18 +34,13 @@ func (e *NamespaceError) Error() string {
 	return text
 }
 
-// Profile is the AppArmor profile that lets program make user namespaces on
-// Ubuntu 24.04, modelled on those that it ships for crun and podman.
-func Profile(program string) string {
-	return fmt.Sprintf(`abi <abi/4.0>,
-include <tunables/global>
+//go:embed apparmor.profile
+var profile string
 
-profile sparkwheel %s flags=(unconfined) {
-  userns,
-  include if exists <local/sparkwheel>
-}
-`, program)
-}
+// Profile is the AppArmor profile that lets program make user namespaces on
+// Ubuntu 24.04, modelled on those that it ships for crun and podman. `make
+// install` installs it.
+func Profile(program string) string { return strings.ReplaceAll(profile, "@PROGRAM@", program) }
 
 // refused makes a NamespaceError of an error that says "not allowed", and
 // leaves others as they are.

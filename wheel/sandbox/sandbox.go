@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -92,7 +93,8 @@ type Command struct {
 	OutputLimit int64
 	// Memory in bytes that all its processes may use together; 0 means no limit.
 	Memory int64
-	// Processes that may live at once; 0 means 16384.
+	// Processes and threads that may live at once; 0 means what DefaultProcesses
+	// says of this host.
 	Processes int
 	// CPUs that the command sees; 0 means all of the host's.
 	CPUs int
@@ -108,12 +110,28 @@ func (c *Command) processes() int {
 	if c.Processes > 0 {
 		return c.Processes
 	}
-	return defaultProcesses
+	free, _ := FreeMemory()
+	return DefaultProcesses(runtime.NumCPU(), free)
+}
+
+// DefaultProcesses is how many processes and threads a command may have at once
+// on a host of so many processors and bytes of free memory (0: not known): room
+// for a job on each processor that starts a thread for each processor, and no
+// more than the memory bears.
+func DefaultProcesses(processors int, memory int64) int {
+	const (
+		least, each, most = 1024, 128, 16384
+		bytes             = 4 << 20
+	)
+	n := least + each*processors
+	if memory > 0 {
+		n = min(n, max(least, int(memory/bytes)))
+	}
+	return min(n, most)
 }
 
 const (
 	defaultOutputLimit = 4 << 30
-	defaultProcesses   = 16384
 	defaultGrace       = 10 * time.Second
 )
 

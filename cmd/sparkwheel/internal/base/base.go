@@ -37,9 +37,11 @@ type Base struct {
 	// BuildRoot is what builds see: Root with the packages for builds alone.
 	BuildRoot   string
 	BuildDigest string
-	Packages    *layer.Blob // the layer that goes on Image first; nil without packages
-	Cleared     []string    // files of them that no longer set their user or group
-	Python      Python
+	// Packages are the layers that go on Image first: the archive's packages, then
+	// those that builds made.
+	Packages []*layer.Blob
+	Cleared  []string // files of them that no longer set their user or group
+	Python   Python
 }
 
 // Open opens a base and keeps it in the store, from where it comes the next
@@ -57,7 +59,7 @@ func Open(ctx context.Context, env host.Env, reference imagename.Name, pinned st
 	var img v1.Image
 	digest := pinned
 	if pinned == "" {
-		if img, err = OpenImage(ctx, env, reference, "", p); err != nil {
+		if img, err = OpenRoot(ctx, env, reference, "", p); err != nil {
 			return nil, false, err
 		}
 		h, err := img.Digest()
@@ -103,7 +105,7 @@ func Key(digest string) store.Key { return store.NewHash("base").Field("digest",
 
 // pinnedImage opens a base that is not in the store and must be the pinned one.
 func pinnedImage(ctx context.Context, env host.Env, reference imagename.Name, pinned string, p v1.Platform) (v1.Image, error) {
-	img, err := OpenImage(ctx, env, reference, pinned, p)
+	img, err := OpenRoot(ctx, env, reference, pinned, p)
 	if err != nil {
 		return nil, err
 	}
@@ -243,4 +245,12 @@ func Unpacked(ctx context.Context, env host.Env, at Pinned, run *stage.Run) (*Ba
 		run.Hit("unpacked before")
 	}
 	return b, nil
+}
+
+// WithPackages is the image with the layers of its packages.
+func (b *Base) WithPackages() (v1.Image, error) {
+	if len(b.Packages) == 0 {
+		return b.Image, nil
+	}
+	return layer.Append(b.Image, layer.Config{}, b.Packages...)
 }

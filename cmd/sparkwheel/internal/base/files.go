@@ -77,8 +77,8 @@ func (b *Base) ReadFiles(ctx context.Context, env host.Env, run *stage.Run) erro
 
 func (b *Base) layers() ([]v1.Layer, error) {
 	layers, err := b.Image.Layers()
-	if err == nil && b.Packages != nil {
-		layers = append(layers, b.Packages)
+	for _, blob := range b.Packages {
+		layers = append(layers, blob)
 	}
 	return layers, err
 }
@@ -138,7 +138,7 @@ func listEntry(l v1.Layer) (host.Entry, error) {
 		return host.Entry{}, err
 	}
 	diffID, err := l.DiffID()
-	key := store.NewHash("layer list").Field("form", listForm).Field("digest", digest.String()).Field("diff ID", diffID.String()).Key()
+	key := store.NewHash("layer list").Field("form", listForm).Input("digest", digest.String()).Field("diff ID", diffID.String()).Key()
 	return host.Entry{Kind: store.Stage, Key: key}, err
 }
 

@@ -84,7 +84,7 @@ func layerEntry(name string, at Place, members []Member) host.Entry {
 	h := store.NewHash("layer "+Distribution(members[0].File)).Field("form", "1").Field("scheme", host.JSON(at.Scheme)).
 		Field("below", host.JSON(at.below()))
 	for _, m := range members {
-		h = h.Field(m.File, m.SHA256)
+		h = h.Input(m.File, m.SHA256)
 	}
 	return host.Entry{Name: name, Kind: store.Stage, Key: h.Key()}
 }

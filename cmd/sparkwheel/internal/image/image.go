@@ -192,10 +192,11 @@ func (i Image) Write(ctx context.Context, env host.Env, run *stage.Run) ([]Layer
 	if files != nil {
 		layers = append(layers, Layer{Blob: files})
 	}
-	if i.Base.Packages != nil {
-		layers = append([]Layer{{Blob: i.Base.Packages}}, layers...)
+	var below []Layer
+	for _, blob := range i.Base.Packages {
+		below = append(below, Layer{Blob: blob})
 	}
-	return layers, nil
+	return append(below, layers...), nil
 }
 
 // Assemble puts the layers on the base and the notes on top. It returns the

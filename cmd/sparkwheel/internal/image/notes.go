@@ -42,6 +42,7 @@ func writeNotes(ctx context.Context, env host.Env, below layer.Shape, n Notes) (
 // small is a layer of a few texts.
 type small struct {
 	name, comment string
+	base          string // digest of the base that it is for alone, "" for any
 	below         layer.Shape
 	files         fstest.MapFS
 }
@@ -51,6 +52,9 @@ func (s small) entry() host.Entry {
 	h := store.NewHash("layer "+s.name).Field("form", "1").Field("below", host.JSON(s.below))
 	if s.comment != "" {
 		h = h.Field("comment", s.comment)
+	}
+	if s.base != "" {
+		h = h.Input("base", s.base)
 	}
 	for _, path := range slices.Sorted(maps.Keys(s.files)) {
 		sum := sha256.Sum256(s.files[path].Data)

@@ -107,7 +107,7 @@ func whiteouts(b *base.Base, v fit.Verdict) small {
 		files[dir+".wh."+file] = &fstest.MapFile{Mode: 0o644}
 	}
 	below := base.Within(b.Shape, v.Whiteouts...)
-	return small{name: "whiteouts", comment: replaces + named(v.Replaced), below: below, files: files}
+	return small{name: "whiteouts", comment: replaces + named(v.Replaced), base: b.Digest, below: below, files: files}
 }
 
 // shadow are the distributions that may stand beside one of a Debian package.

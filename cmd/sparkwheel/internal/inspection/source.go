@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/visible"
 	"github.com/sparkwheel/sparkwheel/layer/deb"
 	"github.com/sparkwheel/sparkwheel/wheel/inspect"
 )
@@ -59,19 +59,17 @@ func Image(ctx context.Context, img v1.Image, o inspect.Options) (inspect.Found,
 	return flatten(read), nil
 }
 
-// layerContent is what one layer brings and takes away.
+// layerContent is what one layer has.
 type layerContent struct {
-	found   inspect.Found
-	present map[string]bool // paths that it has
-	removed []string        // paths that its whiteouts take from the layers below
-	opaque  []string        // directories of which they take everything
+	found inspect.Found
+	visible.Layer
 }
 
 func readLayer(ctx context.Context, l v1.Layer, o inspect.Options) (*layerContent, error) {
 	c := &layerContent{}
 	var err error
 	c.found, err = inspect.Walk(o, func(visit func(string, io.Reader) error) (err error) {
-		c.present, c.removed, c.opaque = map[string]bool{}, nil, nil
+		c.Layer = visible.Layer{}
 		r, err := l.Uncompressed()
 		if err != nil {
 			return err
@@ -85,58 +83,34 @@ func readLayer(ctx context.Context, l v1.Layer, o inspect.Options) (*layerConten
 			if err := cmp.Or(err, ctx.Err()); err != nil {
 				return err
 			}
-			if err := c.entry(h, tr, visit); err != nil {
-				return err
+			if name, ok := c.Add(h); ok && h.Typeflag == tar.TypeReg {
+				if err := visit(name, tr); err != nil {
+					return err
+				}
 			}
 		}
 	})
 	return c, err
 }
 
-// entry takes one entry of a layer (OCI image-spec, layer.md).
-func (c *layerContent) entry(h *tar.Header, content io.Reader, visit func(string, io.Reader) error) error {
-	name := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
-	dir, base := path.Split(name)
-	switch whited, ok := strings.CutPrefix(base, ".wh."); {
-	case base == ".wh..wh..opq":
-		c.opaque = append(c.opaque, dir)
-	case ok:
-		c.removed = append(c.removed, dir+whited)
-	default:
-		c.present[name] = true
-		if h.Typeflag == tar.TypeReg {
-			return visit(name, content)
-		}
-	}
-	return nil
-}
-
 // flatten is what of the layers, the lowest first, can be seen from above.
 func flatten(layers []*layerContent) (found inspect.Found) {
-	for i, c := range layers {
-		hidden := func(name string) bool {
-			return slices.ContainsFunc(layers[i+1:], func(above *layerContent) bool { return above.hides(name) })
-		}
+	var above visible.Above
+	for _, c := range slices.Backward(layers) {
 		for _, f := range c.found.Files {
-			if !hidden(fileOf(f.Path)) {
+			if !above.Hides(fileOf(f.Path)) {
 				found.Files = append(found.Files, f)
 			}
 		}
 		for _, d := range c.found.Damaged {
-			if !hidden(fileOf(d.Path)) {
+			if !above.Hides(fileOf(d.Path)) {
 				found.Damaged = append(found.Damaged, d)
 			}
 		}
+		above.Add(&c.Layer)
 	}
-	slices.SortFunc(found.Files, func(a, b *inspect.File) int { return strings.Compare(a.Path, b.Path) })
+	found.Sort()
 	return found
-}
-
-func (c *layerContent) hides(name string) bool {
-	if c.present[name] || slices.ContainsFunc(c.opaque, func(dir string) bool { return strings.HasPrefix(name, dir) }) {
-		return true
-	}
-	return slices.ContainsFunc(c.removed, func(gone string) bool { return name == gone || strings.HasPrefix(name, gone+"/") })
 }
 
 // fileOf is the file in which an archive's member lies.

@@ -60,10 +60,10 @@ func (d *Document) writeRows(b *strings.Builder) {
 	fmt.Fprintln(tw, "\n  VERDICT\tKERNELS BY VERDICT\tGPU CODE FOR\tBINARY")
 	for _, e := range rows {
 		word := cmp.Or(e.CUDA.Verdict.String(), "-")
-		fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\n", word, tally(e.CUDA.Kernels), e.CUDA.architectures(), quoted(e.Path))
+		fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\n", word, tally(e.CUDA.Kernels), e.CUDA.architectures(), Path(e.Path))
 	}
 	if l := d.Loose; l != nil && l.Path != "" {
-		fmt.Fprintf(tw, "  %s\t%s\t%s\t%s (%d files)\n", l.Verdict, tally(l.Cubins), d.looseArchitectures(), quoted(l.Path), l.Files)
+		fmt.Fprintf(tw, "  %s\t%s\t%s\t%s (%d files)\n", l.Verdict, tally(l.Cubins), d.looseArchitectures(), Path(l.Path), l.Files)
 	}
 	_ = tw.Flush() // into memory
 }
@@ -117,7 +117,7 @@ func (d *Document) writeReasons(b *strings.Builder) {
 			b.WriteString("\n")
 		}
 		said = true
-		fmt.Fprintf(b, "  %s: %s\n", quoted(path), reason)
+		fmt.Fprintf(b, "  %s: %s\n", Path(path), reason)
 	}
 	for _, e := range d.withCode() {
 		switch {
@@ -178,8 +178,9 @@ func (d *Document) writeRest(b *strings.Builder) {
 	}
 }
 
-// quoted is a path as it is where that is safe to print.
-func quoted(path string) string {
+// Path is a path of a stranger's file as it is printed: quoted where it has a
+// line break or something else that would pass for our own words.
+func Path(path string) string {
 	if q := fmt.Sprintf("%q", path); q != `"`+path+`"` {
 		return q
 	}

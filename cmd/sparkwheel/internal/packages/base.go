@@ -21,14 +21,17 @@ import (
 func install(ctx context.Context, env host.Env, b *base.Base, l *recipe.LockedPackages, run *stage.Run) (err error) {
 	sets := Sets(b.Digest, l)
 	image := installation{env: env, set: sets[0], image: b.Image, architecture: b.Platform.Architecture, root: b.Root}
-	if b.Packages, b.Root, err = image.do(ctx, run); err != nil {
+	blob, root, err := image.do(ctx, run)
+	if err != nil {
 		return fmt.Errorf("installing the image's packages: %w", err)
 	}
-	below := b.Image
-	if b.Packages != nil {
-		if below, err = layer.Append(below, layer.Config{}, b.Packages); err != nil {
-			return err
-		}
+	b.Root, b.Packages = root, nil
+	if blob != nil {
+		b.Packages = []*layer.Blob{blob}
+	}
+	below, err := b.WithPackages()
+	if err != nil {
+		return err
 	}
 	build := installation{env: env, set: sets[1], image: below, architecture: b.Platform.Architecture, root: b.Root}
 	if _, b.BuildRoot, err = build.do(ctx, run); err != nil {

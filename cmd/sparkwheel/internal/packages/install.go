@@ -128,13 +128,15 @@ func (i *installation) read(ctx context.Context, pins []index.Pin) ([]*deb.Packa
 }
 
 // installScript installs the packages below /build/debs; its arguments are
-// those that came only because others need them. What apt cannot configure
-// whole is a failure.
+// those that came only because others need them. What the base holds is held
+// again afterwards. What apt cannot configure whole is a failure.
 const installScript = `
+held=$(apt-mark showhold)
 apt-get install -qq -y --no-install-recommends --no-remove --allow-downgrades --allow-change-held-packages \
   -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-io \
   -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold /build/debs/*.deb
 [ $# = 0 ] || apt-mark auto "$@" >/dev/null
+[ -z "$held" ] || apt-mark hold $held >/dev/null
 faults=$(dpkg --audit)
 [ -z "$faults" ] || { echo "$faults"; exit 1; }
 `

@@ -87,7 +87,11 @@ func keptImage(env host.Env, l *recipe.Lock, b *base.Base) (err error) {
 		return err
 	}
 	if image := Sets(l.Base.Digest, l.Packages)[0]; len(image.Debs) > 0 {
-		b.Packages, err = layer.Open(env.Place(host.Entry{Kind: store.Stage, Key: image.Key}))
+		blob, err := layer.Open(env.Place(host.Entry{Kind: store.Stage, Key: image.Key}))
+		if err != nil {
+			return err
+		}
+		b.Packages = []*layer.Blob{blob}
 	}
-	return err
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path"
@@ -42,27 +43,79 @@ func Resolve(ctx context.Context, env host.Env, b *base.Base, w Wanted, run *sta
 	if _, err := a.do(ctx, "apt-get", "update"); err != nil {
 		return nil, err
 	}
-	image, err := a.resolve(ctx, w.Image)
-	if err != nil || len(w.Build) == 0 {
-		return image, err
-	}
-	all, err := a.resolve(ctx, slices.Concat(w.Image, w.Build))
+	debs, err := a.resolve(ctx, w.Image)
 	if err != nil {
 		return nil, err
 	}
-	return markBuildOnly(image, all)
+	if len(w.Build) > 0 {
+		all, err := a.resolve(ctx, slices.Concat(w.Image, w.Build))
+		if err != nil {
+			return nil, err
+		}
+		if debs, err = markBuildOnly(debs, all); err != nil {
+			return nil, err
+		}
+	}
+	seen := slices.Clone(debs) // by every build
+	for _, name := range slices.Sorted(maps.Keys(w.Alone)) {
+		all, err := a.resolve(ctx, slices.Concat(w.Image, w.Build, w.Alone[name]))
+		if err != nil {
+			return nil, err
+		}
+		if debs, err = addAlone(debs, seen, all, name); err != nil {
+			return nil, err
+		}
+	}
+	return debs, nil
+}
+
+// addAlone adds to debs what of all the build of that name sees alone, beside
+// the debs that every build sees.
+func addAlone(debs, seen, all []recipe.LockedDeb, name string) ([]recipe.LockedDeb, error) {
+	if d := missingFrom(all, seen); d != nil {
+		return nil, fmt.Errorf("%s %s does not go with the packages of build %s; move what needs another one to packages.build", d.Name, d.Version, name)
+	}
+	for _, d := range all {
+		if contains(seen, d) {
+			continue
+		}
+		if i := slices.IndexFunc(debs, func(have recipe.LockedDeb) bool { return same(have, d) }); i >= 0 {
+			debs[i].Alone = append(debs[i].Alone, name)
+			continue
+		}
+		d.Alone = []string{name}
+		debs = append(debs, d)
+	}
+	return debs, nil
+}
+
+// same says that two debs are one file.
+func same(a, b recipe.LockedDeb) bool {
+	return a.Name == b.Name && a.Version == b.Version && a.Architecture == b.Architecture && a.SHA256 == b.SHA256
+}
+
+func contains(debs []recipe.LockedDeb, d recipe.LockedDeb) bool {
+	return slices.ContainsFunc(debs, func(have recipe.LockedDeb) bool { return same(have, d) })
+}
+
+// missingFrom is the first of wanted that all lacks.
+func missingFrom(all, wanted []recipe.LockedDeb) *recipe.LockedDeb {
+	for _, d := range wanted {
+		if !contains(all, d) {
+			return &d
+		}
+	}
+	return nil
 }
 
 // markBuildOnly tells the debs that are for builds alone. The image's must be
 // among all: builds see the image's packages, not others of their kind.
 func markBuildOnly(image, all []recipe.LockedDeb) ([]recipe.LockedDeb, error) {
-	for _, d := range image {
-		if !slices.Contains(all, d) {
-			return nil, fmt.Errorf("the image's %s %s does not go with packages.build; move what needs another one to packages.image", d.Name, d.Version)
-		}
+	if d := missingFrom(all, image); d != nil {
+		return nil, fmt.Errorf("the image's %s %s does not go with packages.build; move what needs another one to packages.image", d.Name, d.Version)
 	}
 	for i := range all {
-		all[i].BuildOnly = !slices.Contains(image, all[i])
+		all[i].BuildOnly = !contains(image, all[i])
 	}
 	return all, nil
 }
@@ -84,7 +137,11 @@ func (a *apt) resolve(ctx context.Context, asked []string) ([]recipe.LockedDeb, 
 		return nil, nil
 	}
 	host.Logf(a.run, "resolving packages: %s", strings.Join(asked, ", "))
-	out, err := a.do(ctx, "apt-get", append([]string{"install", "--print-uris", "-qq", "-y", "--no-remove", "--no-install-recommends", "--"}, asked...)...)
+	if err := a.refuseHeld(ctx, asked); err != nil {
+		return nil, err
+	}
+	out, err := a.do(ctx, "apt-get", append([]string{"install", "--print-uris", "-qq", "-y", "--no-remove", "--no-install-recommends",
+		"--allow-downgrades", "--allow-change-held-packages", "--"}, asked...)...)
 	if refused, ok := errors.AsType[*aptError](err); ok {
 		return nil, a.explain(ctx, refused)
 	}

@@ -39,7 +39,7 @@ func Sets(base string, l *recipe.LockedPackages) [2]Set {
 
 // keyOver names a base with the packages by all that it is made from.
 func (s *Set) keyOver(base string) store.Key {
-	h := store.NewHash(s.Name).Field("form", "1").Field("sandbox", sandbox.Version).Field("base", base)
+	h := store.NewHash(s.Name).Field("form", "2").Field("sandbox", sandbox.Version).Field("base", base)
 	h = h.Field("asked", strings.Join(s.asked, " "))
 	for _, d := range s.Debs {
 		h = h.Field("package "+d.Name+" "+d.Architecture, d.SHA256)

@@ -11,6 +11,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/record"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
@@ -96,6 +97,9 @@ func (b *build) contents() (img image.Image, err error) {
 		}
 		img.Runtime = image.RuntimeMembers(b.Env, b.Recipe, pins)
 	}
+	if err := b.addMade(&img); err != nil {
+		return img, err
+	}
 	for _, s := range b.wheels {
 		built := image.Built{Name: s.Name, Distribution: s.Distribution}
 		made, err := s.stage.Ahead()
@@ -111,6 +115,28 @@ func (b *build) contents() (img image.Image, err error) {
 		img.Built = append(img.Built, built)
 	}
 	return img, nil
+}
+
+// addMade adds the files and wheels that builds made.
+func (b *build) addMade(img *image.Image) error {
+	for _, s := range b.builds {
+		if len(s.Files)+len(s.Build.Wheels) == 0 {
+			continue
+		}
+		made, err := s.stage.Ahead()
+		if err != nil {
+			return err
+		}
+		img.Noted["build "+s.Name] = made.plan.Key().String()
+		for _, f := range made.made.Files {
+			img.Files = append(img.Files[:len(img.Files):len(img.Files)], image.File{File: recipe.File{Name: s.Name, Image: f.Image}, Pin: f.Pin})
+		}
+		for _, w := range made.made.Wheels {
+			img.Built = append(img.Built, image.Built{Name: w.File, Distribution: w.File[:strings.IndexByte(w.File, '-')],
+				Member: image.Member{File: w.File, Path: w.Path, SHA256: w.SHA256, Size: w.Size}})
+		}
+	}
+	return nil
 }
 
 // image are the contents with the verdict on how the wheels lie upon the base.

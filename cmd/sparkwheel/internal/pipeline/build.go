@@ -24,7 +24,7 @@ type Request struct {
 	Env    host.Env
 	Recipe *recipe.Recipe
 	Lock   *recipe.Lock
-	Wheels []string         // names of the recipe's wheels to make; nil means all
+	Wheels []string         // names of the recipe's wheels and builds to make; nil means all
 	Image  bool             // else only the wheels
 	Strict image.Strictness // judges the image
 	Output string           // directory for what was made; "" for none
@@ -52,10 +52,12 @@ type Result struct {
 type build struct {
 	Request
 	graph   *stage.Graph
-	base    *stage.Stage[*base.Base]
+	base    *stage.Stage[*base.Base] // with the archive's packages
+	on      *stage.Stage[*base.Base] // with those that builds made, too
 	filed   *stage.Stage[*base.Base] // with what it has
 	uv      *stage.Stage[environments.Tool]
 	trees   map[string]*stage.Stage[*sources.Tree] // by source
+	builds  []namedBuild
 	wheels  []namedWheel
 	runtime *stage.Stage[[]index.Pin]
 	files   []image.File

@@ -37,6 +37,14 @@ func Plan(req Request) ([]stage.Look, error) {
 // before it runs (see plan.go), and what it downloads (see fetch.go).
 func (b *build) add(first ...stage.Need) (last *stage.Stage[*Result], err error) {
 	b.addBase(first...)
+	for _, x := range b.Recipe.Builds {
+		if !b.wants(x) {
+			continue
+		}
+		if err := b.addBuild(x); err != nil { // and the installation of the packages that it makes
+			return nil, err
+		}
+	}
 	if len(b.Recipe.Wheels) > 0 {
 		b.addUV()
 	}

@@ -118,7 +118,7 @@ func verifiedMember(ctx context.Context, env host.Env, path string, run *stage.R
 		return image.Member{}, err
 	}
 	m := image.Member{File: filepath.Base(path), Path: path, SHA256: sum, Size: size}
-	key := store.NewHash("verified "+image.Distribution(m.File)).Field("rules", "1").Field("file", m.File).Field("sha256", sum).Key()
+	key := store.NewHash("verified "+image.Distribution(m.File)).Field("rules", "1").Field("file", m.File).Input("sha256", sum).Key()
 	dir, _, err := env.Store.Do(ctx, store.Stage, key, func(dir string) error {
 		warnings, err := wheel.Verify(ctx, path)
 		if err != nil {
@@ -221,7 +221,11 @@ func requestedPlatform(env host.Env, asked string, names []wheel.Filename) (v1.P
 // installs to.
 func layersBase(ctx context.Context, env host.Env, req LayersRequest, p v1.Platform, run *stage.Run) (*base.Base, error) {
 	env = env.Noting(run)
-	img, err := base.OpenImage(ctx, env, req.Base, "", p)
+	open := base.OpenImage
+	if p.OS == env.Host.OS && p.Architecture == env.Host.Architecture {
+		open = base.OpenRoot // its Python is asked
+	}
+	img, err := open(ctx, env, req.Base, "", p)
 	if err != nil {
 		return nil, fmt.Errorf("opening base %s: %w", req.Base, err)
 	}

@@ -19,23 +19,23 @@ import (
 // while wheels are built.
 func (b *build) addBaseFiles() {
 	kept := func() ([]host.Entry, error) {
-		on, err := b.base.Ahead()
+		on, err := b.on.Ahead()
 		if err != nil {
 			return nil, err
 		}
 		return on.ListEntries()
 	}
 	b.filed = stage.AddKeyed(b.graph, "base's files", ahead(b.Env, kept, func() (*base.Base, error) {
-		on, err := b.base.Ahead()
+		on, err := b.on.Ahead()
 		if err != nil {
 			return nil, err
 		}
 		filed := *on
 		return &filed, filed.KeptFiles(b.Env)
 	}), func(ctx context.Context, run *stage.Run) (*base.Base, error) {
-		filed := *b.base.Value()
+		filed := *b.on.Value()
 		return &filed, filed.ReadFiles(ctx, b.Env.Noting(run), run)
-	}, b.base)
+	}, b.on)
 	b.last = append(b.last, b.filed)
 }
 
@@ -74,12 +74,17 @@ func (b *build) addRecord() *stage.Stage[*Result] {
 
 func (b *build) result() *Result {
 	res := &Result{Record: record.New(b.Recipe, b.Lock), Commits: record.Commits(b.Recipe, b.Lock)}
-	res.Record.Cleared = b.base.Value().Cleared
+	res.Record.Cleared = b.on.Value().Cleared
 	for _, src := range b.Recipe.Sources {
 		if s, ok := b.trees[src.Name]; ok {
 			locked, _ := b.Lock.Source(src.Name)
 			res.Record.Sources = append(res.Record.Sources, record.NewSource(src, *locked, s.Value()))
 		}
+	}
+	for _, s := range b.builds {
+		made := s.stage.Value()
+		res.Record.Builds = append(res.Record.Builds, record.NewBuild(made.plan, made.made))
+		res.Wheels = append(res.Wheels, made.made.Wheels...)
 	}
 	for _, s := range b.wheels {
 		made := s.stage.Value()

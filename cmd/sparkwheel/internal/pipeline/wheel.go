@@ -26,6 +26,7 @@ func (b *build) addBase(needs ...stage.Need) {
 		}
 		return packages.Locked(ctx, b.Env, b.Lock, platform, run)
 	}, needs...)
+	b.on = b.base
 	b.fetched, b.last = append(b.fetched, b.base), append(b.last, b.base)
 }
 
@@ -99,12 +100,12 @@ func (b *build) addWheel(w recipe.Wheel) error {
 	if !ok {
 		return &host.NotLockedError{What: "wheel " + w.Name}
 	}
-	inputs, err := sources.Inputs(b.Recipe, b.Lock, w)
+	inputs, needs, err := b.inputs(w.Inputs)
 	if err != nil {
 		return err
 	}
 	contents := b.addContents(w)
-	needs := []stage.Need{tree, b.base, b.uv}
+	needs = append(needs, tree, b.on, b.uv)
 	for _, c := range contents {
 		needs = append(needs, c.tree)
 	}
@@ -140,18 +141,30 @@ func (b *build) addWheel(w recipe.Wheel) error {
 			return nil, err
 		}
 		pins, err := environments.Pins(on, set.LockedSet)
-		return wheels.Plan{Pins: pins, Inputs: inputs}.Needed(), err
+		if err != nil {
+			return nil, err
+		}
+		for _, in := range inputs {
+			// The tree of a build is not downloaded, and may not be known yet.
+			if i, err := in(); err == nil {
+				pins = append(pins, i.Pins...)
+			}
+		}
+		return pins, nil
 	})
 	return nil
 }
 
 // wheelPlan is all that a wheel's build depends on, as far as it is known: the
 // very same before its stages run and after.
-func (b *build) wheelPlan(w recipe.Wheel, set recipe.LockedSet, tree *stage.Stage[*sources.Tree], inputs []sources.Input, contents []content) (p wheels.Plan, err error) {
+func (b *build) wheelPlan(w recipe.Wheel, set recipe.LockedSet, tree *stage.Stage[*sources.Tree], inputs []input, contents []content) (p wheels.Plan, err error) {
 	src, _ := b.Recipe.Source(w.Source)
 	locked, _ := b.Lock.Source(w.Source)
-	p = wheels.Plan{Recipe: w, Source: *src, Locked: *locked, Inputs: inputs, Isolation: b.Env.Sandbox}
-	if p.Base, err = b.base.Ahead(); err != nil {
+	p = wheels.Plan{Recipe: w, Source: *src, Locked: *locked, Target: b.target(), Isolation: b.Env.Sandbox}
+	if p.Inputs, err = known(inputs); err != nil {
+		return p, err
+	}
+	if p.Base, err = b.on.Ahead(); err != nil {
 		return p, err
 	}
 	if p.UV, err = b.uv.Ahead(); err != nil {

@@ -32,8 +32,8 @@ func (r *Recipe) check() error {
 	if r.UV == "" {
 		bad("tools.uv is missing: name the version of uv that resolves and builds, such as 0.13.9")
 	}
-	if len(r.Wheels) == 0 && r.Runtime.Empty() {
-		bad("no [[wheel]] and no [runtime]: the recipe makes nothing")
+	if len(r.Wheels)+len(r.Builds) == 0 && r.Runtime.Empty() {
+		bad("no [[wheel]], no [[build]] and no [runtime]: the recipe makes nothing")
 	}
 	if _, err := time.Parse(time.DateOnly, r.ExcludeNewer); err != nil && r.ExcludeNewer != "" {
 		if _, err := time.Parse(time.RFC3339, r.ExcludeNewer); err != nil {
@@ -52,6 +52,7 @@ func (r *Recipe) check() error {
 	}
 	faults = append(faults, r.Packages.check()...)
 	faults = append(faults, r.checkSources()...)
+	faults = append(faults, r.checkBuilds()...)
 	faults = append(faults, r.checkWheels()...)
 	faults = append(faults, r.checkFiles()...)
 	faults = append(faults, r.checkManifests()...)
@@ -132,7 +133,7 @@ func (r *Recipe) checkWheels() []error {
 		if !nameRE.MatchString(w.Name) {
 			bad("%s: a wheel's name is lower-case letters, digits and dashes", where)
 		}
-		if slices.Contains([]string{"wheels", "image", "runtime", "base", "uv"}, w.Name) {
+		if reserved(w.Name) {
 			bad("%s: that name has a meaning of its own", where)
 		}
 		if seen[w.Name] {
@@ -199,13 +200,25 @@ func parseSize(s string) int64 {
 
 // Values are what {name} in a recipe's texts stands for.
 type Values struct {
-	Version string // the source's computed version
-	Commit  string // the full SHA
-	Short   string // its first 8 digits
+	Version string    // the source's computed version
+	Commit  string    // the full SHA
+	Ref     string    // what was asked for
+	Time    time.Time // of the commit
+	Machine string    // of the target: aarch64
+	GPUArch string    // of the target: 12.1a
 }
 
-// Expand replaces {version}, {commit} and {short} in a recipe's text. Other
-// braces stay as they are.
+// Expand replaces {version}, {commit}, {short} (the first 8 digits), {ref},
+// {date} (YYYY-MM-DD), {date-rfc2822}, {machine}, {gpu-arch} and {sm} (121a) in a
+// recipe's text. Other braces stay as they are.
 func Expand(text string, v Values) string {
-	return strings.NewReplacer("{version}", v.Version, "{commit}", v.Commit, "{short}", v.Short).Replace(text)
+	if !strings.Contains(text, "{") {
+		return text
+	}
+	at := v.Time.UTC()
+	return strings.NewReplacer(
+		"{version}", v.Version, "{commit}", v.Commit, "{short}", v.Commit[:min(8, len(v.Commit))], "{ref}", v.Ref,
+		"{date}", at.Format(time.DateOnly), "{date-rfc2822}", at.Format(time.RFC1123Z),
+		"{machine}", v.Machine, "{gpu-arch}", v.GPUArch, "{sm}", strings.ReplaceAll(v.GPUArch, ".", ""),
+	).Replace(text)
 }

@@ -92,25 +92,35 @@ func (r *Recipe) checkInputs() []error {
 	known := map[string]bool{}
 	for _, name := range r.inputNames() {
 		if known[name] {
-			faults = append(faults, fmt.Errorf("%q stands twice among the recipe's files and manifests", name))
+			faults = append(faults, fmt.Errorf("%q occurs twice among the recipe's files, manifests and trees of builds", name))
 		}
 		known[name] = true
 	}
 	for _, w := range r.Wheels {
-		taken := map[string]string{}
-		for _, name := range slices.Sorted(maps.Keys(w.Inputs)) {
-			where, at := fmt.Sprintf("wheel %q: inputs: %s", w.Name, name), w.Inputs[name]
-			if !known[name] {
-				faults = append(faults, fmt.Errorf("%s: the recipe brings nothing of that name; it brings %s", where, cmp.Or(strings.Join(r.inputNames(), ", "), "none")))
-			}
-			if !localPath(strings.TrimPrefix(at, "/")) {
-				faults = append(faults, fmt.Errorf("%s: %q is neither an absolute path nor one in the source's tree", where, at))
-			}
-			if other := taken[at]; other != "" {
-				faults = append(faults, fmt.Errorf("%s: %q is the place of %s", where, at, other))
-			}
-			taken[at] = name
+		faults = append(faults, r.checkInputsOf(fmt.Sprintf("wheel %q", w.Name), w.Inputs)...)
+	}
+	for _, b := range r.Builds {
+		faults = append(faults, r.checkInputsOf(fmt.Sprintf("build %q", b.Name), b.Inputs)...)
+	}
+	return faults
+}
+
+// checkInputsOf looks at the inputs of one wheel or build.
+func (r *Recipe) checkInputsOf(whose string, inputs map[string]string) []error {
+	var faults []error
+	known, taken := r.inputNames(), map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
+		where, at := fmt.Sprintf("%s: inputs: %s", whose, name), inputs[name]
+		if !slices.Contains(known, name) {
+			faults = append(faults, fmt.Errorf("%s: the recipe has nothing of that name; it has %s", where, cmp.Or(strings.Join(known, ", "), "none")))
 		}
+		if !localPath(strings.TrimPrefix(at, "/")) {
+			faults = append(faults, fmt.Errorf("%s: %q is neither an absolute path nor one in the source's tree", where, at))
+		}
+		if other := taken[at]; other != "" {
+			faults = append(faults, fmt.Errorf("%s: %q is the place of %s", where, at, other))
+		}
+		taken[at] = name
 	}
 	return faults
 }
@@ -123,6 +133,11 @@ func (r *Recipe) inputNames() []string {
 	}
 	for _, m := range r.Manifests {
 		names = append(names, m.Name)
+	}
+	for _, b := range r.Builds {
+		if b.Tree != "" {
+			names = append(names, b.Name)
+		}
 	}
 	return names
 }

@@ -12,9 +12,11 @@ import (
 // Packages are the Debian packages that the recipe adds to its base. apt
 // resolves them, against the base's own packages, sources and keys.
 type Packages struct {
-	Image    []string // in the image, and seen by every build
-	Build    []string // seen by builds alone
-	Snapshot string   // a moment of the archives, as apt-get --snapshot takes it
+	Image []string // in the image, and seen by every build
+	Build []string // seen by builds alone
+	// Alone are those that one [[build]] sees beside them, by its name.
+	Alone    map[string][]string
+	Snapshot string // a moment of the archives, as apt-get --snapshot takes it
 	Sources  []PackageSource
 }
 
@@ -26,17 +28,26 @@ type PackageSource struct {
 }
 
 // Empty says that the recipe adds no packages.
-func (p Packages) Empty() bool { return len(p.Image)+len(p.Build) == 0 }
+func (p Packages) Empty() bool { return len(p.Image)+len(p.Build)+len(p.Alone) == 0 }
 
 // Names are the packages that the recipe asks for, sorted, each once.
 func (p Packages) Names() []string {
 	var names []string
-	for _, asked := range append(slices.Clone(p.Image), p.Build...) {
+	for _, asked := range p.asked() {
 		name, _, _ := strings.Cut(asked, "=")
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// asked are all that the recipe asks for, some of them twice.
+func (p Packages) asked() []string {
+	all := slices.Concat(p.Image, p.Build)
+	for _, name := range slices.Sorted(maps.Keys(p.Alone)) {
+		all = append(all, p.Alone[name]...)
+	}
+	return all
 }
 
 // archives is the digest of all that decides which versions there are, beside
@@ -50,10 +61,11 @@ func (p Packages) archives() string {
 
 // LockedPackages are the .deb files that the base lacks for what was asked.
 type LockedPackages struct {
-	Image    []string    `toml:"image,omitempty" comment:"asked for in the image"`
-	Build    []string    `toml:"build,omitempty" comment:"asked for in builds alone"`
-	Archives string      `toml:"archives,omitempty" comment:"of the recipe's own sources and snapshot"`
-	Debs     []LockedDeb `toml:"deb"`
+	Image    []string            `toml:"image,omitempty" comment:"asked for in the image"`
+	Build    []string            `toml:"build,omitempty" comment:"asked for in builds alone"`
+	Alone    map[string][]string `toml:"alone,omitempty" comment:"asked for in one build alone"`
+	Archives string              `toml:"archives,omitempty" comment:"of the recipe's own sources and snapshot"`
+	Debs     []LockedDeb         `toml:"deb"`
 }
 
 // LockedDeb is one .deb file.
@@ -65,20 +77,22 @@ type LockedDeb struct {
 	SHA256       string `toml:"sha256"`
 	Size         int64  `toml:"size"`
 	BuildOnly    bool   `toml:"build-only,omitempty"`
+	// Alone names the builds that see it, when it is for single ones.
+	Alone []string `toml:"alone,omitempty"`
 }
 
 // NewPackages pins the debs that were found for p.
 func NewPackages(p Packages, debs []LockedDeb) *LockedPackages {
-	l := &LockedPackages{Image: p.Image, Build: p.Build, Archives: p.archives(), Debs: debs}
+	l := &LockedPackages{Image: p.Image, Build: p.Build, Alone: p.Alone, Archives: p.archives(), Debs: debs}
 	slices.SortFunc(l.Debs, func(a, b LockedDeb) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Architecture, b.Architecture))
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Architecture, b.Architecture), cmp.Compare(a.Version, b.Version))
 	})
 	return l
 }
 
 // Answers says that the lock holds what p asks, in the archives that p names.
 func (l *LockedPackages) Answers(p Packages) bool {
-	return l != nil && slices.Equal(l.Image, p.Image) && slices.Equal(l.Build, p.Build) && l.Archives == p.archives()
+	return l != nil && slices.Equal(l.Image, p.Image) && slices.Equal(l.Build, p.Build) && maps.EqualFunc(l.Alone, p.Alone, slices.Equal) && l.Archives == p.archives()
 }
 
 // File is the name that apt gives the file, but for the colon of a version.
@@ -97,7 +111,15 @@ func (l *LockedPackages) For(build bool) []LockedDeb {
 	if l == nil {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(l.Debs), func(d LockedDeb) bool { return d.BuildOnly != build })
+	return slices.DeleteFunc(slices.Clone(l.Debs), func(d LockedDeb) bool { return len(d.Alone) > 0 || d.BuildOnly != build })
+}
+
+// ForBuild are the debs that the build of that name sees beside those of all builds.
+func (l *LockedPackages) ForBuild(name string) []LockedDeb {
+	if l == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(l.Debs), func(d LockedDeb) bool { return !slices.Contains(d.Alone, name) })
 }
 
 var (

@@ -39,6 +39,7 @@ type Recipe struct {
 	GPU       *GPU // nil demands nothing of GPU code
 	Packages  Packages
 	Sources   []Source
+	Builds    []Build // in the order in which they are made, before the wheels
 	Wheels    []Wheel
 	Files     []File
 	Manifests []Manifest

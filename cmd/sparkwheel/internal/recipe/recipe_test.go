@@ -118,11 +118,11 @@ func TestParseFaults(t *testing.T) {
 		},
 		"files in each other's way": {
 			minimal + "[[file]]\nname = \"f\"\nurl = \"https://example.com/f\"\nimage = \"/a\"\n[[file]]\nname = \"f\"\nurl = \"https://example.com/g\"\nimage = \"/a/b\"\n",
-			[]string{`image "/a/b" stands in the way of "/a"`, `"f" stands twice`},
+			[]string{`image "/a/b" stands in the way of "/a"`, `"f" occurs twice`},
 		},
 		"inputs of nothing": {
 			minimal + "inputs = { f = \"/x\", g = \"../x\" }\n",
-			[]string{`inputs: f: the recipe brings nothing of that name; it brings none`, `inputs: g: "../x" is neither`},
+			[]string{`inputs: f: the recipe has nothing of that name; it has none`, `inputs: g: "../x" is neither`},
 		},
 		"a size that is none": {minimal + "memory-per-job = \"lots\"\n", []string{"memory-per-job is not a size"}},
 	}

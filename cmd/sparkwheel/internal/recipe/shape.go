@@ -43,6 +43,7 @@ type shape struct {
 		} `toml:"source"`
 	} `toml:"packages"`
 	Source   []sourceShape   `toml:"source"`
+	Build    []buildShape    `toml:"build"`
 	Wheel    []wheelShape    `toml:"wheel"`
 	File     []fileShape     `toml:"file"`
 	Manifest []manifestShape `toml:"manifest"`
@@ -144,6 +145,16 @@ func (s *shape) recipe() *Recipe {
 	}
 	for _, x := range s.Source {
 		r.Sources = append(r.Sources, x.source())
+	}
+	for _, x := range s.Build {
+		b := x.build()
+		r.Builds = append(r.Builds, b)
+		if len(b.Packages) > 0 {
+			if r.Packages.Alone == nil {
+				r.Packages.Alone = map[string][]string{}
+			}
+			r.Packages.Alone[b.Name] = b.Packages
+		}
 	}
 	for _, x := range s.Wheel {
 		r.Wheels = append(r.Wheels, x.wheel())

@@ -40,6 +40,7 @@ type Record struct {
 	// group, and that do not in the image.
 	Cleared []string `json:"packages_cleared,omitempty"`
 	Sources []Source `json:"sources"`
+	Builds  []Build  `json:"builds,omitempty"`
 	Wheels  []Wheel  `json:"wheels"`
 	Runtime []Pin    `json:"runtime,omitempty"`
 	// Allowed are the faults of the image's requirements that were accepted by

@@ -16,6 +16,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/builder"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
+	"github.com/sparkwheel/sparkwheel/wheel/install"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
@@ -96,6 +97,15 @@ var rules = []rule{
 			return ""
 		}
 		return fmt.Sprintf("\nif it is your own build, `sparkwheel wheel repair %s` makes a sound one of it", e.File)
+	}),
+	on(&install.ConflictError{}, func(e *install.ConflictError) string {
+		switch {
+		case len(e.Conflicts) == 0:
+			return ""
+		case e.Conflicts[0].Path == "":
+			return "\ngive one of the two"
+		}
+		return "\nleave one of the two out, or say in a recipe which has its way: [[image.over]] with winner and loser"
 	}),
 	on(&wheel.FilenameError{}, func(e *wheel.FilenameError) string {
 		if e.Variant != "" {

@@ -32,11 +32,12 @@ func ReadContents(r *recipe.Recipe, w recipe.Wheel, src Resolved, machine string
 		Variables: map[string]string{"CMAKE_SYSTEM_PROCESSOR": machine},
 	}
 	maps.Copy(opt.Variables, w.FetchContent.Variables)
+	target := Target{Machine: machine, GPUArch: r.Target.GPUArch}
 	for k, v := range w.Environment {
-		opt.Environment[k] = recipe.Expand(v, Values(src.Locked))
+		opt.Environment[k] = recipe.Expand(v, Values(src.Locked, target))
 	}
 	over := fstest.MapFS{}
-	for name, text := range Files(*source, src.Locked) {
+	for name, text := range Files(*source, src.Locked, target) {
 		over[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	}
 	return fetchcontent.Read(overlaid{over, root.FS()}, opt)

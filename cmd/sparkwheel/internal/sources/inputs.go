@@ -25,35 +25,36 @@ type Input struct {
 // buildSource is where a build has its source.
 const buildSource = "/build/src"
 
-// inputTarget is where the recipe wants an input: a path that is not absolute
+// InputTarget is where the recipe wants an input: a path that is not absolute
 // is one in the source's tree.
-func inputTarget(at string) string {
+func InputTarget(at string) string {
 	if strings.HasPrefix(at, "/") {
 		return at
 	}
 	return path.Join(buildSource, at)
 }
 
-// Inputs are what a wheel's build takes in beside its source, by name.
-func Inputs(r *recipe.Recipe, l *recipe.Lock, w recipe.Wheel) ([]Input, error) {
+// Inputs are the files and manifests that a build takes in beside its source, by
+// name: inputs says where it wants them.
+func Inputs(r *recipe.Recipe, l *recipe.Lock, inputs map[string]string) ([]Input, error) {
 	var out []Input
 	for _, f := range r.Files {
-		at, ok := w.Inputs[f.Name]
+		at, ok := inputs[f.Name]
 		if !ok {
 			continue
 		}
-		in, err := fileInput(f, l, inputTarget(at))
+		in, err := fileInput(f, l, InputTarget(at))
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, in)
 	}
 	for _, m := range r.Manifests {
-		at, ok := w.Inputs[m.Name]
+		at, ok := inputs[m.Name]
 		if !ok {
 			continue
 		}
-		in, err := ManifestInput(m, l, inputTarget(at))
+		in, err := ManifestInput(m, l, InputTarget(at))
 		if err != nil {
 			return nil, err
 		}

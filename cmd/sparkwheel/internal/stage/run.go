@@ -30,7 +30,8 @@ type Run struct {
 
 	mu       sync.Mutex
 	line     []byte
-	file     *os.File
+	file     *logFile
+	path     string // of the log, once it is closed
 	closed   bool
 	told     time.Time // when progress was last told
 	progress *Event    // what was held back since
@@ -166,7 +167,7 @@ func (r *Run) keep(p []byte) error {
 		if err := os.MkdirAll(r.dir, 0o755); err != nil {
 			return fmt.Errorf("making the log directory of stage %s: %w", r.name, err)
 		}
-		file, err := os.Create(filepath.Join(r.dir, logName(r.name)))
+		file, err := createLog(filepath.Join(r.dir, logName(r.name)))
 		if err != nil {
 			return fmt.Errorf("making the log of stage %s: %w", r.name, err)
 		}
@@ -214,7 +215,8 @@ func (r *Run) close(cause error) error {
 		err = r.keep(fmt.Appendf(nil, "\nsparkwheel: %v\n", cause))
 	}
 	if r.file != nil {
-		err = errors.Join(err, r.file.Close())
+		path, closeErr := r.file.Close()
+		r.path, err = path, errors.Join(err, closeErr)
 	}
 	return err
 }
@@ -222,10 +224,7 @@ func (r *Run) close(cause error) error {
 // logPath is the log file's path, "" when nothing was written. It is called
 // after close only, or before the file can exist.
 func (r *Run) logPath() string {
-	if r.file == nil {
-		return ""
-	}
-	return r.file.Name()
+	return r.path
 }
 
 // logName is a stage's name as a file name.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ func (k Keep) keeps(e Entry) bool {
 	case !k.UsedSince.IsZero() && !e.Used.Before(k.UsedSince):
 		return true
 	case k.Needed == nil:
-		return !strings.HasPrefix(e.ID, Stage+"/") && !strings.HasPrefix(e.ID, Rootfs+"/")
+		return !strings.HasPrefix(e.ID, Stage+"/") && !strings.HasPrefix(e.ID, Rootfs+"/") && !strings.HasPrefix(e.ID, "blobs/"+compressed)
 	}
 	return false
 }
@@ -52,12 +53,17 @@ func (s Store) Clean(ctx context.Context, keep Keep, dry bool) ([]Entry, error) 
 	if err != nil {
 		return nil, fmt.Errorf("cleaning the store %s: %w", s.Dir, err)
 	}
+	left, err := s.leftovers(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("cleaning the store %s: %w", s.Dir, err)
+	}
+	left = slices.DeleteFunc(left, keep.spares)
 	var removed []Entry
-	for _, e := range entries {
+	for i, e := range slices.Concat(left, entries) {
 		if ctx.Err() != nil {
 			return removed, context.Cause(ctx)
 		}
-		if keep.keeps(e) && !s.damaged(ctx, e.ID) {
+		if i >= len(left) && keep.keeps(e) && !s.damaged(ctx, e.ID) {
 			continue
 		}
 		if !dry {

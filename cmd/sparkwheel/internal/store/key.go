@@ -20,6 +20,9 @@ type Key struct {
 type Field struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+	// Input says that Value names what the entry is made of: an entry is not
+	// needed when that is not.
+	Input bool `json:"input,omitempty"`
 }
 
 // maxValue is how much of a field's value is kept in words; of longer ones the
@@ -50,7 +53,16 @@ func (h *Hash) Field(name, value string) *Hash {
 	if len(value) > maxValue {
 		value = fmt.Sprintf("%d bytes, sha256 %.16x...", len(value), sha256.Sum256([]byte(value)))
 	}
-	h.fields = append(h.fields, Field{name, value})
+	h.fields = append(h.fields, Field{Name: name, Value: value})
+	return h
+}
+
+// Input is Field for the digest of a thing that the entry is made of, which may
+// lie outside the store: cleaning that keeps what a lock needs keeps the entry
+// only where the lock needs, or another such entry made, that thing.
+func (h *Hash) Input(name, digest string) *Hash {
+	h.Field(name, digest)
+	h.fields[len(h.fields)-1].Input = true
 	return h
 }
 

@@ -12,7 +12,9 @@ var names = regexp.MustCompile(`\b(?:[0-9a-f]{64}|[0-9a-f]{40})\b`)
 // them. Blobs, bases and tools are needed when a text names them. The output of
 // a stage is needed unless one of its inputs is a commit, or another thing of
 // this store, that is not needed itself: so the outputs of other locks go and
-// those of these locks stay, without asking what their recipes say. Mirrors are
+// those of these locks stay, without asking what their recipes say. What Input
+// names must be needed even where it is not in the store: the layers of wheels
+// that only a push had. Mirrors are
 // known by their URLs, which the caller adds.
 func (s Store) Needed(texts ...[]byte) map[string]bool {
 	named := map[string]bool{}
@@ -57,7 +59,7 @@ func (s Store) neededStages(named map[string]bool) []string {
 		}
 		var left []*record
 		for _, rec := range stages {
-			if !anyOther(rec.inputs(), known, good) {
+			if !anyOther(rec.inputs(), known, good) && rec.madeOf(good) {
 				left = append(left, rec)
 			}
 		}
@@ -96,6 +98,16 @@ func (rec *record) inputs() []string {
 		found = append(found, names.FindAllString(f.Value, -1)...)
 	}
 	return found
+}
+
+// madeOf is whether all that the record's entry is made of is good.
+func (rec *record) madeOf(good map[string]bool) bool {
+	for _, f := range rec.Fields {
+		if f.Input && !anyOf(names.FindAllString(f.Value, -1), good) {
+			return false
+		}
+	}
+	return true
 }
 
 // outputs are the names by which other entries may take this one as input.

@@ -107,6 +107,19 @@ func (s Store) Entries(ctx context.Context) ([]Entry, error) {
 	return all, nil
 }
 
+// compressed are the directories of bases' tars that are whole.
+func (s Store) compressed() []string {
+	whole, err := filepath.Glob(filepath.Join(s.Blobs(), compressed+"*", "layer.json"))
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, path := range whole {
+		names = append(names, filepath.Base(filepath.Dir(path)))
+	}
+	return names
+}
+
 // names are the entries of a kind, by what follows the kind in their IDs.
 func (s Store) names(kind string) []string {
 	dir := s.Path(kind)
@@ -124,6 +137,9 @@ func (s Store) names(kind string) []string {
 		if hexDigest.MatchString(e.Name()) || kind == "git" && strings.HasSuffix(e.Name(), ".git") {
 			names = append(names, prefix+e.Name())
 		}
+	}
+	if kind == "blobs" {
+		names = append(names, s.compressed()...)
 	}
 	return names
 }

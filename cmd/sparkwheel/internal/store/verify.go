@@ -48,6 +48,9 @@ func (s Store) verify(ctx context.Context, id string, mirror func(ctx context.Co
 		return err
 	}
 	path := filepath.Join(s.Dir, filepath.FromSlash(id))
+	if strings.HasPrefix(id, "blobs/"+compressed) {
+		return verifyCompressed(ctx, path)
+	}
 	want, ok := strings.CutPrefix(id, "blobs/sha256/")
 	if !ok {
 		return mirror(ctx, path)

@@ -119,6 +119,7 @@ func TestKeyCoversThePlan(t *testing.T) {
 	changes := map[string]func(*Plan){
 		"Recipe": inKey["Config"], "Source": inKey["Files"], "Locked": inKey["Epoch"], "Tree": inKey["Source"], "Base": inKey["Python"],
 		"UV": inKey["UV"], "Pins": inKey["Wheels"], "Inputs": inKey["Mounts"], "Contents": inKey["Trees"],
+		"Target":    func(p *Plan) { p.Recipe.Environment, p.Target.GPUArch = map[string]string{"A": "{gpu-arch}"}, "12.1a" },
 		"Isolation": func(p *Plan) { p.Isolation = "none" }, "Host": func(p *Plan) { p.Host = &base.HostRoot{System: "Ubuntu"} },
 	}
 	var fields []string

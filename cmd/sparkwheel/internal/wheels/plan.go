@@ -52,6 +52,7 @@ type Plan struct {
 	Recipe recipe.Wheel
 	Source recipe.Source
 	Locked recipe.LockedSource
+	Target sources.Target
 	Tree   *sources.Tree
 	Base   *base.Base
 	UV     environments.Tool
@@ -74,7 +75,7 @@ func (b Plan) Key() store.Key { return b.Entry().Key }
 func (b Plan) Entry() host.Entry {
 	w := b.Recipe
 	h := store.NewHash("wheel "+w.Name).Field("form", "2").Field("sandbox", sandbox.Version).Field("isolation", string(b.Isolation))
-	h = h.Field("tree", b.Tree.Key).Field("files", host.JSON(sources.Files(b.Source, b.Locked))).Field("base", b.Base.BuildDigest)
+	h = h.Field("tree", b.Tree.Key).Field("files", host.JSON(sources.Files(b.Source, b.Locked, b.Target))).Field("base", b.Base.BuildDigest)
 	h = h.Field("uv", b.UV.SHA256).Field("python", b.python())
 	h = h.Field("wheel", host.JSON(w)).Field("environment", host.JSON(b.Environment()))
 	h = h.Field("epoch", b.Locked.Time.UTC().Format("2006-01-02T15:04:05Z"))
@@ -99,13 +100,13 @@ func (b Plan) Environment() []string {
 	var out []string
 	variables := sources.WithContents(b.Recipe.Environment, b.Recipe.FetchContent, b.Contents)
 	for _, k := range slices.Sorted(maps.Keys(variables)) {
-		out = append(out, k+"="+recipe.Expand(variables[k], sources.Values(b.Locked)))
+		out = append(out, k+"="+recipe.Expand(variables[k], sources.Values(b.Locked, b.Target)))
 	}
 	return out
 }
 
 func (b Plan) spec(ctx context.Context, env host.Env, wheels map[string]string) (builder.Spec, error) {
-	files := sources.Files(b.Source, b.Locked)
+	files := sources.Files(b.Source, b.Locked, b.Target)
 	if path := b.Recipe.TrackedFiles; path != "" {
 		list, err := trackedFiles(filepath.Join(b.Tree.Dir, b.Recipe.Subdirectory))
 		if err != nil {

@@ -120,17 +120,23 @@ func readWheel(dir string) (*Wheel, error) {
 		return nil, fmt.Errorf("%d wheels where one was built: the files are %s; remove %s and build again",
 			len(files), cmp.Or(strings.Join(names, ", "), "none"), filepath.Dir(dir))
 	}
-	name, err := wheel.ParseFilename(filepath.Base(files[0]))
+	w, err := Read(files[0])
 	if err != nil {
 		return nil, err
 	}
-	sum, size, err := host.HashFile(files[0])
+	w.Repairs, err = readRepairs(dir)
+	return w, err
+}
+
+// Read is a wheel's file as it is.
+func Read(file string) (*Wheel, error) {
+	name, err := wheel.ParseFilename(filepath.Base(file))
 	if err != nil {
 		return nil, err
 	}
-	repairs, err := readRepairs(dir)
+	sum, size, err := host.HashFile(file)
 	if err != nil {
 		return nil, err
 	}
-	return &Wheel{Path: files[0], File: filepath.Base(files[0]), SHA256: sum, Size: size, Version: name.Version.String(), Repairs: repairs}, nil
+	return &Wheel{Path: file, File: filepath.Base(file), SHA256: sum, Size: size, Version: name.Version.String()}, nil
 }
