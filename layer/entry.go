@@ -17,19 +17,36 @@ import (
 // hold less than a tar.Header does.
 type entry struct {
 	name, path string
+	size       int64
+	*rare             // nil of a plain file or directory of 0:0
+	mode       uint16 // as tar.Header.Mode
+	kind       byte   // as tar.Header.Typeflag
+}
+
+// rare is what few entries have.
+type rare struct {
 	link       string // target of a symbolic or hard link
 	capability string // file capabilities, as an extended attribute
-	size, mode int64
 	uid, gid   int
-	kind       byte // as tar.Header.Typeflag
+}
+
+// target is that of a symbolic or hard link.
+func (e *entry) target() string {
+	if e.rare == nil {
+		return ""
+	}
+	return e.link
 }
 
 // header is what the tar says of the entry.
 func (e *entry) header(opt Options) tar.Header {
 	h := tar.Header{
-		Typeflag: e.kind, Name: e.name, Linkname: e.link, Size: e.size, Mode: e.mode,
-		Uid: e.uid, Gid: e.gid, ModTime: opt.MTime,
+		Typeflag: e.kind, Name: e.name, Size: e.size, Mode: int64(e.mode), ModTime: opt.MTime,
 	}
+	if e.rare == nil {
+		return h
+	}
+	h.Linkname, h.Uid, h.Gid = e.link, e.uid, e.gid
 	if e.capability != "" {
 		h.PAXRecords = map[string]string{paxCapability: e.capability}
 	}
@@ -76,8 +93,8 @@ func entries(ctx context.Context, tree fs.FS, opt Options) ([]*entry, error) {
 		if e.kind != tar.TypeLink {
 			continue
 		}
-		if to, ok := found[e.link]; !ok || to.kind != tar.TypeReg || to.name >= name {
-			return nil, fmt.Errorf("writing %s: it is a link to %q, and no file of that name stands before it", name, e.link)
+		if to, ok := found[e.target()]; !ok || to.kind != tar.TypeReg || to.name >= name {
+			return nil, fmt.Errorf("writing %s: it is a link to %q, and no file of that name stands before it", name, e.target())
 		}
 	}
 	return slices.SortedFunc(maps.Values(found), func(a, b *entry) int { return cmp.Compare(a.name, b.name) }), nil
@@ -109,9 +126,9 @@ func newEntry(tree fs.FS, name string, d fs.DirEntry, opt Options) (*entry, erro
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{
-		path: name, link: h.Linkname, capability: h.PAXRecords[paxCapability],
-		size: h.Size, mode: h.Mode, uid: h.Uid, gid: h.Gid, kind: h.Typeflag,
+	e := &entry{path: name, size: h.Size, mode: uint16(h.Mode), kind: h.Typeflag}
+	if more := (rare{h.Linkname, h.PAXRecords[paxCapability], h.Uid, h.Gid}); more != (rare{}) {
+		e.rare = &more
 	}
 	if _, told := info.Sys().(*tar.Header); !told && e.kind == tar.TypeDir && e.mode&0o777 == inventedMode {
 		e.mode = e.mode&^0o777 | 0o755
@@ -121,6 +138,9 @@ func newEntry(tree fs.FS, name string, d fs.DirEntry, opt Options) (*entry, erro
 		e.name, err = relocate(name, opt.Links)
 		e.name += "/"
 	case tar.TypeLink:
+		if e.rare == nil {
+			e.rare = &rare{} // to nothing, which is refused
+		}
 		if e.link, err = relocateParent(e.link, opt.Links); err == nil {
 			e.name, err = relocateParent(name, opt.Links)
 		}
@@ -166,7 +186,10 @@ func (e *entry) finish(opt Options) {
 		return
 	}
 	if dir, ok := opt.Dirs[strings.TrimSuffix(e.name, "/")]; ok {
-		e.mode, e.uid, e.gid = dir.Mode, dir.UID, dir.GID
+		e.mode, e.rare = uint16(dir.Mode), nil
+		if dir.UID != 0 || dir.GID != 0 {
+			e.rare = &rare{uid: dir.UID, gid: dir.GID}
+		}
 	}
 }
 

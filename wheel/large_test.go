@@ -37,7 +37,7 @@ var large = []struct {
 	code  string
 }{
 	{"more than 65535 members", many(66_000), ""},
-	{"more than 120000 members", many(120_001), "archive"},
+	{"more than 250000 members", many(250_001), "archive"},
 	{"member of more than 4 GiB", hugeMember, ""},
 	{"RECORD of ghosts", ghosts, "record"},
 	{"METADATA of one line", bigText("METADATA", "Name: x\nVersion: 1.0\nSummary: "), "metadata"},

@@ -16,7 +16,7 @@ import (
 
 const (
 	maxRows   = zip.MaxMembers + 1000
-	maxRecord = 24 << 20
+	maxRecord = 48 << 20
 )
 
 // Reader is an open wheel whose structure is sound: every member's name, its

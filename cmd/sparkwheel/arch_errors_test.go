@@ -27,7 +27,6 @@ var plain = map[string]string{
 	"*pack.DamagedError":         "its caller fetches again",
 	"pack.ErrNotFound":           "its caller fetches",
 	"*patch.SyntaxError":         "shows the line",
-	"*patch.ConflictError":       "shows each hunk",
 	"*requirements.SyntaxError":  "shows the place",
 	"*cmake.SyntaxError":         "shows the place",
 	"*version.ParseError":        "shows the text",

@@ -58,7 +58,7 @@ var inside = map[string][]string{
 	"inspection":   {"regular", "visible"},
 	"waste":        {"visible"},
 	"record":       {"base", "fit", "gate", "sources", "builds", "wheels", "host", "recipe"},
-	"pipeline":     {"record", "fit", "gate", "builds", "wheels", "image", "packages", "environments", "sources", "base", "host", "recipe", "imagename", "stage", "store"},
+	"pipeline":     {"record", "fit", "gate", "inspection", "builds", "wheels", "image", "packages", "environments", "sources", "base", "host", "recipe", "imagename", "stage", "store"},
 }
 
 // only says which packages alone may import something: a path's beginning, and

@@ -86,7 +86,7 @@ func (o *one) put(target string, n *node) error {
 	if d == nil {
 		return err
 	}
-	n.name, n.wheel = path.Base(target), o.index
+	n.name, n.wheel = n.baseOf(target), o.index
 	old := d.children[n.name]
 	switch {
 	case old == nil:

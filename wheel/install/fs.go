@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +34,18 @@ type node struct {
 	file       wheel.File
 	script     *script
 	text       []byte // not nil for generated text
+}
+
+// baseOf is the last component of a path, where it can as a part of the member's
+// own name, which is there anyhow: a wheel may have a hundred thousand.
+func (n *node) baseOf(target string) string {
+	name := path.Base(target)
+	if n.text == nil {
+		if own := path.Base(n.file.Path()); own == name {
+			return own
+		}
+	}
+	return strings.Clone(name)
 }
 
 func newDir(name string) *node { return &node{name: name, children: map[string]*node{}} }

@@ -15,8 +15,8 @@ import (
 // Limits of what is read. Real wheels stay far below them; they bound the
 // memory that a hostile archive can ask for.
 const (
-	MaxMembers   = 120_000
-	maxDirectory = 24 << 20
+	MaxMembers   = 250_000
+	maxDirectory = 48 << 20
 )
 
 // Methods of compression that members may use.

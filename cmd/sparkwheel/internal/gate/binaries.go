@@ -10,7 +10,6 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
-	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/inspect"
 )
 
@@ -28,23 +27,21 @@ type kept struct {
 
 type damaged struct{ Path, Message string }
 
-// Binaries are those of the wheel that open lends, named by its digest. The
-// store keeps what was read: of forty wheels one of which changed, that one is
-// inflated.
-func Binaries(ctx context.Context, env host.Env, name, sha256 string, open func(use func(*wheel.Reader) error) error) (found inspect.Found, err error) {
+// Binaries are those of a wheel or package named by its digest, as read reads
+// them. The store keeps what was read: of forty wheels one of which changed, that
+// one is inflated.
+func Binaries(ctx context.Context, env host.Env, name, sha256 string, read func() (inspect.Found, error)) (found inspect.Found, err error) {
 	key := store.NewHash("binaries "+name).Field("rules", Rules).Field("sha256", sha256).Key()
 	dir, _, err := env.Store.Do(ctx, store.Stage, key, func(dir string) error {
-		return open(func(r *wheel.Reader) error {
-			found, err := r.Inspect(ctx, inspect.Options{})
-			if err != nil {
-				return err
-			}
-			k := kept{Files: found.Files}
-			for _, d := range found.Damaged {
-				k.Damaged = append(k.Damaged, damaged{d.Path, d.Err.Error()})
-			}
-			return os.WriteFile(filepath.Join(dir, file), []byte(host.JSON(k)), 0o644)
-		})
+		found, err := read()
+		if err != nil {
+			return err
+		}
+		k := kept{Files: found.Files}
+		for _, d := range found.Damaged {
+			k.Damaged = append(k.Damaged, damaged{d.Path, d.Err.Error()})
+		}
+		return os.WriteFile(filepath.Join(dir, file), []byte(host.JSON(k)), 0o644)
 	})
 	if err != nil {
 		return found, err

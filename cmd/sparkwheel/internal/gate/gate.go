@@ -17,6 +17,7 @@ import (
 type Distribution struct {
 	Name  string // normalised
 	Found inspect.Found
+	Own   *recipe.GPU // of the wheel or build that made it; nil for none
 }
 
 // Judged is what the gate says of a product, for build.json.
@@ -92,13 +93,13 @@ func Check(r *recipe.Recipe, driver string, all []Distribution) (Judged, error) 
 		for _, b := range judged {
 			j.Binaries = append(j.Binaries, Binary{d.Name, b.Path, b.Verdict, b.Reason})
 		}
-		gate := r.Gate(d.Name)
+		gate := r.Gate(d.Own)
 		if gate == nil {
 			continue
 		}
 		p := inspect.Policy{Target: target, Require: gate.Require, Except: gate.Except}
-		if own := gate.Driver; own != (cuda.Version{}) && (r.GPU == nil || own != r.GPU.Driver) {
-			p.Target.Driver = own
+		if d.Own != nil && d.Own.Driver != (cuda.Version{}) {
+			p.Target.Driver = d.Own.Driver
 		}
 		short, used := p.Check(d.Name, d.Found)
 		refused.Refused = append(refused.Refused, short...)
@@ -122,16 +123,7 @@ type exceptions struct {
 }
 
 func newExceptions(r *recipe.Recipe) exceptions {
-	x := exceptions{used: map[inspect.Exception]bool{}}
-	if r.GPU != nil {
-		x.all = append(x.all, r.GPU.Except...)
-	}
-	for _, w := range r.Wheels {
-		if w.GPU != nil {
-			x.all = append(x.all, w.GPU.Except...)
-		}
-	}
-	return x
+	return exceptions{all: r.Exceptions(), used: map[inspect.Exception]bool{}}
 }
 
 func (x exceptions) use(e inspect.Exception) { x.used[e] = true }

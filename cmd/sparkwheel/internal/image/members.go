@@ -20,6 +20,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
+	"github.com/sparkwheel/sparkwheel/wheel/inspect"
 )
 
 func size(members []Member) (n int64) {
@@ -96,8 +97,12 @@ func openMember(path, sum string) (*wheel.Reader, error) {
 func Binaries(ctx context.Context, env host.Env, members []Member) (all []gate.Distribution, err error) {
 	for _, m := range members {
 		name := Distribution(m.File)
-		found, err := gate.Binaries(ctx, env, name, m.SHA256, func(use func(*wheel.Reader) error) error {
-			return openMembers(env, []Member{m}, func(r []*wheel.Reader) error { return use(r[0]) })
+		found, err := gate.Binaries(ctx, env, name, m.SHA256, func() (found inspect.Found, err error) {
+			err = openMembers(env, []Member{m}, func(r []*wheel.Reader) error {
+				found, err = r[0].Inspect(ctx, inspect.Options{})
+				return err
+			})
+			return found, err
 		})
 		if err != nil {
 			return nil, fmt.Errorf("inspecting %s: %w", m.File, err)

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
@@ -60,7 +58,11 @@ func bundle(ctx context.Context, req Request, dir string, got *Fetched) error {
 			return err
 		}
 	}
-	for _, file := range recipeFiles(r) {
+	files, err := recipeFiles(r)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
 		if err := host.PlaceFile(filepath.Join(r.Dir(), file), filepath.Join(to.Dir, file)); err != nil {
 			return err
 		}
@@ -71,24 +73,24 @@ func bundle(ctx context.Context, req Request, dir string, got *Fetched) error {
 	return writeSums(ctx, to.Dir)
 }
 
-// recipeFiles are the recipe and its patches, from the recipe's directory.
-func recipeFiles(r *recipe.Recipe) []string {
+// recipeFiles are the recipe and its patches, from the recipe's directory. What
+// is embedded every sparkwheel has.
+func recipeFiles(r *recipe.Recipe) ([]string, error) {
 	if r.Path == "" {
-		return nil
+		return nil, nil
 	}
 	files := []string{filepath.Base(r.Path)}
-	for _, src := range r.Sources {
-		files = append(files, src.Patches...)
-	}
-	for _, w := range r.Wheels {
-		if w.FetchContent == nil {
+	for _, p := range r.Patches() {
+		if p.Dir == "" {
 			continue
 		}
-		for _, name := range slices.Sorted(maps.Keys(w.FetchContent.Repositories)) {
-			files = append(files, w.FetchContent.Repositories[name].Patches...)
+		more, err := p.Files()
+		if err != nil {
+			return nil, err
 		}
+		files = append(files, more...)
 	}
-	return files
+	return files, nil
 }
 
 // writeSums lists every file of the bundle with its hash. Locks of running

@@ -55,7 +55,7 @@ func (s *resolving) contents(ctx context.Context, w recipe.Wheel, src sources.Re
 	g.SetLimit(max(s.env.Jobs, 1))
 	for i, one := range all {
 		g.Go(func() (err error) {
-			locked[i], err = s.content(ctx, w, one, run)
+			locked[i], err = s.content(ctx, w, one, src.Locked.Unpatched(), run)
 			if err != nil {
 				return fmt.Errorf("wheel %s fetches %s (%s): %w", w.Name, one.Locked.Name, one.Locked.From, err)
 			}
@@ -66,15 +66,18 @@ func (s *resolving) contents(ctx context.Context, w recipe.Wheel, src sources.Re
 }
 
 // content asks what the ref of one content means, or keeps what it meant.
-func (s *resolving) content(ctx context.Context, w recipe.Wheel, one sources.Wanted, run *stage.Run) (recipe.LockedContent, error) {
+func (s *resolving) content(ctx context.Context, w recipe.Wheel, one sources.Wanted, version string, run *stage.Run) (recipe.LockedContent, error) {
 	l := one.Locked
 	c, err := s.contentCommit(ctx, w, l, run)
 	if err != nil {
 		return l, err
 	}
-	t, err := sources.Prepare(ctx, s.env, sources.At{Source: sources.ContentSource(l, one.Patches), Found: sources.Found{Commit: c}, Dir: s.recipe.Dir()}, run)
+	t, err := sources.Prepare(ctx, s.env, sources.At{Source: sources.ContentSource(l, one.Patches), Found: sources.Found{Commit: c}, Dir: s.recipe.Dir(), Version: version}, run)
 	if err != nil {
 		return l, err
+	}
+	for _, p := range t.Patches {
+		run.Note("%s: %s", l.Name, p)
 	}
 	l.Commit, l.Time, l.Tree = c.Hash, c.Time.UTC(), t.Hash
 	for _, sub := range t.Submodules {

@@ -83,6 +83,7 @@ func (b *build) allPins() ([]index.Pin, error) {
 	for _, f := range b.Lock.Files {
 		add(sources.FilePin(f))
 	}
+	add(sources.PatchPins(b.Recipe.Patches())...)
 	add(packages.Pins(b.Env, b.Lock.Packages.All())...)
 	var faults []error
 	for _, m := range b.Recipe.Manifests {

@@ -4,25 +4,27 @@ import (
 	"context"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/inspection"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/packages"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
+	"github.com/sparkwheel/sparkwheel/wheel/inspect"
 )
 
-// judgeGPU holds the GPU code of every wheel, built or published, against what
-// the recipe requires, and records the verdict.
+// judgeGPU holds the GPU code of every wheel and package, built or published,
+// against what the recipe requires, and records the
+// verdict.
 func (b *build) judgeGPU(ctx context.Context, res *Result, run *stage.Run) error {
 	if !b.Recipe.Gated() {
 		return nil
 	}
-	var members []image.Member
-	for _, w := range res.Wheels {
-		members = append(members, image.Member{File: w.File, Path: w.Path, SHA256: w.SHA256, Size: w.Size})
-	}
-	if b.runtime != nil {
-		members = append(members, image.RuntimeMembers(b.Env, b.Recipe, b.runtime.Value())...)
-	}
-	all, err := image.Binaries(ctx, b.Env, members)
+	all, err := b.binaries(ctx, run)
 	if err != nil {
 		return fmt.Errorf("judging the GPU code: %w", err)
 	}
@@ -34,4 +36,73 @@ func (b *build) judgeGPU(ctx context.Context, res *Result, run *stage.Run) error
 		}
 	}
 	return err
+}
+
+// binaries are what is in all that was built or downloaded, with the table that
+// each was built under.
+func (b *build) binaries(ctx context.Context, run *stage.Run) (all []gate.Distribution, err error) {
+	add := func(own *recipe.GPU, members ...image.Member) error {
+		found, err := image.Binaries(ctx, b.Env, members)
+		for _, d := range found {
+			d.Own = own
+			all = append(all, d)
+		}
+		return err
+	}
+	for _, s := range b.builds {
+		made := s.stage.Value().made
+		for _, w := range made.Wheels {
+			if err := add(s.GPU, memberOf(w)); err != nil {
+				return nil, err
+			}
+		}
+		debs, err := b.debs(ctx, made.Debs, s.GPU, nil)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, debs...)
+	}
+	for _, s := range b.wheels {
+		if err := add(s.GPU, memberOf(s.stage.Value().wheel)); err != nil {
+			return nil, err
+		}
+	}
+	if b.runtime != nil {
+		if err := add(nil, image.RuntimeMembers(b.Env, b.Recipe, b.runtime.Value())...); err != nil {
+			return nil, err
+		}
+	}
+	if !b.Image {
+		return all, nil
+	}
+	published, err := b.debs(ctx, b.Lock.Packages.For(false), nil, run)
+	return append(all, published...), err
+}
+
+// debs are what is in packages. With run, those that the store lacks are
+// downloaded: the base may have been kept with them installed.
+func (b *build) debs(ctx context.Context, debs []recipe.LockedDeb, own *recipe.GPU, run *stage.Run) ([]gate.Distribution, error) {
+	all := make([]gate.Distribution, len(debs))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(b.Env.Jobs, 1))
+	for i, d := range debs {
+		g.Go(func() error {
+			found, err := gate.Binaries(ctx, b.Env, d.Name, d.SHA256, func() (inspect.Found, error) {
+				pins := packages.Pins(b.Env, []recipe.LockedDeb{d})
+				if run != nil {
+					if _, err := host.Fetch(ctx, b.Env, pins, run); err != nil {
+						return inspect.Found{}, err
+					}
+				}
+				return inspection.Deb(ctx, pins[0].Path(b.Env.Blobs()), inspect.Options{})
+			})
+			all[i] = gate.Distribution{Name: d.Name, Found: found, Own: own}
+			return err
+		})
+	}
+	return all, g.Wait()
+}
+
+func memberOf(w *wheels.Wheel) image.Member {
+	return image.Member{File: w.File, Path: w.Path, SHA256: w.SHA256, Size: w.Size}
 }

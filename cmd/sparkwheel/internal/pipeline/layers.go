@@ -15,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
@@ -83,6 +84,9 @@ func (req LayersRequest) lay(ctx context.Context, env host.Env, b *base.Base, me
 		return nil, err
 	}
 	image.NoteVerdict(in.Verdict, run)
+	for _, note := range gate.Mixed(in.Wheels, "") {
+		run.Note("%s", note)
+	}
 	j, err := req.Strict.Judge(b, in, run)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/record"
@@ -110,6 +111,9 @@ func (b *build) judge(res *Result, img image.Image, in image.Inspected, run *sta
 		}
 	}
 	res.Constraints = truth.Constraints(held)
+	for _, note := range gate.Mixed(held, b.Recipe.Target.CUDA) {
+		run.Note("%s", note)
+	}
 	j, err := img.Strict.Judge(img.Base, in, run)
 	res.Record.Replaced = in.Verdict.Replaced
 	res.Record.Allowed, res.Record.Missing = j.Allowed, image.Distributions(j.Warnings)

@@ -32,6 +32,8 @@ type Build struct {
 	// Install says where Debs are installed: "build" for the builds after this
 	// one and all wheels, "image" for the image.
 	Install []string
+	// GPU judges what it made, as a wheel's does; nil leaves the recipe's.
+	GPU *GPU `json:"-"`
 }
 
 // Installs says whether the build's packages are installed there.
@@ -69,6 +71,7 @@ type buildShape struct {
 	Tree         string            `toml:"tree"`
 	Wheels       []string          `toml:"wheels"`
 	Install      []string          `toml:"install"`
+	GPU          *gpuShape         `toml:"gpu"`
 }
 
 func (x buildShape) build() Build {
@@ -76,6 +79,7 @@ func (x buildShape) build() Build {
 		Name: x.Name, Source: x.Source, Subdirectory: x.Subdirectory, Packages: x.Packages, Environment: x.Environment, Steps: x.Steps,
 		Inputs: x.Inputs, MemoryPerJob: parseSize(x.MemoryPerJob), CPUs: x.CPUs,
 		Debs: x.Debs, Files: x.Files, Tree: x.Tree, Wheels: x.Wheels, Install: x.Install,
+		GPU: x.GPU.gpu("*"),
 	}
 }
 

@@ -110,11 +110,7 @@ func (r *Recipe) checkSources() []error {
 				bad("%s: rewrite: %w", where, err)
 			}
 		}
-		for _, p := range s.Patches {
-			if !localPath(p) {
-				bad("%s: patches: %q is not below the recipe's directory", where, p)
-			}
-		}
+		checkPatches(s.Patches, func(format string, args ...any) { bad("%s: "+format, append([]any{where}, args...)...) })
 		for f := range s.Files {
 			if !localPath(f) {
 				bad("%s: files: %q leaves the tree", where, f)

@@ -28,13 +28,15 @@ type FetchContent struct {
 // ContentRepository overrides what the CMake files say of one content; what is
 // left open stays theirs. Content that they do not name needs URL and Ref.
 type ContentRepository struct {
-	URL        string   `toml:"url"`
-	Ref        string   `toml:"ref"`
-	Submodules []string `toml:"submodules"` // nil leaves it open
-	Patches    []string `toml:"patches"`    // nil leaves it open; from the recipe's directory
+	URL        string
+	Ref        string
+	Submodules []string // nil leaves it open
+	// Patches are applied to its tree; nil leaves it open. Their versions are those
+	// of the wheel's source. What they do is in the tree's own key.
+	Patches []Patch `json:"-"`
 	// Environment is the variable by which the project is told the directory,
 	// instead of by FETCHCONTENT_SOURCE_DIR_<NAME>.
-	Environment string `toml:"environment"`
+	Environment string
 }
 
 // LockedContent is a repository that a wheel's CMake files fetch, at a commit.
@@ -56,10 +58,19 @@ type LockedContent struct {
 
 // fetchTable is the key fetchcontent of a wheel that is a table.
 type fetchTable struct {
-	LeaveOut   []string                     `toml:"leave-out"`
-	Variables  map[string]string            `toml:"variables"`
-	Arguments  string                       `toml:"arguments"`
-	Repository map[string]ContentRepository `toml:"repository"`
+	LeaveOut   []string                   `toml:"leave-out"`
+	Variables  map[string]string          `toml:"variables"`
+	Arguments  string                     `toml:"arguments"`
+	Repository map[string]repositoryShape `toml:"repository"`
+}
+
+type repositoryShape struct {
+	URL         string       `toml:"url"`
+	Ref         string       `toml:"ref"`
+	Submodules  []string     `toml:"submodules"`
+	Patches     []string     `toml:"patches"`
+	Patch       []patchShape `toml:"patch"`
+	Environment string       `toml:"environment"`
 }
 
 // switched is the key fetchcontent where it is no table.
@@ -115,7 +126,7 @@ func (x *wheelShape) fetchContent() *FetchContent {
 		Arguments: cmp.Or(table.Arguments, "CMAKE_ARGS"), Repositories: map[string]ContentRepository{},
 	}
 	for name, r := range table.Repository {
-		f.Repositories[strings.ToLower(name)] = r
+		f.Repositories[strings.ToLower(name)] = ContentRepository{r.URL, r.Ref, r.Submodules, patches(r.Patches, r.Patch), r.Environment}
 	}
 	return f
 }
@@ -156,11 +167,9 @@ func (f *FetchContent) check(bad func(format string, args ...any)) {
 		if r.Environment != "" && !envRE.MatchString(r.Environment) {
 			bad("fetchcontent: repository %q: environment %q is no variable's name", name, r.Environment)
 		}
-		for _, p := range r.Patches {
-			if !localPath(p) {
-				bad("fetchcontent: repository %q: patches: %q is not below the recipe's directory", name, p)
-			}
-		}
+		checkPatches(r.Patches, func(format string, args ...any) {
+			bad("fetchcontent: repository %q: "+format, append([]any{name}, args...)...)
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -68,25 +69,18 @@ func (x *gpuShape) gpu(distribution string) *GPU {
 	return g
 }
 
-// Gate is what holds for the wheel of that distribution: its own table where
-// there is one, key by key, else the recipe's. It is nil where nothing is demanded.
-func (r *Recipe) Gate(distribution string) *GPU {
+// Gate is what holds for a wheel or package with a table of its own: that key by
+// key, else the recipe's. It is nil where nothing is demanded.
+func (r *Recipe) Gate(own *GPU) *GPU {
 	gate := GPU{}
 	if r.GPU != nil {
 		gate = *r.GPU
 	}
-	for _, w := range r.Wheels {
-		if w.GPU == nil || w.Distribution != distribution {
-			continue
-		}
-		if w.GPU.Require != cuda.NoCode {
-			gate.Require = w.GPU.Require
-		}
-		if w.GPU.Driver != (cuda.Version{}) {
-			gate.Driver = w.GPU.Driver
-		}
-		if w.GPU.Except != nil {
-			gate.Except = w.GPU.Except
+	if own != nil {
+		gate.Require = cmp.Or(own.Require, gate.Require)
+		gate.Driver = cmp.Or(own.Driver, gate.Driver)
+		if own.Except != nil {
+			gate.Except = own.Except
 		}
 	}
 	if gate.Require == cuda.NoCode {
@@ -95,19 +89,44 @@ func (r *Recipe) Gate(distribution string) *GPU {
 	return &gate
 }
 
-// Gated says whether the GPU code of any wheel is judged.
+// tables are the [gpu] tables of the recipe, its wheels and builds, each with
+// what a fault in it is called by.
+func (r *Recipe) tables() map[string]*GPU {
+	all := map[string]*GPU{"": r.GPU}
+	for _, w := range r.Wheels {
+		all[fmt.Sprintf("wheel %q: ", w.Name)] = w.GPU
+	}
+	for _, b := range r.Builds {
+		all[fmt.Sprintf("build %q: ", b.Name)] = b.GPU
+	}
+	maps.DeleteFunc(all, func(_ string, g *GPU) bool { return g == nil })
+	return all
+}
+
+// Exceptions are those of all tables.
+func (r *Recipe) Exceptions() (all []inspect.Exception) {
+	tables := r.tables()
+	for _, where := range slices.Sorted(maps.Keys(tables)) {
+		all = append(all, tables[where].Except...)
+	}
+	return all
+}
+
+// Gated says whether GPU code is judged at all.
 func (r *Recipe) Gated() bool {
-	return r.GPU != nil && r.GPU.Require != cuda.NoCode ||
-		slices.ContainsFunc(r.Wheels, func(w Wheel) bool { return w.GPU != nil && w.GPU.Require != cuda.NoCode })
+	for _, g := range r.tables() {
+		if g.Require != cuda.NoCode {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *Recipe) checkGPU() (faults []error) {
-	if r.GPU != nil && r.GPU.fault != nil {
-		faults = append(faults, r.GPU.fault)
-	}
-	for _, w := range r.Wheels {
-		if w.GPU != nil && w.GPU.fault != nil {
-			faults = append(faults, fmt.Errorf("wheel %q: %w", w.Name, w.GPU.fault))
+	tables := r.tables()
+	for _, where := range slices.Sorted(maps.Keys(tables)) {
+		if err := tables[where].fault; err != nil {
+			faults = append(faults, fmt.Errorf("%s%w", where, err))
 		}
 	}
 	if !r.Gated() {

@@ -29,16 +29,16 @@ except = { "nvidia-*:*" = "NVIDIA's own" }
 		t.Fatal(err)
 	}
 	driver := cuda.Version{Major: 13}
-	for name, want := range map[string]*GPU{
-		"other": {Require: cuda.Family, Driver: driver, Except: []inspect.Exception{{Distribution: "nvidia-*", Glob: "*", Reason: "NVIDIA's own"}}},
-		"a":     {Require: cuda.Family, Driver: driver, Except: []inspect.Exception{{Distribution: "a", Glob: "a/*.so#sm_90a", Reason: "for Hopper alone"}}},
+	for own, want := range map[*GPU]*GPU{
+		nil:             {Require: cuda.Family, Driver: driver, Except: []inspect.Exception{{Distribution: "nvidia-*", Glob: "*", Reason: "NVIDIA's own"}}},
+		r.Wheels[0].GPU: {Require: cuda.Family, Driver: driver, Except: []inspect.Exception{{Distribution: "a", Glob: "a/*.so#sm_90a", Reason: "for Hopper alone"}}},
 	} {
-		if diff := cmp.Diff(want, r.Gate(name), cmpopts.IgnoreUnexported(GPU{})); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
+		if diff := cmp.Diff(want, r.Gate(own), cmpopts.IgnoreUnexported(GPU{})); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", own, diff)
 		}
 	}
 	plain, err := Parse("r", "r.toml", []byte(minimal))
-	if err != nil || plain.Gated() || plain.Gate("a") != nil {
+	if err != nil || plain.Gated() || plain.Gate(nil) != nil {
 		t.Errorf("a recipe that demands nothing is gated: %v", err)
 	}
 }

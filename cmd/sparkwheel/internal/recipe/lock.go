@@ -72,9 +72,14 @@ type LockedSource struct {
 	Time       time.Time         `toml:"time" comment:"of the commit; becomes SOURCE_DATE_EPOCH"`
 	Tree       string            `toml:"tree"`
 	Version    string            `toml:"version" comment:"what the build is told"`
+	Clean      string            `toml:"clean-version,omitempty" comment:"the version without the recipe's changes"`
 	Described  string            `toml:"described,omitempty" comment:"what the version was computed from: tag, commits after it, commit"`
 	Submodules []LockedSubmodule `toml:"submodule,omitempty"`
 }
+
+// Unpatched is the source's version without the recipe's changes, with which the
+// versions that patches are for are compared.
+func (s LockedSource) Unpatched() string { return cmp.Or(s.Clean, s.Version) }
 
 // LockedSubmodule is a submodule at its gitlink.
 type LockedSubmodule struct {

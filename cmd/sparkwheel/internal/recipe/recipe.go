@@ -18,7 +18,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/git"
 )
 
-//go:embed recipes/*.toml
+//go:embed recipes
 var embedded embed.FS
 
 // Recipe is one recipe, checked: every name in it refers to something in it.
@@ -74,7 +74,7 @@ type Source struct {
 	Submodules []string          // paths, or "*" for all
 	Rewrite    Rewrite           // rules on its requirement files
 	Files      map[string]string // text files written into the tree; values are expanded (see Expand)
-	Patches    []string          // unified diffs, paths from the recipe's directory
+	Patches    []Patch           // in the order in which they are applied
 	// Local says that the repository is one of this host's: Git.URL is a path from
 	// the recipe's directory, or a file URL.
 	Local bool
@@ -188,7 +188,9 @@ func Names() []string {
 	entries, _ := embedded.ReadDir("recipes")
 	var names []string
 	for _, e := range entries {
-		names = append(names, strings.TrimSuffix(e.Name(), ".toml"))
+		if name, ok := strings.CutSuffix(e.Name(), ".toml"); ok {
+			names = append(names, name)
+		}
 	}
 	return names
 }
@@ -208,6 +210,7 @@ func Parse(name, path string, text []byte) (*Recipe, error) {
 	}
 	r := s.recipe()
 	r.Name, r.Path, r.Digest = name, path, digest(text)
+	r.settlePatches()
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", label, err)
 	}

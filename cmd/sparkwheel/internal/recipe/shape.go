@@ -72,16 +72,17 @@ type shape struct {
 }
 
 type sourceShape struct {
-	Name       string   `toml:"name"`
-	URL        string   `toml:"url"`
-	Ref        string   `toml:"ref"`
-	Dirty      bool     `toml:"dirty"`
-	Pointers   bool     `toml:"lfs-pointers"`
-	Version    string   `toml:"version"`
-	Date       string   `toml:"date"`
-	Marker     string   `toml:"marker"`
-	Submodules []string `toml:"submodules"`
-	Patches    []string `toml:"patches"`
+	Name       string       `toml:"name"`
+	URL        string       `toml:"url"`
+	Ref        string       `toml:"ref"`
+	Dirty      bool         `toml:"dirty"`
+	Pointers   bool         `toml:"lfs-pointers"`
+	Version    string       `toml:"version"`
+	Date       string       `toml:"date"`
+	Marker     string       `toml:"marker"`
+	Submodules []string     `toml:"submodules"`
+	Patches    []string     `toml:"patches"`
+	Patch      []patchShape `toml:"patch"`
 	Rewrite    struct {
 		Drop      []string          `toml:"drop"`
 		Pin       map[string]string `toml:"pin"`
@@ -178,7 +179,7 @@ func (x *sourceShape) source() Source {
 	}
 	return Source{
 		Name: x.Name, Git: git.Source{URL: x.URL, Ref: x.Ref}, Version: x.Version, Date: x.Date, Marker: x.Marker,
-		Submodules: x.Submodules, Patches: x.Patches, Rewrite: Rewrite(x.Rewrite), Files: x.Files,
+		Submodules: x.Submodules, Patches: patches(x.Patches, x.Patch), Rewrite: Rewrite(x.Rewrite), Files: x.Files,
 		Local: local, Dirty: x.Dirty, Pointers: x.Pointers,
 	}
 }

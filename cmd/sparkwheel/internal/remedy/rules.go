@@ -40,6 +40,9 @@ var rules = []rule{
 		}
 		return "commit or stash them, or name the commit by its full SHA; in a recipe, `dirty = true` takes them too"
 	}),
+	on(&patch.ConflictError{}, func(*patch.ConflictError) string {
+		return "\nchange the patch or take it out of the recipe, or give it the `versions` of the source that it is for"
+	}),
 	on(&patch.AppliedError{}, func(*patch.AppliedError) string { return "remove it from the recipe" }),
 	on(&rewrite.UnmatchedError{}, func(*rewrite.UnmatchedError) string {
 		return "remove the rule from the recipe, or set must-match = false"

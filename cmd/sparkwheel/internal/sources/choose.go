@@ -15,7 +15,7 @@ import (
 // Wanted is content as the CMake files and the recipe together ask for it.
 type Wanted struct {
 	Locked  recipe.LockedContent // without what only the remote knows
-	Patches []string
+	Patches []recipe.Patch
 }
 
 // ChooseContents settles with the recipe what was found. Everything that stays

@@ -58,7 +58,7 @@ func (o overlaid) Open(name string) (fs.File, error) {
 }
 
 // ContentSource is content as the source that its tree is prepared from.
-func ContentSource(l recipe.LockedContent, patches []string) recipe.Source {
+func ContentSource(l recipe.LockedContent, patches []recipe.Patch) recipe.Source {
 	// A lock that was read has nothing where one that is made has an empty list:
 	// both are one key in the store.
 	return recipe.Source{
@@ -93,10 +93,14 @@ func LockedContents(w recipe.Wheel, l *recipe.Lock, dir string) []LockedContent 
 	if !ok || w.FetchContent == nil {
 		return nil
 	}
+	source, ok := l.Source(w.Source)
+	if !ok {
+		return nil
+	}
 	var all []LockedContent
 	for _, c := range set.FetchContent {
 		src := ContentSource(c, w.FetchContent.Repositories[strings.ToLower(c.Name)].Patches)
-		pinned := recipe.LockedSource{URL: c.URL, Ref: c.Ref, Commit: c.Commit, Time: c.Time, Tree: c.Tree}
+		pinned := recipe.LockedSource{URL: c.URL, Ref: c.Ref, Commit: c.Commit, Time: c.Time, Tree: c.Tree, Version: source.Unpatched()}
 		all = append(all, LockedContent{c, Locked(src, pinned, dir)})
 	}
 	return all

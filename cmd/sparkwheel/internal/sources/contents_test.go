@@ -49,7 +49,7 @@ FetchContent_Declare(patched URL https://example.com/a.zip PATCH_COMMAND git app
 		LeaveOut: []string{"left"},
 		Repositories: map[string]recipe.ContentRepository{
 			"arm": {Ref: "v2", Environment: "ARM_DIR"}, "more": {URL: "https://example.com/m.git", Ref: "v3", Submodules: []string{}},
-			"patched": {URL: "https://example.com/p.git", Ref: "v4", Patches: []string{"p.diff"}},
+			"patched": {URL: "https://example.com/p.git", Ref: "v4", Patches: []recipe.Patch{{File: "p.diff"}}},
 		},
 	})
 	if err != nil {

@@ -20,21 +20,38 @@ type Resolved struct {
 // Resolve prepares a source's tree and pins what it came out as, with the version
 // that its build will be told.
 func Resolve(ctx context.Context, env host.Env, a At, run *stage.Run) (Resolved, error) {
+	here, err := reaching(env, a.Source, a.Dir)
+	if err != nil {
+		return Resolved{}, err
+	}
+	clean, err := computeVersion(ctx, here, a, run)
+	if err != nil {
+		return Resolved{}, err
+	}
+	v, err := clean.as(false)
+	if err != nil {
+		return Resolved{}, err
+	}
+	a.Version = v
 	t, err := Prepare(ctx, env, a, run)
 	if err != nil {
 		return Resolved{}, err
 	}
-	env, err = reaching(env, a.Source, a.Dir)
-	if err != nil {
-		return Resolved{}, err
-	}
-	v, from, err := computeVersion(ctx, env, a, t.dirty() || a.dirty(), run)
-	if err != nil {
-		return Resolved{}, err
+	for _, p := range t.Patches {
+		run.Note("%s: %s", a.Name, p)
 	}
 	l := recipe.LockedSource{
 		Name: a.Name, URL: a.Git.URL, Ref: a.Git.Ref,
-		Commit: a.Commit.Hash, Time: a.Commit.Time.UTC(), Tree: t.Hash, Version: v, Described: from,
+		Commit: a.Commit.Hash, Time: a.Commit.Time.UTC(), Tree: t.Hash, Described: clean.described,
+	}
+	if l.Version, err = clean.as(t.dirty() || a.dirty()); err != nil {
+		return Resolved{}, err
+	}
+	if l.Version != a.Version {
+		l.Clean = a.Version
+	}
+	if clean.from != "" {
+		run.Note("%s is version %s, %s", a.Name, l.Version, clean.from)
 	}
 	if a.dirty() {
 		l.Dirty, l.Head = true, a.Head.Hash
@@ -57,7 +74,7 @@ func (e *VanishedError) Error() string {
 // recipe's.
 func Locked(src recipe.Source, l recipe.LockedSource, dir string) At {
 	src.Git = git.Source{URL: l.URL, Ref: l.Ref}
-	return At{Source: src, Found: Pinned(l), Dir: dir}
+	return At{Source: src, Found: Pinned(l), Dir: dir, Version: l.Unpatched()}
 }
 
 // Checkout prepares a tree that a lock pins, and says so when what comes out is

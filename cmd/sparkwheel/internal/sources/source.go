@@ -5,8 +5,6 @@ package sources
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -15,14 +13,13 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
-	"github.com/sparkwheel/sparkwheel/git/patch"
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/requirements/excerpt"
 	"github.com/sparkwheel/sparkwheel/requirements/rewrite"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 
 // Tree is a commit's tree after the recipe's patches and rules.
@@ -46,35 +43,36 @@ type Prepared struct {
 	Warnings []requirements.Warning `json:"warnings,omitempty"`
 }
 
-// Patch is a patch that was applied.
-type Patch struct {
-	File   string `json:"file"`
-	SHA256 string `json:"sha256"`
-}
-
-func (p Prepared) dirty() bool { return len(p.Changes)+len(p.Patches) > 0 }
+func (p Prepared) dirty() bool { return len(p.Changes) > 0 || p.patched() }
 
 // At is a source at what was found of it.
 type At struct {
 	recipe.Source
 	Found
-	Dir string // the recipe's, where patches are and local paths begin
+	Dir string // the recipe's, where local paths begin
+	// Version is the source's without the recipe's changes. Where patches are for
+	// some versions, it decides which are applied.
+	Version string
 }
 
 // Entry is the source's tree in the store, under a key of the commit and of all
 // that the recipe wants done to it. name is for people.
 func (a At) Entry(name string) (host.Entry, error) {
-	patches, err := a.readPatches()
+	patches, _, err := a.readPatches()
 	return a.entry(name, patches), err
 }
 
 func (a At) entry(name string, patches []namedPatch) host.Entry {
 	h := store.NewHash("tree "+a.Name).Field("form", "2").Field("commit", a.Commit.Hash)
 	h = h.Field("submodules", host.JSON(a.Submodules)).Field("rules", host.JSON(a.Rewrite))
+	var pins []index.Pin
 	for _, p := range patches {
 		h = h.Field("patch", p.sha256)
+		if p.pin != nil {
+			pins = append(pins, *p.pin)
+		}
 	}
-	return host.Entry{Name: name, Kind: store.Stage, Key: h.Key()}
+	return host.Entry{Name: name, Kind: store.Stage, Key: h.Key(), Pins: pins}
 }
 
 // Tree is where the source's tree will be and its key; what is done to it is
@@ -91,7 +89,7 @@ func Prepare(ctx context.Context, env host.Env, a At, r *stage.Run) (*Tree, erro
 	if err != nil {
 		return nil, err
 	}
-	patches, err := a.readPatches()
+	patches, spared, err := a.readPatches()
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +111,7 @@ func Prepare(ctx context.Context, env host.Env, a At, r *stage.Run) (*Tree, erro
 	if err := json.Unmarshal(text, &t.Prepared); err != nil {
 		return nil, fmt.Errorf("reading what was prepared of %s: %w", a.Name, err)
 	}
+	t.Patches = append(t.Patches, spared...)
 	for _, w := range t.Warnings {
 		r.Note("%s:%d: %q: %s", w.File, w.Line, excerpt.Of(w.Text), w.Message)
 	}
@@ -134,25 +133,10 @@ func (e *PointersError) Error() string {
 		e.Source, host.Some(e.Files))
 }
 
-type namedPatch struct {
-	file, sha256 string
-	text         []byte
-}
-
-func (a At) readPatches() ([]namedPatch, error) {
-	var out []namedPatch
-	for _, f := range a.Patches {
-		text, err := regular.Read(filepath.Join(a.Dir, f))
-		if err != nil {
-			return nil, fmt.Errorf("reading patch: %w", err)
-		}
-		sum := sha256.Sum256(text)
-		out = append(out, namedPatch{f, hex.EncodeToString(sum[:]), text})
-	}
-	return out, nil
-}
-
 func (a At) fill(ctx context.Context, env host.Env, patches []namedPatch, dir string, r *stage.Run) error {
+	if err := fetchPatches(ctx, env, patches); err != nil {
+		return err
+	}
 	treeDir := filepath.Join(dir, "tree")
 	opt := git.CheckoutOptions{Submodules: a.Submodules, Ref: a.Git.Ref, Jobs: env.Jobs}
 	tree, err := env.Mirrors.Checkout(ctx, a.Git.URL, a.Commit, treeDir, opt, r)
@@ -166,7 +150,7 @@ func (a At) fill(ctx context.Context, env host.Env, patches []namedPatch, dir st
 	defer root.Close()
 	done := Prepared{Hash: tree.Hash, Submodules: tree.Submodules, Pointers: tree.Pointers}
 	if err := done.patch(root, patches); err != nil {
-		return fmt.Errorf("source %s: %w", a.Name, err)
+		return &PatchError{a.Name, err}
 	}
 	if err := done.rewrite(root, a.Rewrite); err != nil {
 		return fmt.Errorf("source %s: %w", a.Name, err)
@@ -175,22 +159,6 @@ func (a At) fill(ctx context.Context, env host.Env, patches []namedPatch, dir st
 		host.Logf(r, "%s:%d: %s", ch.File, ch.Line, describeChange(ch))
 	}
 	return os.WriteFile(filepath.Join(dir, "prepared.json"), []byte(host.JSON(done)), 0o644)
-}
-
-// patch applies the patches in their order. One that the tree has already is
-// an error too: a recipe says what is needed, and that one is needed no more.
-func (p *Prepared) patch(root *os.Root, patches []namedPatch) error {
-	for _, one := range patches {
-		parsed, err := patch.Parse(one.file, one.text)
-		if err != nil {
-			return err
-		}
-		if err := parsed.Apply(root); err != nil {
-			return err
-		}
-		p.Patches = append(p.Patches, Patch{one.file, one.sha256})
-	}
-	return nil
 }
 
 func (p *Prepared) rewrite(root *os.Root, rw recipe.Rewrite) error {

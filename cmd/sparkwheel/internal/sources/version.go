@@ -30,11 +30,19 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("computing the version of %s: %s: a fork may lack its upstream's tags; push them there, or state version = \"X.Y\" in the [[source]]", e.Source, why)
 }
 
+// computed is a source's version before it is known whether the recipe changes
+// its tree.
+type computed struct {
+	stated    string // by the recipe
+	described string // what it was computed from
+	from      string // that in words, "" where the recipe states it
+	scm       func(dirty bool) (version.Version, error)
+	none      *VersionError
+}
+
 // computeVersion is the version that the build is told, as the recipe wants it
-// computed, and the description that it was computed from. A version that says
-// nothing is a fault of the repository's tags and stops here, before it stands
-// in a wheel's name.
-func computeVersion(ctx context.Context, env host.Env, a At, dirty bool, r *stage.Run) (text, described string, err error) {
+// computed.
+func computeVersion(ctx context.Context, env host.Env, a At, r *stage.Run) (computed, error) {
 	src, c := a.Source, a.described()
 	if src.Version != "scm" && src.Version != "tag" {
 		v, err := version.Parse(src.Version)
@@ -42,28 +50,41 @@ func computeVersion(ctx context.Context, env host.Env, a At, dirty bool, r *stag
 			err = fmt.Errorf("%q says nothing", src.Version)
 		}
 		if err != nil {
-			return "", "", fmt.Errorf("reading the version of %s: %w", src.Name, err)
+			return computed{}, fmt.Errorf("reading the version of %s: %w", src.Name, err)
 		}
-		return v.String(), "", nil
+		return computed{stated: v.String()}, nil
 	}
 	none := &VersionError{Source: src.Name, URL: src.Git.URL, Commit: c.Hash}
 	d, err := env.Mirrors.Describe(ctx, src.Git.URL, c, r)
 	if errors.Is(err, git.ErrNoTag) {
-		return "", "", none
-	}
-	var v version.Version
-	if err == nil {
-		v, err = versionOf(src, d, c, dirty)
+		return computed{}, none
 	}
 	if err != nil {
-		return "", "", fmt.Errorf("computing the version of %s: %w", src.Name, err)
+		return computed{}, fmt.Errorf("computing the version of %s: %w", src.Name, err)
+	}
+	return computed{
+		described: d.String(), from: from(d), none: none,
+		scm: func(dirty bool) (version.Version, error) { return versionOf(src, d, c, dirty) },
+	}, nil
+}
+
+// as is the version of a tree that is changed or not. A version that says
+// nothing is a fault of the repository's tags and stops here, before it stands
+// in a wheel's name.
+func (c computed) as(dirty bool) (string, error) {
+	if c.scm == nil {
+		return c.stated, nil
+	}
+	v, err := c.scm(dirty)
+	if err != nil {
+		return "", fmt.Errorf("computing the version of %s: %w", c.none.Source, err)
 	}
 	if empty(v) || unborn(v) {
-		none.Version, none.From = v.String(), from(d)
-		return "", "", none
+		none := *c.none
+		none.Version, none.From = v.String(), c.from
+		return "", &none
 	}
-	r.Note("%s is version %s, %s", src.Name, v, from(d))
-	return v.String(), d.String(), nil
+	return v.String(), nil
 }
 
 // from says where a version comes from.

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/remedy"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
+	"github.com/sparkwheel/sparkwheel/git/patch"
+)
+
+// A patch that does not fit is the recipe's fault, and what to do is said.
+func TestPatchThatDoesNotFitIsTheRecipes(t *testing.T) {
+	t.Parallel()
+	conflict := &patch.ConflictError{Patch: "p", Conflicts: []patch.Conflict{{File: "f", Hunk: 1, Line: 3, Reason: "no place in the file has these 1 lines"}}}
+	err := fmt.Errorf("stage: %w", &sources.PatchError{Source: "up", Err: conflict})
+	if code, ok := classify(t.Context(), err).(*codeError); !ok || code.code != codeUsage {
+		t.Errorf("it ends as %#v", code)
+	}
+	if said := remedy.Text(err); !strings.Contains(said, "take it out of the recipe") {
+		t.Errorf("what to do is %q", said)
+	}
+}
