@@ -216,7 +216,7 @@ func (b *build) prepare(ctx context.Context) error {
 		}
 	}
 	for _, s := range b.spec.Shims {
-		name, err := s.write(b.host(dirWheels))
+		name, err := s.Write(b.host(dirWheels))
 		if err != nil {
 			return fmt.Errorf("making the shim of %s: %w", s.Name, err)
 		}

@@ -236,6 +236,11 @@ func (s *resolving) set(ctx context.Context, q environments.Question, run *stage
 	if err != nil {
 		return namedSet{}, fmt.Errorf("the environment %s: %w", q.Name, err)
 	}
+	if q.Name == runtimeName {
+		if err := checkProvided(s.recipe, chosen); err != nil {
+			return namedSet{}, err
+		}
+	}
 	environments.NoteYanked(ctx, s.env, chosen, run)
 	return namedSet{q.Name, set}, nil
 }

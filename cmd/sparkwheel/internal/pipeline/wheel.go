@@ -144,13 +144,8 @@ func (b *build) addWheel(w recipe.Wheel) error {
 		if err != nil {
 			return nil, err
 		}
-		for _, in := range inputs {
-			// The tree of a build is not downloaded, and may not be known yet.
-			if i, err := in(); err == nil {
-				pins = append(pins, i.Pins...)
-			}
-		}
-		return pins, nil
+		more, err := inputPins(inputs)
+		return append(pins, more...), err
 	})
 	return nil
 }

@@ -50,6 +50,7 @@ func (r *Recipe) check() error {
 			}
 		}
 	}
+	faults = append(faults, r.checkProvided()...)
 	faults = append(faults, r.Packages.check()...)
 	faults = append(faults, r.checkSources()...)
 	faults = append(faults, r.checkBuilds()...)

@@ -213,8 +213,8 @@ func (r *Recipe) checkManifests() []error {
 				bad("%s: directories: %q names a constant, and no file is named to read it from", where, dir)
 			}
 		}
-		if !slices.ContainsFunc(r.Wheels, func(w Wheel) bool { return w.Inputs[m.Name] != "" }) {
-			bad("%s goes nowhere: a wheel must have it among its inputs", where)
+		if !r.isInput(m.Name) {
+			bad("%s goes nowhere: a wheel or build must have it among its inputs", where)
 		}
 	}
 	return faults

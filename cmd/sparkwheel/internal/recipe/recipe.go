@@ -139,6 +139,9 @@ type Runtime struct {
 	Overrides []string
 	Excludes  []string
 	Complete  bool // an absent requirement is a fault, not a warning
+	// Provided are distributions of the set that are not installed because a Debian
+	// package of the image has what they bring: name -> package.
+	Provided map[string]string
 }
 
 // Empty says that the recipe installs nothing beside its wheels.

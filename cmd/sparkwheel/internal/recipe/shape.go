@@ -54,6 +54,7 @@ type shape struct {
 		Overrides []string            `toml:"overrides"`
 		Excludes  []string            `toml:"excludes"`
 		Complete  bool                `toml:"complete"`
+		Provided  map[string]string   `toml:"provided"`
 	} `toml:"runtime"`
 	Image struct {
 		WorkDir     string              `toml:"workdir"`

@@ -138,7 +138,7 @@ func (b Plan) spec(ctx context.Context, env host.Env, wheels map[string]string) 
 		spec.Trees = append(spec.Trees, builder.Tree{Source: c.Tree.Dir, Target: c.Place(), At: c.Locked.Time})
 	}
 	for _, s := range b.Recipe.Shims {
-		spec.Shims = append(spec.Shims, builder.Shim(s))
+		spec.Shims = append(spec.Shims, builder.Shim{Name: s.Name, Version: s.Version, Files: s.Files})
 	}
 	return spec, nil
 }
