@@ -51,8 +51,8 @@ func TestSignalsEndARun(t *testing.T) {
 			if !ok || exit.ExitCode() != test.code {
 				t.Errorf("ended with %v, want exit status %d\n%s", err, test.code, &said)
 			}
-			// Either is waited for, or is not yet, or not any more.
-			if !strings.Contains(said.String(), "uv pins (interrupt again to end at once)") && !strings.Contains(said.String(), "interrupted: stopping base (interrupt again to end at once)") {
+			// At once, and at the end with what ran.
+			if !strings.Contains(said.String(), "(interrupt again to end at once)") || !strings.Contains(said.String(), "sparkwheel: interrupted while running ") {
 				t.Errorf("does not say what it stops:\n%s", &said)
 			}
 			t.Logf("spoke after %v", heard)

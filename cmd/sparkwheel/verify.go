@@ -19,10 +19,11 @@ func (a *app) verifyCommand() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "verify [TARGET...]",
-		Short: "Rebuild wheels under varied conditions and compare the bytes",
-		Long: "Rebuild each wheel with another time, number of jobs, umask, home, host name and directory order,\n" +
-			"without the compiler cache, and report that it is equal or which members differ (exit code 3).\n" +
-			"A TARGET is a wheel's name in the recipe, or `wheels` (the default). To check a wheel file, use `sparkwheel wheel verify`.",
+		Short: "Rebuild wheels and packages under varied conditions and compare the bytes",
+		Long: "Rebuild each wheel, and what each [[build]] makes, with another time, number of jobs, umask, home, host\n" +
+			"name and directory order, without the compiler cache, and report that it is equal or which members differ\n" +
+			"(exit code 3). A TARGET is the name of a wheel or of a [[build]] in the recipe, or `wheels` (the default:\n" +
+			"all of them). To check a wheel file, use `sparkwheel wheel verify`.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runVerify(cmd.Context(), out, &flags, &reg, args)
 		},

@@ -56,7 +56,7 @@ func (b *build) binaries(ctx context.Context, run *stage.Run) (all []gate.Distri
 				return nil, err
 			}
 		}
-		debs, err := b.debs(ctx, made.Debs, s.GPU, nil)
+		debs, err := b.debs(ctx, made.Locked(), s.GPU, nil)
 		if err != nil {
 			return nil, err
 		}
