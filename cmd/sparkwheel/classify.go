@@ -72,7 +72,7 @@ func calledWrong(err error) bool {
 
 // faulty is whether a check found faults.
 func faulty(err error) bool {
-	return isError[*truth.Error](err) || isError[*gate.Error](err) || isError[*fit.Error](err) || isError[*install.ConflictError](err) ||
+	return isError[*truth.Error](err) || isError[*pipeline.VersionsError](err) || isError[*gate.Error](err) || isError[*fit.Error](err) || isError[*install.ConflictError](err) ||
 		isError[*wheel.TagError](err) || isError[*wheel.VerifyError](err) || isError[*wheel.FilenameError](err)
 }
 

@@ -218,7 +218,7 @@ func (i Image) Assemble(ctx context.Context, env host.Env, layers []Layer, notes
 	if err != nil {
 		return nil, nil, err
 	}
-	layers = append(layers[:len(layers):len(layers)], Layer{Blob: blob})
+	layers = append(slices.Clip(layers), Layer{Blob: blob})
 	img, err := layer.Append(i.Base.Image, config(i.Recipe, i.Lock), Blobs(layers)...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("assembling the image: %w", err)

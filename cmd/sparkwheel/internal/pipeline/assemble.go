@@ -56,7 +56,7 @@ func (b *build) addFiles() (err error) {
 		}
 		return all, nil
 	}
-	pins := func() (all []index.Pin, err error) {
+	pins := func() (all []index.Pin, err error) { //nolint:unparam // others of its type can fail
 		for _, f := range b.files {
 			all = append(all, f.Pin)
 		}

@@ -87,6 +87,9 @@ func Resolve(g *stage.Graph, req Request, before *recipe.Lock, upgrade Upgrade) 
 		for _, m := range manifests {
 			l.Manifests = append(l.Manifests, m.Value())
 		}
+		if err := agree(s.recipe, statedVersions(s.recipe, l, sources.Target{Machine: s.machine, GPUArch: s.recipe.Target.GPUArch})); err != nil {
+			return nil, err
+		}
 		l.Indexes, err = environments.CameFrom(ctx, s.env, s.recipe, l.Sets())
 		return l, err
 	}, needs...), nil

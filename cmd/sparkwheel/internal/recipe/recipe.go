@@ -44,8 +44,11 @@ type Recipe struct {
 	Files     []File
 	Manifests []Manifest
 	Indexes   []Index
-	Runtime   Runtime
-	Image     Image
+	// SameVersion are groups of wheels that must have one version, local part
+	// included.
+	SameVersion [][]string
+	Runtime     Runtime
+	Image       Image
 }
 
 // Dir is where the recipe's own files, such as patches, are looked for.
@@ -122,6 +125,9 @@ type Wheel struct {
 	FetchContent *FetchContent // nil leaves what CMake fetches alone
 	Repair       bool          // mend a METADATA that contradicts the build instead of refusing it
 	Repack       bool          // repack the wheel canonically
+	// LeaveOut are patterns of files that the wheel does without when it is
+	// repacked, in the form of package doublestar.
+	LeaveOut []string `json:",omitempty"`
 }
 
 // Shim is a distribution made of the recipe's own text, in place of a real one

@@ -30,9 +30,10 @@ type shape struct {
 		UV           string `toml:"uv"`
 		ExcludeNewer string `toml:"exclude-newer"`
 	} `toml:"tools"`
-	GPU      *gpuShape `toml:"gpu"`
-	Missing  []string  `toml:"missing"`
-	Packages struct {
+	GPU         *gpuShape  `toml:"gpu"`
+	Missing     []string   `toml:"missing"`
+	SameVersion [][]string `toml:"same-version"`
+	Packages    struct {
 		Image    []string `toml:"image"`
 		Build    []string `toml:"build"`
 		Snapshot string   `toml:"snapshot"`
@@ -117,6 +118,7 @@ type wheelKeys struct {
 	CPUs         int               `toml:"cpus"`
 	Repair       bool              `toml:"repair"`
 	Repack       *bool             `toml:"repack"`
+	LeaveOut     []string          `toml:"leave-out"`
 	Shim         []struct {
 		Name    string            `toml:"name"`
 		Version string            `toml:"version"`
@@ -129,10 +131,11 @@ func (s *shape) recipe() *Recipe {
 		Target: Target(s.Target),
 		Base:   s.Base.Image,
 		UV:     s.Tools.UV, ExcludeNewer: s.Tools.ExcludeNewer,
-		Missing:  s.Missing,
-		GPU:      s.GPU.gpu(""),
-		Packages: Packages{Image: s.Packages.Image, Build: s.Packages.Build, Snapshot: s.Packages.Snapshot},
-		Runtime:  Runtime(s.Runtime),
+		Missing:     s.Missing,
+		SameVersion: s.SameVersion,
+		GPU:         s.GPU.gpu(""),
+		Packages:    Packages{Image: s.Packages.Image, Build: s.Packages.Build, Snapshot: s.Packages.Snapshot},
+		Runtime:     Runtime(s.Runtime),
 		Image: Image{
 			WorkDir: s.Image.WorkDir, Environment: s.Image.Environment, Labels: s.Image.Labels,
 			Entrypoint: s.Image.Entrypoint, Cmd: s.Image.Cmd, Groups: s.Image.Groups, Budget: s.Image.Budget,
@@ -189,7 +192,7 @@ func (x *wheelShape) wheel() Wheel {
 	w := Wheel{
 		Name: x.Name, Source: x.Source, Subdirectory: x.Subdirectory, Distribution: x.Distribution,
 		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Inputs: x.Inputs, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
-		Repair: x.Repair, Repack: x.Repack == nil || *x.Repack,
+		Repair: x.Repair, Repack: x.Repack == nil || *x.Repack, LeaveOut: x.LeaveOut,
 		MemoryPerJob: parseSize(x.MemoryPerJob), Root: x.Root, CPUs: x.CPUs, FetchContent: x.fetchContent(),
 		GPU: x.GPU.gpu(x.Distribution),
 	}
