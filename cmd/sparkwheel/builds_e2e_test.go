@@ -170,7 +170,7 @@ func TestE2EBuildsMakePackages(t *testing.T) {
 	w.sparkwheel("", "root", "lock", append(lock, "--base", base)...).mustRun()
 	before := []string{
 		"build gadget", "built packages of gadget", "built packages of gadget unpacked", "built packages for builds of gadget",
-		"built packages for builds of gadget unpacked", "build tool", "runtime", "provided", "wheel beta", "base's files", "layers", "image",
+		"built packages for builds of gadget unpacked", "build tool", "wheel beta", "base's files", "runtime", "provided", "layers", "image",
 	}
 	if diff := cmp.Diff(before, w.toDo("root")); diff != "" {
 		t.Errorf("stages to do after lock (-want +got):\n%s", diff)
