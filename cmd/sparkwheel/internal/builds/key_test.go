@@ -32,6 +32,7 @@ var notInKey = map[string]string{
 	"Frontend": "a build of steps has none",
 	"Trees":    "a build of steps has none",
 	"NoRepack": "wheels are always repacked",
+	"LeaveOut": "a build of steps has none",
 }
 
 // inKey are changes of what a build is made from, by the field of builder.Spec
