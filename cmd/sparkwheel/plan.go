@@ -86,9 +86,19 @@ func planText(steps []stage.Look) string {
 		if s.LastSeconds > 0 {
 			line += "; last took " + progress.Duration(time.Duration(s.LastSeconds*float64(time.Second)))
 		}
+		if s.Objects > 0 {
+			line += fmt.Sprintf("; last compiled %s, %d for a GPU", countObjects(s.Objects), s.CUDAObjects)
+		}
 		lines = append(lines, line)
 	}
 	return strings.Join(lines, "\n")
+}
+
+func countObjects(n int) string {
+	if n == 1 {
+		return "1 object"
+	}
+	return fmt.Sprintf("%d objects", n)
 }
 
 // lockedRecipe is the recipe with the lock that must cover what was asked.
