@@ -80,7 +80,7 @@ func (p *planner) plan(ctx context.Context, s site) (*planned, error) {
 	if s.depth > 0 {
 		from = p.strangers
 	}
-	n, err := from.fetch(ctx, s.url, s.commit, s.ref, p, p.stage.sink(s.url))
+	n, err := from.fetch(ctx, Source{URL: s.url, Ref: s.ref}, s.commit, p, p.stage.sink(s.url))
 	p.received.Add(n)
 	if err != nil {
 		return nil, err

@@ -38,13 +38,13 @@ func (a *app) buildCommand() *cobra.Command {
 		Use:   "build [TARGET...]",
 		Short: "Build the recipe's wheels and image from the lock",
 		Long: "Build the recipe's wheels and image from the lock, which is made first when there is none.\n" +
-			"A TARGET is a wheel's name in the recipe, `wheels` or `image` (the default: everything).",
+			"A TARGET is the name of a wheel or of a [[build]] in the recipe, `wheels` or `image` (the default: everything).",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runBuild(cmd.Context(), &f, args)
 		},
 	}
 	f.register(cmd)
-	cmd.Flags().StringVarP(&f.out, "output", "o", "out", "`DIR` for image, wheels, build.json")
+	cmd.Flags().StringVarP(&f.out, "output", "o", "out", "`DIR` for image, wheels, debs, build.json")
 	cmd.Flags().StringVar(&f.push, "push", "", "push the image to `IMAGE`")
 	registerSandbox(cmd, &f.sandbox)
 	registerStrictness(cmd, &f.strict)
@@ -203,6 +203,7 @@ type buildDocument struct {
 	Image   string                `json:"image,omitempty"`
 	Digest  string                `json:"digest,omitempty"`
 	Wheels  []fileDocument        `json:"wheels"`
+	Debs    []fileDocument        `json:"debs,omitempty"`
 	Commits map[string]string     `json:"commits"`
 	Changes []requirements.Change `json:"changes"`
 	Seconds float64               `json:"seconds"`
@@ -218,12 +219,18 @@ func (a *app) finishBuild(f *buildFlags, res *pipeline.Result, started time.Time
 	for _, w := range res.Wheels {
 		doc.Wheels = append(doc.Wheels, fileDocument{w.File, w.SHA256})
 	}
+	for _, d := range res.Debs {
+		doc.Debs = append(doc.Debs, fileDocument{filepath.Base(d.Path), d.SHA256})
+	}
 	for _, s := range res.Record.Sources {
 		doc.Commits[s.Name] = s.Commit
 		doc.Changes = append(doc.Changes, s.Changes...)
 	}
 	a.sayChanges(res.Record)
 	line := filepath.Join(f.out, "wheels")
+	if len(res.Wheels) == 0 && len(res.Debs) > 0 {
+		line = filepath.Join(f.out, "debs")
+	}
 	if res.Image != nil {
 		digest, err := res.Image.Digest()
 		if err != nil {

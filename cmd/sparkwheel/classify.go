@@ -14,6 +14,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
@@ -66,12 +67,12 @@ func calledWrong(err error) bool {
 		isError[*host.PlatformError](err) || isError[*sources.ContentError](err) ||
 		isError[*base.UnsupportedError](err) || isError[*base.PythonVersionError](err) || errors.Is(err, base.ErrNoPython) ||
 		isError[*registry.PlatformError](err) || isError[*layout.TagError](err) || isError[*imagename.SyntaxError](err) ||
-		isError[*pipeline.CallError](err) || isError[*layer.OutputError](err)
+		isError[*pipeline.CallError](err) || isError[*image.MissingPackageError](err) || isError[*layer.OutputError](err)
 }
 
 // faulty is whether a check found faults.
 func faulty(err error) bool {
-	return isError[*truth.Error](err) || isError[*gate.Error](err) || isError[*fit.Error](err) || isError[*install.ConflictError](err) ||
+	return isError[*truth.Error](err) || isError[*pipeline.VersionsError](err) || isError[*gate.Error](err) || isError[*fit.Error](err) || isError[*install.ConflictError](err) ||
 		isError[*wheel.TagError](err) || isError[*wheel.VerifyError](err) || isError[*wheel.FilenameError](err)
 }
 

@@ -43,7 +43,7 @@ func (a *app) lockCommand() *cobra.Command {
 	overrides.register(cmd)
 	reg.register(cmd)
 	cmd.Flags().StringVarP(&out, "output", "o", "out", "`DIR` for the lock of an embedded recipe")
-	cmd.Flags().StringSliceVar(&upgrade, "upgrade", nil, "ask anew what `NAME` means: a source, a wheel's environment, what its CMake files fetch, a package, packages, a file, a manifest, base, uv, runtime; without a name, everything")
+	cmd.Flags().StringSliceVar(&upgrade, "upgrade", nil, "ask anew what `NAME` means: a source, a wheel's environment, what its CMake files fetch, the packages of a build, a package, packages, a file, a manifest, base, uv, runtime; without a name, everything")
 	cmd.Flags().Lookup("upgrade").NoOptDefVal = upgradeAll
 	return cmd
 }
@@ -117,6 +117,9 @@ func upgrades(r *recipe.Recipe, before *recipe.Lock, names []string) (pipeline.U
 	}
 	for _, s := range r.Sources {
 		known = append(known, s.Name)
+	}
+	for _, b := range r.Builds {
+		known = append(known, b.Name)
 	}
 	for _, w := range r.Wheels {
 		known = append(known, w.Name)

@@ -19,10 +19,11 @@ func (a *app) verifyCommand() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "verify [TARGET...]",
-		Short: "Build wheels again under other circumstances and compare",
-		Long: "Build each wheel a second time, with another time, number of jobs, umask, home, host name and order of\n" +
-			"directories and without the compiler cache, and say that it is equal or which members differ (exit 3).\n" +
-			"A TARGET is a wheel's name in the recipe, or `wheels` (the default). A file is checked by `sparkwheel wheel verify`.",
+		Short: "Build wheels and packages again under other circumstances and compare",
+		Long: "Build each wheel, and what each [[build]] makes, a second time, with another time, number of jobs, umask,\n" +
+			"home, host name and order of directories and without the compiler cache, and say that it is equal or which\n" +
+			"members differ (exit 3). A TARGET is the name of a wheel or of a [[build]] in the recipe, or `wheels` (the\n" +
+			"default: all of them). A file is checked by `sparkwheel wheel verify`.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runVerify(cmd.Context(), out, &flags, &reg, args)
 		},

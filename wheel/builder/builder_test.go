@@ -256,7 +256,7 @@ func TestShimIsInstallable(t *testing.T) {
 	t.Parallel()
 	s := Shim{Name: "Torch.x", Version: "2.11.0+cu130", Files: map[string]string{"torch/__init__.py": "a = 1\n", "torch/a,b.py": ""}}
 	dir := t.TempDir()
-	name, err := s.write(dir)
+	name, err := s.Write(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func TestShimIsInstallable(t *testing.T) {
 		t.Errorf("RECORD:\n%s", record)
 	}
 	for _, bad := range []Shim{{Name: "../x", Version: "1"}, {Name: "x", Version: "1/2"}, {Name: "x", Version: "1", Files: map[string]string{"../y": ""}}} {
-		if _, err := bad.write(t.TempDir()); err == nil {
+		if _, err := bad.Write(t.TempDir()); err == nil {
 			t.Errorf("%+v was taken", bad)
 		}
 	}

@@ -63,7 +63,7 @@ func lockManifestNow(t *testing.T, dir, module string, m recipe.Manifest, before
 	tree := t.TempDir()
 	write(t, tree, "pkg/artifacts.py", module)
 	g := &stage.Graph{}
-	s := &resolving{env: host.Env{Store: st, Index: &index.Client{}}, recipe: &recipe.Recipe{Manifests: []recipe.Manifest{m}}, before: before}
+	s := &resolving{env: host.Env{Store: st, Index: &index.Client{}}, recipe: &recipe.Recipe{Manifests: []recipe.Manifest{m}}, before: before, machine: "aarch64"}
 	s.sources = map[string]*stage.Stage[sources.Resolved]{"a": stage.Add(g, "source a", func(context.Context, *stage.Run) (sources.Resolved, error) {
 		return sources.Resolved{Tree: &sources.Tree{Dir: tree}}, nil
 	})}
@@ -123,6 +123,35 @@ func TestLockManifest(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("what is not understood gave %v, want %q", err, says)
 		}
+	}
+}
+
+// A manifest's directories follow the target, and of what the lists name only what
+// it includes is taken, whatever an earlier lock took.
+func TestLockManifestTakesWhatItIncludes(t *testing.T) {
+	t.Parallel()
+	list := hexSum("kernel") + "  a.cubin\n" + hexSum("header") + "  include/a.h\n" + hexSum("lib") + "  a.so\n"
+	server := serveFiles(t, map[string]string{"/v1/two/aarch64/sums.txt": list})
+	m := recipe.Manifest{
+		Name: "kernels", URL: server.URL + "/", Source: "a", File: "pkg/artifacts.py", List: "sums.txt", MaxFile: 100,
+		Directories: map[string]string{"{Path.TWO}{machine}/": "{Sum.TWO.{machine}}"}, Include: []string{"*.cubin", "include/*.h"},
+	}
+	module := fmt.Sprintf(strings.ReplaceAll(artifactsModule, "arm", "aarch64"), hexSum("x"), hexSum(list))
+	dir := t.TempDir()
+	whole := m
+	whole.Include = nil
+	before, _, err := lockManifestNow(t, dir, module, whole, &recipe.Lock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := lockManifestNow(t, dir, module, m, &recipe.Lock{Manifests: []recipe.LockedManifest{before}})
+	want := hexSum("kernel") + "  v1/two/aarch64/a.cubin\n" + hexSum("header") + "  v1/two/aarch64/include/a.h\n" + hexSum(list) + "  v1/two/aarch64/sums.txt\n"
+	if diff := cmp.Diff(want, string(got.Text)); err != nil || diff != "" {
+		t.Errorf("files (%v, -want +got):\n%s", err, diff)
+	}
+	m.Include = []string{"*.cubim"}
+	if _, _, err := lockManifestNow(t, dir, module, m, &recipe.Lock{}); err == nil || !strings.Contains(err.Error(), "include takes none of the 3 files") {
+		t.Errorf("a pattern that takes nothing gave %v", err)
 	}
 }
 

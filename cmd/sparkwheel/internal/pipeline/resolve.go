@@ -87,6 +87,9 @@ func Resolve(g *stage.Graph, req Request, before *recipe.Lock, upgrade Upgrade) 
 		for _, m := range manifests {
 			l.Manifests = append(l.Manifests, m.Value())
 		}
+		if err := agree(s.recipe, statedVersions(s.recipe, l, sources.Target{Machine: s.machine, GPUArch: s.recipe.Target.GPUArch})); err != nil {
+			return nil, err
+		}
 		l.Indexes, err = environments.CameFrom(ctx, s.env, s.recipe, l.Sets())
 		return l, err
 	}, needs...), nil
@@ -238,6 +241,11 @@ func (s *resolving) set(ctx context.Context, q environments.Question, run *stage
 	chosen, err := environments.Pins(s.base.Value(), set)
 	if err != nil {
 		return namedSet{}, fmt.Errorf("the environment %s: %w", q.Name, err)
+	}
+	if q.Name == runtimeName {
+		if err := checkProvided(s.recipe, chosen); err != nil {
+			return namedSet{}, err
+		}
 	}
 	environments.NoteYanked(ctx, s.env, chosen, run)
 	return namedSet{q.Name, set}, nil

@@ -136,13 +136,8 @@ func (b Build) check(bad func(format string, args ...any)) {
 		}
 	}
 	for _, glob := range b.Debs {
-		if !packageRE.MatchString(DebName(glob)) {
+		if name := DebName(glob); strings.Contains(name, "=") || !packageRE.MatchString(name) {
 			bad("debs: %q does not begin with a package's name and an underscore", glob)
-		}
-	}
-	for to := range b.Files {
-		if !path.IsAbs(to) || path.Clean(to) != to || to == "/" {
-			bad("files: %q is not an absolute path of a file", to)
 		}
 	}
 	for _, where := range b.Install {

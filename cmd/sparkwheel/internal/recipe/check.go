@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
 )
 
 var (
@@ -51,10 +53,12 @@ func (r *Recipe) check() error {
 			}
 		}
 	}
+	faults = append(faults, r.checkProvided()...)
 	faults = append(faults, r.Packages.check()...)
 	faults = append(faults, r.checkSources()...)
 	faults = append(faults, r.checkBuilds()...)
 	faults = append(faults, r.checkWheels()...)
+	faults = append(faults, r.checkSameVersion()...)
 	faults = append(faults, r.checkFiles()...)
 	faults = append(faults, r.checkManifests()...)
 	faults = append(faults, r.checkIndexes()...)
@@ -162,6 +166,14 @@ func (r *Recipe) checkWheels() []error {
 		}
 		if w.MemoryPerJob < 0 {
 			bad("%s: memory-per-job is not a size such as 6GiB", where)
+		}
+		for _, glob := range w.LeaveOut {
+			if glob == "" || !doublestar.ValidatePattern(glob) {
+				bad("%s: leave-out: %q is not a pattern such as **/*.lock", where, glob)
+			}
+		}
+		if len(w.LeaveOut) > 0 && !w.Repack {
+			bad("%s: leave-out needs repack", where)
 		}
 		for k := range w.Environment {
 			if !envRE.MatchString(k) {

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
 )
 
 // Manifest is a tree of files behind a URL, directory by directory: each has a
@@ -21,9 +23,14 @@ type Manifest struct {
 	File   string // a Python module whose string constants Directories may name
 	List   string // name of each directory's checksum list: lines of sha256 and path
 	// Directories are path below URL, ending in a slash -> sha256 of its list.
-	// {NAME} in either stands for a constant of File.
+	// {NAME} in either stands for a constant of File; what Expand knows is replaced
+	// first.
 	Directories map[string]string
-	MaxFile     int64 // bytes that no file of it exceeds
+	// Include are patterns of the files that are taken beside the lists, in the form
+	// of package doublestar; one without a slash is about the last element of a
+	// path. None takes all.
+	Include []string
+	MaxFile int64 // bytes that no file of it exceeds
 }
 
 type manifestShape struct {
@@ -33,6 +40,7 @@ type manifestShape struct {
 	File        string            `toml:"file"`
 	List        string            `toml:"list"`
 	Directories map[string]string `toml:"directories"`
+	Include     []string          `toml:"include"`
 	MaxFile     string            `toml:"max-file"`
 }
 
@@ -42,7 +50,7 @@ const (
 )
 
 func (x manifestShape) manifest() Manifest {
-	m := Manifest{Name: x.Name, URL: x.URL, Source: x.Source, File: x.File, List: x.List, Directories: x.Directories, MaxFile: parseSize(x.MaxFile)}
+	m := Manifest{Name: x.Name, URL: x.URL, Source: x.Source, File: x.File, List: x.List, Directories: x.Directories, Include: x.Include, MaxFile: parseSize(x.MaxFile)}
 	if m.List == "" {
 		m.List = defaultList
 	}
@@ -59,9 +67,35 @@ type LockedManifest struct {
 	URL         string            `toml:"url"`
 	Files       string            `toml:"files" comment:"beside this file"`
 	SHA256      string            `toml:"files-sha256"`
+	Include     []string          `toml:"include,omitempty" comment:"what is taken of the lists"`
 	Directories []LockedDirectory `toml:"directory"`
 	// Text is the text of the file beside the lock: read and saved with it.
 	Text []byte `toml:"-"`
+}
+
+// Expand is the manifest with v in the texts that say which directories it has.
+func (m Manifest) Expand(v Values) Manifest {
+	m.File = Expand(m.File, v)
+	directories := map[string]string{}
+	for dir, sum := range m.Directories {
+		directories[Expand(dir, v)] = Expand(sum, v)
+	}
+	m.Directories = directories
+	return m
+}
+
+// Takes tells whether a file that a list names, by its path in the list's
+// directory, is taken.
+func (m Manifest) Takes(name string) bool {
+	if len(m.Include) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(m.Include, func(glob string) bool {
+		if !strings.Contains(glob, "/") {
+			return doublestar.MatchUnvalidated(glob, path.Base(name))
+		}
+		return doublestar.MatchUnvalidated(glob, name)
+	})
 }
 
 // LockedDirectory is a directory of a manifest and the sha256 of its list.
@@ -199,6 +233,11 @@ func (r *Recipe) checkManifests() []error {
 		if len(m.Directories) == 0 {
 			bad("%s: directories are missing", where)
 		}
+		for _, glob := range m.Include {
+			if glob == "" || !doublestar.ValidatePattern(glob) {
+				bad("%s: include: %q is not a pattern such as *.cubin", where, glob)
+			}
+		}
 		if (m.Source == "") != (m.File == "") {
 			bad("%s: source and file go together", where)
 		}
@@ -209,12 +248,12 @@ func (r *Recipe) checkManifests() []error {
 			bad("%s: file %q leaves the tree", where, m.File)
 		}
 		for _, dir := range slices.Sorted(maps.Keys(m.Directories)) {
-			if m.File == "" && constantRE.MatchString(dir+m.Directories[dir]) {
+			if text := Expand(dir+m.Directories[dir], Values{}); m.File == "" && constantRE.MatchString(text) {
 				bad("%s: directories: %q names a constant, and no file is named to read it from", where, dir)
 			}
 		}
-		if !slices.ContainsFunc(r.Wheels, func(w Wheel) bool { return w.Inputs[m.Name] != "" }) {
-			bad("%s goes nowhere: a wheel must have it among its inputs", where)
+		if !r.isInput(m.Name) {
+			bad("%s goes nowhere: a wheel or build must have it among its inputs", where)
 		}
 	}
 	return faults

@@ -189,6 +189,10 @@ func (s *shape) leaveOut(names []string) error {
 	s.File = slices.DeleteFunc(s.File, func(f fileShape) bool { return out(f.Name) })
 	s.Manifest = slices.DeleteFunc(s.Manifest, func(m manifestShape) bool { return out(m.Name) })
 	s.Index = slices.DeleteFunc(s.Index, func(x indexShape) bool { return out(x.Name) })
+	for i := range s.SameVersion {
+		s.SameVersion[i] = slices.DeleteFunc(s.SameVersion[i], out)
+	}
+	s.SameVersion = slices.DeleteFunc(s.SameVersion, func(group []string) bool { return len(group) < 2 })
 	for i := range s.Source {
 		s.Source[i].Patch = slices.DeleteFunc(s.Source[i].Patch, patch)
 	}

@@ -44,8 +44,11 @@ type Recipe struct {
 	Files     []File
 	Manifests []Manifest
 	Indexes   []Index
-	Runtime   Runtime
-	Image     Image
+	// SameVersion are groups of wheels that must have one version, local part
+	// included.
+	SameVersion [][]string
+	Runtime     Runtime
+	Image       Image
 }
 
 // Dir is where the recipe's own files, such as patches, are looked for.
@@ -129,6 +132,9 @@ type Wheel struct {
 	Repack       bool          // repack the wheel canonically
 	// Missing says why it cannot be built yet, "" that it can.
 	Missing string `json:"-"`
+	// LeaveOut are patterns of files that the wheel does without when it is
+	// repacked, in the form of package doublestar.
+	LeaveOut []string `json:",omitempty"`
 }
 
 // Shim is a distribution made of the recipe's own text, in place of a real one
@@ -146,6 +152,9 @@ type Runtime struct {
 	Overrides []string
 	Excludes  []string
 	Complete  bool // an absent requirement is a fault, not a warning
+	// Provided are distributions of the set that are not installed because a Debian
+	// package of the image has what they bring: name -> package.
+	Provided map[string]string
 }
 
 // Empty says that the recipe installs nothing beside its wheels.

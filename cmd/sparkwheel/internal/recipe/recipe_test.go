@@ -171,7 +171,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(minimal))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r, err := Parse("f", "", text)
-		if err == nil && len(r.Wheels) == 0 && r.Runtime.Empty() {
+		if err == nil && len(r.Wheels)+len(r.Builds) == 0 && r.Runtime.Empty() {
 			t.Error("a recipe that makes nothing passed")
 		}
 	})

@@ -34,9 +34,10 @@ type shape struct {
 		UV           string `toml:"uv"`
 		ExcludeNewer string `toml:"exclude-newer"`
 	} `toml:"tools"`
-	GPU      *gpuShape `toml:"gpu"`
-	Missing  []string  `toml:"missing" merge:"append"`
-	Packages struct {
+	GPU         *gpuShape  `toml:"gpu"`
+	Missing     []string   `toml:"missing" merge:"append"`
+	SameVersion [][]string `toml:"same-version" merge:"append"`
+	Packages    struct {
 		Image    []string `toml:"image" merge:"add"`
 		Build    []string `toml:"build" merge:"add"`
 		Snapshot string   `toml:"snapshot"`
@@ -58,6 +59,7 @@ type shape struct {
 		Overrides []string            `toml:"overrides" merge:"add"`
 		Excludes  []string            `toml:"excludes" merge:"add"`
 		Complete  bool                `toml:"complete"`
+		Provided  map[string]string   `toml:"provided"`
 	} `toml:"runtime"`
 	Image struct {
 		WorkDir     string              `toml:"workdir"`
@@ -125,6 +127,7 @@ type wheelKeys struct {
 	Repair       bool              `toml:"repair"`
 	Repack       *bool             `toml:"repack"`
 	Missing      string            `toml:"missing"`
+	LeaveOut     []string          `toml:"leave-out" merge:"append"`
 	Shim         []struct {
 		Name    string            `toml:"name"`
 		Version string            `toml:"version"`
@@ -137,10 +140,11 @@ func (s *shape) recipe() *Recipe {
 		Target: Target(s.Target),
 		Base:   s.Base.Image,
 		UV:     s.Tools.UV, ExcludeNewer: s.Tools.ExcludeNewer,
-		Missing:  s.Missing,
-		GPU:      s.GPU.gpu(""),
-		Packages: Packages{Image: s.Packages.Image, Build: s.Packages.Build, Snapshot: s.Packages.Snapshot},
-		Runtime:  Runtime(s.Runtime),
+		Missing:     s.Missing,
+		SameVersion: s.SameVersion,
+		GPU:         s.GPU.gpu(""),
+		Packages:    Packages{Image: s.Packages.Image, Build: s.Packages.Build, Snapshot: s.Packages.Snapshot},
+		Runtime:     Runtime(s.Runtime),
 		Image: Image{
 			WorkDir: s.Image.WorkDir, Environment: s.Image.Environment, Labels: s.Image.Labels,
 			Entrypoint: s.Image.Entrypoint, Cmd: s.Image.Cmd, Groups: s.Image.Groups, Budget: s.Image.Budget,
@@ -204,7 +208,7 @@ func (x *wheelShape) wheel() Wheel {
 	w := Wheel{
 		Name: x.Name, Source: x.Source, Subdirectory: x.Subdirectory, Distribution: x.Distribution,
 		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Inputs: x.Inputs, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
-		Repair: x.Repair, Repack: x.Repack == nil || *x.Repack,
+		Repair: x.Repair, Repack: x.Repack == nil || *x.Repack, LeaveOut: x.LeaveOut,
 		MemoryPerJob: parseSize(x.MemoryPerJob), Root: x.Root, CPUs: x.CPUs, FetchContent: x.fetchContent(),
 		GPU: x.GPU.gpu(x.Distribution), Missing: x.Missing,
 	}

@@ -24,7 +24,8 @@ const (
 	LongestList   = 32 << 20 // bytes of a checksum list; that of 8,000 files has 1 MB
 )
 
-// ReadList brings the checksum list of a directory and reads what it names.
+// ReadList downloads the checksum list of a directory and reads what the manifest
+// takes of it.
 func ReadList(ctx context.Context, env host.Env, m recipe.Manifest, dir recipe.LockedDirectory) ([]recipe.Entry, error) {
 	pin := index.Pin{Name: m.Name, File: m.List, URL: m.URL + dir.Path + m.List, SHA256: dir.SHA256, Limit: LongestList}
 	file, err := env.Index.Download(ctx, pin, env.Blobs(), nil)
@@ -42,10 +43,16 @@ func ReadList(ctx context.Context, env host.Env, m recipe.Manifest, dir recipe.L
 	if err != nil {
 		return nil, err
 	}
-	for i := range entries {
-		entries[i].Path = dir.Path + entries[i].Path
+	taken := entries[:0]
+	for _, e := range entries {
+		if m.Takes(e.Path) {
+			taken = append(taken, recipe.Entry{Path: dir.Path + e.Path, SHA256: e.SHA256})
+		}
 	}
-	return entries, nil
+	if len(entries) > 0 && len(taken) == 0 {
+		return nil, fmt.Errorf("include takes none of the %d files that %s names", len(entries), pin.URL)
+	}
+	return taken, nil
 }
 
 // Directories are the manifest's, with the constants of its source's tree,
