@@ -29,7 +29,7 @@ pkg.debian.build: src.build
 	mv build/*.deb build/pkg/deb/
 tool:
 	mkdir -p build/tool/share
-	$(CC) $(CFLAGS) -o build/tool/gadget src/tool.c -lgadget
+	$(CC) $(CFLAGS) -o build/tool/gadget src/tool.c -lgadget -Wl,--disable-new-dtags,-rpath,/opt/nvidia/gadget/lib
 	cp src/gadget.h build/tool/share/
 	ln -s share/gadget.h build/tool/gadget.h
 `,
@@ -96,6 +96,10 @@ name = "beta"
 source = "beta"
 distribution = "beta"
 inputs = { tool = "/opt/tool" }
+[runtime]
+requires = ["jinja2", "pip"]
+complete = true
+provided = { markupsafe = "libgadget2" }
 `
 
 // gadgetry makes the library's repository, a project whose wheel takes the
@@ -166,7 +170,7 @@ func TestE2EBuildsMakePackages(t *testing.T) {
 	w.sparkwheel("", "root", "lock", append(lock, "--base", base)...).mustRun()
 	before := []string{
 		"build gadget", "built packages of gadget", "built packages of gadget unpacked", "built packages for builds of gadget",
-		"built packages for builds of gadget unpacked", "build tool", "wheel beta", "base's files", "layers", "image",
+		"built packages for builds of gadget unpacked", "build tool", "wheel beta", "base's files", "runtime", "provided", "layers", "image",
 	}
 	if diff := cmp.Diff(before, w.toDo("root")); diff != "" {
 		t.Errorf("stages to do after lock (-want +got):\n%s", diff)
@@ -221,8 +225,13 @@ func (w *workshop) gadgetIsIn(image string) {
 		{"dpkg --audit; dpkg --verify", ""},
 		{"ls /usr/share/libgadget2 /usr/share/libgadget-dev 2>&1 | grep -c 'No such file'", "2"},
 		{"/opt/gadget/bin/gadget", "header 2, gadget 2 of " + commit},
-		{"LD_DEBUG=libs /opt/gadget/bin/gadget 2>&1 | grep -c 'calling init: /.*/libgadget.so.2'", "1"},
+		// As torch's libraries do, it looks into a wheel's directory first, which is not there.
+		{"LD_DEBUG=libs /opt/gadget/bin/gadget 2>&1 | grep -q 'search path=/opt/nvidia/gadget/lib.*RPATH from file' && echo looked", "looked"},
+		{"LD_DEBUG=libs /opt/gadget/bin/gadget 2>&1 | grep -o 'calling init: .*/libgadget.so.2'", "calling init: /lib/libgadget.so.2"},
 		{"python3 -c 'import beta; print(beta.text)'", "#define GADGET 2\n#define GADGET 2"},
+		{"python3 -m pip check", "No broken requirements found."},
+		{"python3 -c 'import importlib.metadata as m; d = m.distribution(\"markupsafe\"); print(d.read_text(\"INSTALLER\"), len(d.files), d.read_text(\"sparkwheel-provided.json\").count(\"2.0-1\"))'", "sparkwheel-provided 6 1"},
+		{"python3 -c 'import markupsafe' 2>&1 | tail -1", "ModuleNotFoundError: No module named 'markupsafe'"},
 		{"ls /usr/bin/gcc /usr/bin/dh 2>&1 | grep -c 'No such file'", "2"},
 	} {
 		c := w.command("", "chroot", root, "sh", "-c", tt.command)
@@ -259,8 +268,13 @@ func (w *workshop) gadgetIsRecorded(out string) {
 			w.t.Errorf("build.json has %+v, the file %s", d, sum)
 		}
 	}
-	if !bytes.Contains(text, []byte(`"file": "debhelper_`)) {
-		w.t.Errorf("build.json does not list debhelper:\n%s", text)
+	for _, says := range []string{`"file": "debhelper_`, `"package": "libgadget2"`, `"package_version": "2.0-1"`} {
+		if !bytes.Contains(text, []byte(says)) {
+			w.t.Errorf("build.json does not say %s:\n%s", says, text)
+		}
+	}
+	if bytes.Contains(text, []byte("markupsafe-")) || bytes.Contains(text, []byte("MarkupSafe-")) {
+		w.t.Errorf("build.json has the wheel of a distribution that a package provides:\n%s", text)
 	}
 }
 
@@ -282,6 +296,61 @@ func (w *workshop) gadgetAlone() {
 	if strings.Count(said, " equal") != 6 || strings.Contains(said, "differs") { // two debs, a file, a tree of three
 		w.t.Errorf("verify says %s", said)
 	}
-	w.sparkwheel("", "root", "lock", "--lock", "out/sparkwheel.lock", "--base", "tar:"+filepath.Join(w.dir, "held.tar"), "--upgrade=gadgets").wantCode(2, "has no such thing", "gadget, tool")
+	w.sparkwheel("", "root", "lock", "--lock", "out/sparkwheel.lock", "--base", "tar:"+filepath.Join(w.dir, "held.tar"), "--upgrade=gadgets").wantCode(2, "has no such thing", "fakeroot, gadget, gcc", "runtime, tool, uv")
 	w.sparkwheel("", "root", "lock", "--lock", "out/sparkwheel.lock", "--base", "tar:"+filepath.Join(w.dir, "held.tar"), "--upgrade=gadget").mustRun()
+}
+
+// aDeb is the shell's way to a package of a name and an architecture.
+func aDeb(name, architecture, fields string) string {
+	return `mkdir -p p/DEBIAN out; printf "Package: ` + name + `\\nVersion: 1\\nArchitecture: ` + architecture + `\\nMaintainer: a <a@example.com>\\n` + fields +
+		`Description: x\\n" > p/DEBIAN/control; dpkg-deb -b p out/libx_1_` + architecture + `.deb`
+}
+
+// Builds that go wrong say so, and leave nothing at a final place.
+func TestE2EBuildsGoWrong(t *testing.T) {
+	w := openWorkshop(t)
+	w.gadgetry()
+	head := gadgetHead() + "[[source]]\nname = \"gadget\"\nurl = \"https://example.com/org/gadget.git\"\nref = \"main\"\nversion = \"2.0\"\n"
+	other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[w.architecture()]
+	for _, tt := range []struct {
+		name, step, keys string
+		command          string // the one that fails
+		code             int
+		says             []string
+	}{
+		{"a step", "echo last words; exit 3", "", "build", 1, []string{"building bad: step sh -ec echo last words; exit 3", "exit status 3", "/build-bad.log", "its last lines:", "\nlast words\n"}},
+		{"nothing", "true", "", "build", 1, []string{`nothing that the build left matches "out/libx_*.deb"`}},
+		{"two", "mkdir out; touch out/libx_1_all.deb out/libx_2_all.deb", "", "build", 1, []string{"matches 2 entries where one is expected: out/libx_1_all.deb, out/libx_2_all.deb"}},
+		{"another name", aDeb("liby", "all", ""), "", "build", 1, []string{"build bad made libx_1_all.deb: the package is liby 1 (all), not libx 1 (all)"}},
+		{"another machine", aDeb("libx", other, ""), "", "build", 1, []string{"the package libx is for " + other}},
+		{"no package", "mkdir out; echo no > out/libx_1_all.deb", "", "build", 1, []string{"build bad made libx_1_all.deb: reading the package"}},
+		{"a dependency", aDeb("libx", "all", `Depends: no-such-thing\\n`), `install = ["image"]`, "build", 1,
+			[]string{"installing the packages that build bad made", "packages.image", "libx : Depends: no-such-thing"}},
+		{"packages that conflict", "true", `packages = ["exim4-daemon-light", "postfix"]`, "lock", 1, []string{"exim4-daemon-light", "Conflicts", "postfix"}},
+		{"a package in no archive", "true", `packages = ["fakerot"]`, "lock", 1, []string{"no archive of the base has package fakerot (near: fakeroot)"}},
+		{"nothing provides it", "mkdir -p out; touch out/x", "files = { \"/opt/x\" = \"out/x\" }\n[runtime]\nrequires = [\"jinja2\"]\nprovided = { markupsafe = \"libnone\" }", "build", 2,
+			[]string{"the image has no Debian package libnone, which is to provide markupsafe"}},
+		{"nothing requires it", "true", "tree = \"out\"\n[runtime]\nrequires = [\"jinja2\"]\nprovided = { markup-safe = \"libc6\" }", "lock", 2,
+			[]string{"runtime.provided: nothing in the runtime set requires markup-safe; the nearest that it has is markupsafe"}},
+	} {
+		debs := "debs = [\"out/libx_*.deb\"]\n"
+		if strings.Contains(tt.keys, "provided") {
+			debs = ""
+		}
+		w.write("recipe.toml", head+"[[build]]\nname = \"bad\"\nsource = \"gadget\"\nsteps = [[\"sh\", \"-ec\", \"\"\""+tt.step+"\"\"\"]]\n"+debs+tt.keys+"\n")
+		lock := w.sparkwheel("", "root", "lock", "--base", "tar:"+w.base, "--lock", "out/sparkwheel.lock")
+		if tt.command == "lock" {
+			lock.wantCode(tt.code, tt.says...)
+		} else {
+			lock.mustRun()
+			w.sparkwheel("", "root", "build").wantCode(tt.code, tt.says...)
+		}
+		if t.Failed() {
+			t.Fatalf("so it was with %s", tt.name)
+		}
+		w.noLeftovers("root")
+		if _, err := os.Lstat(filepath.Join(w.dir, "root/out/debs")); err == nil {
+			t.Errorf("%s: packages are there after a failure", tt.name)
+		}
+	}
 }

@@ -138,6 +138,8 @@ func upgrades(r *recipe.Recipe, before *recipe.Lock, names []string) (pipeline.U
 	for _, m := range r.Manifests {
 		known = append(known, m.Name)
 	}
+	slices.Sort(known)
+	known = slices.Compact(known)
 	for _, n := range names {
 		if !slices.Contains(known, n) {
 			return pipeline.Upgrade{}, usageErrorf("--upgrade=%s: recipe %s has no such thing; it has %s", n, r.Name, strings.Join(known, ", "))

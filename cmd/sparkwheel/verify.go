@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -57,9 +56,14 @@ func (a *app) runVerify(ctx context.Context, out string, flags *overrideFlags, r
 func (a *app) sayVerdicts(verdicts []wheels.Verdict) error {
 	var lines, differ []string
 	for _, v := range verdicts {
-		line := fmt.Sprintf("%s sha256:%s equal", v.File, v.SHA256)
-		if !v.Equal {
-			line = fmt.Sprintf("%s sha256:%s differs when built again:\n%s", v.File, v.SHA256, v.Difference)
+		line := v.File
+		if v.SHA256 != "" { // links have none
+			line += " sha256:" + v.SHA256
+		}
+		if v.Equal {
+			line += " equal"
+		} else {
+			line += " differs when built again:\n" + v.Difference
 			differ = append(differ, v.File)
 		}
 		lines = append(lines, line)

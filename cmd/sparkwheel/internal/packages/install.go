@@ -131,13 +131,14 @@ func (i *installation) read(ctx context.Context, pins []index.Pin) ([]*deb.Packa
 
 // installScript installs the packages below /build/debs. Its first argument is an
 // option of apt-get install or empty, the others are the packages that came only
-// because others need them. What the base holds is held
-// again afterwards. What apt cannot configure whole is a failure.
+// because others need them. What the base holds is held again afterwards. What apt
+// cannot configure whole is a failure. With -qq apt would not say which packages do
+// not go together.
 const installScript = `
 option=$1
 shift
 held=$(apt-mark showhold)
-apt-get install $option -qq -y --no-install-recommends --no-remove --allow-downgrades --allow-change-held-packages \
+apt-get install $option -q -y --no-install-recommends --no-remove --allow-downgrades --allow-change-held-packages \
   -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-io \
   -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold /build/debs/*.deb
 [ $# = 0 ] || apt-mark auto "$@" >/dev/null
@@ -174,6 +175,9 @@ func (i *installation) run(ctx context.Context, work, changes string, pins []ind
 	err := box.Run(ctx, cmd)
 	if _, ran := errors.AsType[*sandbox.ExitError](err); err != nil && !ran && i.architecture != i.env.Host.Architecture {
 		return fmt.Errorf("installing packages for %s takes its programs emulated here, by the package qemu-user-static: %w", i.architecture, err)
+	}
+	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok {
+		exit.Args = []string{"apt-get", "install"} // the script's text says nothing to the user
 	}
 	if err != nil && i.set.again {
 		return fmt.Errorf("installing with the base's own apt (what the packages depend on must be in the base, in packages.image or in packages.build): %w", err)

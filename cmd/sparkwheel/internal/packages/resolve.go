@@ -140,7 +140,7 @@ func (a *apt) resolve(ctx context.Context, asked []string) ([]recipe.LockedDeb, 
 	if err := a.refuseHeld(ctx, asked); err != nil {
 		return nil, err
 	}
-	out, err := a.do(ctx, "apt-get", append([]string{"install", "--print-uris", "-qq", "-y", "--no-remove", "--no-install-recommends",
+	out, err := a.do(ctx, "apt-get", append([]string{"install", "--print-uris", "-q", "-y", "--no-remove", "--no-install-recommends",
 		"--allow-downgrades", "--allow-change-held-packages", "--"}, asked...)...)
 	if refused, ok := errors.AsType[*aptError](err); ok {
 		return nil, a.explain(ctx, refused)

@@ -53,8 +53,14 @@ func TestSparkSaysThePage(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("spark (-want +got):\n%s", diff)
 	}
-	if len(r.Missing) == 0 {
-		t.Error("spark lists nothing as missing, yet nothing builds it")
+	nccl, _ := r.Source("nccl")
+	b, ok := r.Build("nccl")
+	if !ok || nccl.Git != (git.Source{URL: "https://github.com/zyang-dev/nccl.git", Ref: "dgxspark-3node-ring"}) || !b.Installs("build") || !b.Installs("image") ||
+		!slices.Equal(b.Steps[0][2:4], []string{"src.build", "NVCC_GENCODE=-gencode=arch=compute_121,code=sm_121"}) {
+		t.Errorf("spark builds NCCL so: %+v from %+v", b, nccl)
+	}
+	if len(r.Missing) != 0 || r.Runtime.Provided["nvidia-nccl-cu13"] != "libnccl2" {
+		t.Errorf("spark misses %q and takes %v from packages", r.Missing, r.Runtime.Provided)
 	}
 }
 
