@@ -136,7 +136,7 @@ func (a *app) build(ctx context.Context, push string, req pipeline.Request) (*pi
 // chooseTargets reads the command's targets; nil names mean every wheel.
 func chooseTargets(r *recipe.Recipe, targets []string) (names []string, image bool, err error) {
 	if len(targets) == 0 {
-		return nil, true, nil
+		return nil, true, lacking(r, nil)
 	}
 	known := []string{"wheels", "image"}
 	for _, b := range r.Builds {
@@ -151,12 +151,26 @@ func chooseTargets(r *recipe.Recipe, targets []string) (names []string, image bo
 		}
 	}
 	if slices.Contains(targets, "image") {
-		return nil, true, nil
+		return nil, true, lacking(r, nil)
 	}
 	if slices.Contains(targets, "wheels") {
-		return nil, false, nil
+		return nil, false, lacking(r, nil)
 	}
-	return targets, false, nil
+	return targets, false, lacking(r, targets)
+}
+
+// lacking is the error of targets that cannot be built yet, as the recipe says of
+// them or of a build that they need; nil targets are all.
+func lacking(r *recipe.Recipe, targets []string) error {
+	missing := r.Lacking(targets)
+	if len(missing) == 0 {
+		return nil
+	}
+	other := "the recipe has no other target"
+	if free := r.Free(); len(free) > 0 {
+		other = "other targets of the recipe can be built: " + strings.Join(free, ", ")
+	}
+	return usageErrorf("recipe %s cannot build this yet:\n  - %s\n%s", r.Name, strings.Join(missing, "\n  - "), other)
 }
 
 func (a *app) loadOrMakeLock(ctx context.Context, env host.Env, r *recipe.Recipe, o recipe.Override, out string) (*recipe.Lock, error) {

@@ -142,12 +142,12 @@ requires = ["app"]
 		return c
 	}
 	run("lock", "--base", base).mustRun()
-	pylock := w.read("pylock.runtime.toml")
+	pylock := w.read("pylock.recipe_runtime.toml")
 	for _, says := range []string{
 		one.URL + "/files/app-1.0-py3-none-any.whl", "https://extra.example.com/files/torchy-2.0-py3-none-any.whl", "https://extra.example.com/files/kernels-1.0-py3-none-any.whl",
 	} {
 		if !strings.Contains(pylock, says) {
-			t.Errorf("pylock.runtime.toml does not say %s:\n%s", says, pylock)
+			t.Errorf("pylock.recipe_runtime.toml does not say %s:\n%s", says, pylock)
 		}
 	}
 	lock := w.read("recipe.lock")

@@ -49,7 +49,7 @@ func TestLockEditedByHand(t *testing.T) {
 	t.Parallel()
 	d := openDepot(t)
 	d.mustRun("fetch")
-	lock, pylock := d.read("recipe.lock"), d.read("pylock.runtime.toml")
+	lock, pylock := d.read("recipe.lock"), d.read("pylock.recipe_runtime.toml")
 	words := d.lock.Files[1]
 	for name, tt := range map[string]struct {
 		file, old, now string
@@ -65,10 +65,10 @@ func TestLockEditedByHand(t *testing.T) {
 		"another recipe":  {"recipe.lock", d.lock.RecipeDigest, "sha256:" + strings.Repeat("2", 64), codeNotLocked, []string{"recipe recipe has changed since it was locked; run `sparkwheel lock -r"}},
 		"a later version": {"recipe.lock", "lock-version = 1", "lock-version = 2", codeNotLocked, []string{"lock version 2, but this sparkwheel reads 1"}},
 		"a base":          {"recipe.lock", d.lock.Base.Digest, "sha256:" + strings.Repeat("3", 64), codeFailed, []string{"it is now " + d.lock.Base.Digest + ", but the lock pins sha256:3333", "sparkwheel lock --upgrade=base"}},
-		"a pylock":        {"pylock.runtime.toml", "two-1.0", "two-2.0", codeNotLocked, []string{"pylock.runtime.toml was changed by hand", "the lock pins " + d.lock.Runtime.SHA256}},
-		"a path":          {"recipe.lock", "'pylock.runtime.toml'", "'../pylock.runtime.toml'", codeNotLocked, []string{"is not a file in the lock's directory"}},
+		"a pylock":        {"pylock.recipe_runtime.toml", "two-1.0", "two-2.0", codeNotLocked, []string{"pylock.recipe_runtime.toml was changed by hand", "the lock pins " + d.lock.Runtime.SHA256}},
+		"a path":          {"recipe.lock", "'pylock.recipe_runtime.toml'", "'../pylock.recipe_runtime.toml'", codeNotLocked, []string{"is not a file in the lock's directory"}},
 	} {
-		text := map[string]string{"recipe.lock": lock, "pylock.runtime.toml": pylock}[tt.file]
+		text := map[string]string{"recipe.lock": lock, "pylock.recipe_runtime.toml": pylock}[tt.file]
 		if !strings.Contains(text, tt.old) {
 			t.Fatalf("%s: %s does not hold %q", name, tt.file, tt.old)
 		}
@@ -146,7 +146,7 @@ func TestBundleOfADamagedStore(t *testing.T) {
 func TestLockWithoutAWheelForThePlatform(t *testing.T) {
 	t.Parallel()
 	d := openDepot(t)
-	text := strings.ReplaceAll(d.read("pylock.runtime.toml"), "two-1.0-py3-none-any", "two-1.0-cp312-cp312-manylinux_2_28_x86_64")
+	text := strings.ReplaceAll(d.read("pylock.recipe_runtime.toml"), "two-1.0-py3-none-any", "two-1.0-cp312-cp312-manylinux_2_28_x86_64")
 	set := recipe.NewSet("runtime", []byte(text))
 	d.lock.Runtime = &set
 	if err := d.lock.Save(filepath.Join(d.dir, "recipe.lock")); err != nil {

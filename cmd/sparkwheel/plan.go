@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/progress"
@@ -85,6 +86,9 @@ func planText(steps []stage.Look) string {
 		}
 		if s.LastSeconds > 0 {
 			line += "; last took " + progress.Duration(time.Duration(s.LastSeconds*float64(time.Second)))
+		}
+		if s.Objects > 0 {
+			line += fmt.Sprintf("; last compiled %s, %d for a GPU", host.Count(s.Objects, "object"), s.CUDAObjects)
 		}
 		lines = append(lines, line)
 	}

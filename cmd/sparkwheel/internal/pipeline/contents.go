@@ -81,7 +81,7 @@ func (s *resolving) content(ctx context.Context, w recipe.Wheel, one sources.Wan
 	}
 	l.Commit, l.Time, l.Tree = c.Hash, c.Time.UTC(), t.Hash
 	for _, sub := range t.Submodules {
-		l.Submodules = append(l.Submodules, recipe.LockedSubmodule(sub))
+		l.Submodules = append(l.Submodules, recipe.LockedSubmodule{Path: sub.Path, URL: sub.URL, Commit: sub.Commit})
 	}
 	return l, nil
 }

@@ -133,6 +133,9 @@ type namedSet struct {
 func (s *resolving) addSets(g *stage.Graph) []*stage.Stage[namedSet] {
 	var sets []*stage.Stage[namedSet]
 	for _, w := range s.recipe.Wheels {
+		if w.Missing != "" {
+			continue // it is not built
+		}
 		src := s.sources[w.Source]
 		sets = append(sets, stage.Add(g, "requirements of "+w.Name, func(ctx context.Context, run *stage.Run) (namedSet, error) {
 			q, err := environments.BuildQuestion(w, src.Value().Tree)

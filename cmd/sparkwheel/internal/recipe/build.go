@@ -34,6 +34,8 @@ type Build struct {
 	Install []string
 	// GPU judges what it made, as a wheel's does; nil leaves the recipe's.
 	GPU *GPU `json:"-"`
+	// Missing says why it cannot be built yet, "" that it can.
+	Missing string `json:"-"`
 }
 
 // Installs says whether the build's packages are installed there.
@@ -60,7 +62,7 @@ type buildShape struct {
 	Name         string            `toml:"name"`
 	Source       string            `toml:"source"`
 	Subdirectory string            `toml:"subdirectory"`
-	Packages     []string          `toml:"packages"`
+	Packages     []string          `toml:"packages" merge:"add"`
 	Environment  map[string]string `toml:"environment"`
 	Steps        [][]string        `toml:"steps"`
 	Inputs       map[string]string `toml:"inputs"`
@@ -72,6 +74,7 @@ type buildShape struct {
 	Wheels       []string          `toml:"wheels"`
 	Install      []string          `toml:"install"`
 	GPU          *gpuShape         `toml:"gpu"`
+	Missing      string            `toml:"missing"`
 }
 
 func (x buildShape) build() Build {
@@ -79,7 +82,7 @@ func (x buildShape) build() Build {
 		Name: x.Name, Source: x.Source, Subdirectory: x.Subdirectory, Packages: x.Packages, Environment: x.Environment, Steps: x.Steps,
 		Inputs: x.Inputs, MemoryPerJob: parseSize(x.MemoryPerJob), CPUs: x.CPUs,
 		Debs: x.Debs, Files: x.Files, Tree: x.Tree, Wheels: x.Wheels, Install: x.Install,
-		GPU: x.GPU.gpu("*"),
+		GPU: x.GPU.gpu("*"), Missing: x.Missing,
 	}
 }
 

@@ -3,6 +3,7 @@ package recipe
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -112,6 +113,11 @@ func (r *Recipe) checkSources() []error {
 		for _, rule := range s.Rewrite.Rules().Rules {
 			if err := rule.Check(); err != nil {
 				bad("%s: rewrite: %w", where, err)
+			}
+		}
+		for _, at := range slices.Sorted(maps.Keys(s.Submodule)) {
+			if !localPath(at) || s.Submodule[at].URL == "" {
+				bad("%s: submodule %q: a path in the tree and a url are needed", where, at)
 			}
 		}
 		checkPatches(s.Patches, func(format string, args ...any) { bad("%s: "+format, append([]any{where}, args...)...) })

@@ -66,7 +66,7 @@ func TestFetchContentFaults(t *testing.T) {
 func TestLockTellsWhatContentChanged(t *testing.T) {
 	t.Parallel()
 	one := LockedWheel{Name: "w", FetchContent: []LockedContent{{Name: "Kernels", URL: "u", Ref: "main", Commit: "a"}, {Name: "gone", URL: "g", Ref: "v1", Commit: "c"}}}
-	two := LockedWheel{Name: "w", FetchContent: []LockedContent{{Name: "kernels", URL: "u", Ref: "main", Commit: "b", Submodules: []LockedSubmodule{{"p", "s", "d"}}}}}
+	two := LockedWheel{Name: "w", FetchContent: []LockedContent{{Name: "kernels", URL: "u", Ref: "main", Commit: "b", Submodules: []LockedSubmodule{{Path: "p", URL: "s", Commit: "d"}}}}}
 	got := Diff(&Lock{Wheels: []LockedWheel{one}}, &Lock{Wheels: []LockedWheel{two}})
 	want := []string{"w fetches kernels: main a -> main b", "w fetches gone: v1 c -> none"}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -18,7 +18,7 @@ type Index struct {
 type indexShape struct {
 	Name          string   `toml:"name"`
 	URL           string   `toml:"url"`
-	Distributions []string `toml:"distributions"`
+	Distributions []string `toml:"distributions" merge:"add"`
 }
 
 // LockedIndex says which distributions of the lock came from an index.

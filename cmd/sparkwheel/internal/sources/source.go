@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,6 +54,23 @@ type At struct {
 	// Version is the source's without the recipe's changes. Where patches are for
 	// some versions, it decides which are applied.
 	Version string
+	// Replaced are the submodules that the recipe takes from elsewhere at a ref, at
+	// its commit.
+	Replaced map[string]git.Replacement
+}
+
+// replacements are all submodules that are taken from elsewhere.
+func (a At) replacements() map[string]git.Replacement {
+	all := maps.Clone(a.Replaced)
+	for at, s := range a.Submodule {
+		if s.Ref == "" {
+			if all == nil {
+				all = map[string]git.Replacement{}
+			}
+			all[at] = git.Replacement{URL: s.URL}
+		}
+	}
+	return all
 }
 
 // Entry is the source's tree in the store, under a key of the commit and of all
@@ -65,6 +83,9 @@ func (a At) Entry(name string) (host.Entry, error) {
 func (a At) entry(name string, patches []namedPatch) host.Entry {
 	h := store.NewHash("tree "+a.Name).Field("form", "2").Field("commit", a.Commit.Hash)
 	h = h.Field("submodules", host.JSON(a.Submodules)).Field("rules", host.JSON(a.Rewrite))
+	if replaced := a.replacements(); len(replaced) > 0 {
+		h = h.Field("replaced", host.JSON(replaced))
+	}
 	var pins []index.Pin
 	for _, p := range patches {
 		h = h.Field("patch", p.sha256)
@@ -138,7 +159,7 @@ func (a At) fill(ctx context.Context, env host.Env, patches []namedPatch, dir st
 		return err
 	}
 	treeDir := filepath.Join(dir, "tree")
-	opt := git.CheckoutOptions{Submodules: a.Submodules, Ref: a.Git.Ref, Jobs: env.Jobs}
+	opt := git.CheckoutOptions{Submodules: a.Submodules, Replace: a.replacements(), Ref: a.Git.Ref, Jobs: env.Jobs}
 	tree, err := env.Mirrors.Checkout(ctx, a.Git.URL, a.Commit, treeDir, opt, r)
 	if err != nil {
 		return err
