@@ -28,19 +28,19 @@ const maxHaves = 64
 // done. The error wraps ErrOffline when the commit is missing and Offline set.
 func (m *Mirrors) Fetch(ctx context.Context, url string, c Commit, ref string, w io.Writer) error {
 	return m.heal(ctx, w, func() error {
-		_, err := m.fetch(ctx, url, c, ref, w, nil)
+		_, err := m.fetch(ctx, Source{URL: url, Ref: ref}, c, w, nil)
 		return err
 	})
 }
 
 // fetch is Fetch without heal. It gives the blobs of a pack that brings one
 // commit to blob, and tells how many bytes came over the network.
-func (m *Mirrors) fetch(ctx context.Context, url string, c Commit, ref string, w io.Writer, blob blobSink) (_ int64, err error) {
+func (m *Mirrors) fetch(ctx context.Context, src Source, c Commit, w io.Writer, blob blobSink) (_ int64, err error) {
 	if !isSHA(c.Hash) {
-		return 0, fmt.Errorf("fetching from %s: %q is no full commit SHA", redact(url), c.Hash)
+		return 0, fmt.Errorf("fetching from %s: %q is no full commit SHA", redact(src.URL), c.Hash)
 	}
 	h := plumbing.NewHash(c.Hash)
-	repo, err := m.mirror(url)
+	repo, err := m.mirror(src.URL)
 	if err != nil {
 		return 0, err
 	}
@@ -55,20 +55,21 @@ func (m *Mirrors) fetch(ctx context.Context, url string, c Commit, ref string, w
 	if err := repo.close(); err != nil {
 		return 0, errors.Join(err, unlock())
 	}
-	received, err := m.fetchLocked(ctx, url, repo, h, ref, w, blob)
+	received, err := m.fetchLocked(ctx, src, h, fetcher{repo: repo, w: w, blob: blob})
 	return received, errors.Join(err, unlock())
 }
 
-func (m *Mirrors) fetchLocked(ctx context.Context, url string, repo *repository, h plumbing.Hash, ref string, w io.Writer, blob blobSink) (int64, error) {
-	if there, err := repo.whole(h); there || err != nil {
+// fetchLocked has f, whose repository is locked, fetch h, unless it is there by now.
+func (m *Mirrors) fetchLocked(ctx context.Context, src Source, h plumbing.Hash, f fetcher) (int64, error) {
+	if there, err := f.repo.whole(h); there || err != nil {
 		return 0, err
 	}
-	r, err := m.connect(ctx, url)
+	r, err := m.connect(ctx, src.URL)
 	if err != nil {
 		return 0, err
 	}
-	f := fetcher{remote: r, repo: repo, w: w, blob: blob}
-	err = f.one(ctx, h, ref)
+	f.remote = r
+	err = f.one(ctx, h, src.Ref)
 	return r.received.Load(), err
 }
 

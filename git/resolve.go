@@ -115,7 +115,7 @@ func (m *Mirrors) commit(ctx context.Context, r *remote, src Source, h plumbing.
 	if r.filters() {
 		err = m.commitAlone(ctx, r, src.URL, h)
 	} else {
-		_, err = m.fetch(ctx, src.URL, Commit{Hash: h.String()}, src.Ref, io.Discard, nil)
+		_, err = m.fetch(ctx, src, Commit{Hash: h.String()}, io.Discard, nil)
 	}
 	if err != nil && !errors.Is(err, errRefused) {
 		return nil, err

@@ -14,10 +14,12 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/transport"
 	"github.com/sparkwheel/sparkwheel/git"
@@ -38,6 +40,8 @@ func classify(ctx context.Context, err error) error {
 	switch {
 	case err == nil, errors.As(err, &coded):
 		return err
+	case ctx.Err() != nil && isError[*stage.InterruptedError](err):
+		return &codeError{interruptCode(ctx), fmt.Errorf("%w; finished stages are kept", err)}
 	case ctx.Err() != nil:
 		return &codeError{interruptCode(ctx), fmt.Errorf("interrupted: %w", err)}
 	case calledWrong(err):
@@ -66,12 +70,12 @@ func calledWrong(err error) bool {
 		isError[*host.PlatformError](err) || isError[*sources.ContentError](err) ||
 		isError[*base.UnsupportedError](err) || isError[*base.PythonVersionError](err) || errors.Is(err, base.ErrNoPython) ||
 		isError[*registry.PlatformError](err) || isError[*layout.TagError](err) || isError[*imagename.SyntaxError](err) ||
-		isError[*pipeline.CallError](err) || isError[*layer.OutputError](err)
+		isError[*pipeline.CallError](err) || isError[*image.MissingPackageError](err) || isError[*layer.OutputError](err)
 }
 
 // faulty is whether a check found faults.
 func faulty(err error) bool {
-	return isError[*truth.Error](err) || isError[*gate.Error](err) || isError[*fit.Error](err) || isError[*install.ConflictError](err) ||
+	return isError[*truth.Error](err) || isError[*pipeline.VersionsError](err) || isError[*gate.Error](err) || isError[*fit.Error](err) || isError[*install.ConflictError](err) ||
 		isError[*wheel.TagError](err) || isError[*wheel.VerifyError](err) || isError[*wheel.FilenameError](err)
 }
 

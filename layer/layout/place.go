@@ -34,7 +34,7 @@ func writeBeside(ctx context.Context, dir, tag string, img v1.Image) (v1.Hash, e
 	if err != nil {
 		return v1.Hash{}, err
 	}
-	defer unlock()
+	defer func() { _ = unlock() }()
 	defer os.RemoveAll(temp)
 	hash, err := fill(ctx, temp, tag, img)
 	if err != nil {
@@ -53,7 +53,7 @@ func beside(ctx context.Context, parent, prefix string) (temp string, unlock fun
 	if err != nil {
 		return "", nil, err
 	}
-	defer done()
+	defer func() { _ = done() }()
 	removeDead(filepath.Join(parent, prefix))
 	if temp, err = os.MkdirTemp(parent, prefix); err != nil {
 		return "", nil, err

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bmatcuk/doublestar/v4"
+
 	"github.com/sparkwheel/sparkwheel/requirements"
 )
 
@@ -41,7 +43,7 @@ func find(root *os.Root, globs []string) ([]string, error) {
 // reads reports whether glob names the file: exactly, or by a wildcard and one
 // of the endings of requirement files.
 func reads(glob, name string) bool {
-	if !match(glob, name) {
+	if !doublestar.MatchUnvalidated(glob, name) {
 		return false
 	}
 	if !strings.ContainsAny(path.Base(glob), `*?[\`) {
@@ -49,24 +51,6 @@ func reads(glob, name string) bool {
 	}
 	ext := path.Ext(name)
 	return ext == ".txt" || ext == ".in" || path.Base(name) == "pyproject.toml"
-}
-
-// match is path.Match with ** for any number of elements.
-func match(glob, name string) bool {
-	if glob == "" || name == "" {
-		return glob == name
-	}
-	element, globs, _ := strings.Cut(glob, "/")
-	if element == "**" {
-		if globs == "" {
-			return true
-		}
-		_, rest, deeper := strings.Cut(name, "/")
-		return match(globs, name) || deeper && match(glob, rest)
-	}
-	first, rest, _ := strings.Cut(name, "/")
-	ok, err := path.Match(element, first)
-	return ok && err == nil && match(globs, rest)
 }
 
 // mayContain reports whether glob can match a file below dir.

@@ -86,6 +86,9 @@ type Spec struct {
 	Gate *launcher.Gate
 	// NoRepack leaves the wheel as the backend packed it.
 	NoRepack bool
+	// LeaveOut are patterns of files that the wheel does without, as [Repack] takes
+	// them.
+	LeaveOut []string
 	// Vary is nil but in a build that checks another.
 	Vary *Variation
 }
@@ -161,6 +164,8 @@ func (s *Spec) check() error {
 		return errors.New("no date is given for SOURCE_DATE_EPOCH")
 	case s.Launcher == "" && (s.CCache != "" || s.Gate != nil):
 		return errors.New("a compiler cache or a gate needs a launcher")
+	case s.NoRepack && len(s.LeaveOut) > 0:
+		return errors.New("nothing can be left out of a wheel that is not repacked")
 	case s.Frontend != "" && s.Frontend != "uv" && s.Frontend != "pip":
 		return fmt.Errorf("the frontend %q is neither uv nor pip", s.Frontend)
 	}
@@ -216,7 +221,7 @@ func (b *build) prepare(ctx context.Context) error {
 		}
 	}
 	for _, s := range b.spec.Shims {
-		name, err := s.write(b.host(dirWheels))
+		name, err := s.Write(b.host(dirWheels))
 		if err != nil {
 			return fmt.Errorf("making the shim of %s: %w", s.Name, err)
 		}
@@ -262,9 +267,11 @@ func (b *build) collect(ctx context.Context, dir string) (string, error) {
 	packed := filepath.Join(b.host(dirOut), name)
 	if !b.spec.NoRepack {
 		packed = b.host("/build/" + name)
-		if err := Repack(ctx, filepath.Join(b.host(dirOut), name), packed); err != nil {
+		left, err := Repack(ctx, filepath.Join(b.host(dirOut), name), packed, b.spec.LeaveOut)
+		if err != nil {
 			return "", err
 		}
+		tellLeftOut(b.log, name, b.spec.LeaveOut, left)
 	}
 	if err := keepCommands(b.host(fileCommands), filepath.Join(dir, CommandsFile)); err != nil {
 		return "", err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/builder/launcher"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
@@ -252,11 +253,36 @@ func TestWheelsCopiesFurtherTrees(t *testing.T) {
 	}
 }
 
+// A shim may say more of itself in its dist-info.
+func TestShimInfo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	name, err := Shim{Name: "x", Version: "1", Summary: "empty", Info: map[string]string{"why.json": "{}"}}.Write(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := wheel.Open(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var files []string
+	for f := range r.Files() {
+		files = append(files, f.Path())
+	}
+	if diff := cmp.Diff([]string{"x-1.dist-info/METADATA", "x-1.dist-info/WHEEL", "x-1.dist-info/why.json", "x-1.dist-info/RECORD"}, files); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+	if _, err := wheel.Verify(t.Context(), filepath.Join(dir, name)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestShimIsInstallable(t *testing.T) {
 	t.Parallel()
 	s := Shim{Name: "Torch.x", Version: "2.11.0+cu130", Files: map[string]string{"torch/__init__.py": "a = 1\n", "torch/a,b.py": ""}}
 	dir := t.TempDir()
-	name, err := s.write(dir)
+	name, err := s.Write(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,8 +302,12 @@ func TestShimIsInstallable(t *testing.T) {
 		!strings.HasSuffix(string(record), "torch_x-2.11.0+cu130.dist-info/RECORD,,\n") {
 		t.Errorf("RECORD:\n%s", record)
 	}
-	for _, bad := range []Shim{{Name: "../x", Version: "1"}, {Name: "x", Version: "1/2"}, {Name: "x", Version: "1", Files: map[string]string{"../y": ""}}} {
-		if _, err := bad.write(t.TempDir()); err == nil {
+	for _, bad := range []Shim{
+		{Name: "../x", Version: "1"}, {Name: "x", Version: "1/2"}, {Name: "x", Version: "1", Files: map[string]string{"../y": ""}},
+		{Name: "x", Version: "1", Summary: "a\nRequires-Dist: b"}, {Name: "x", Version: "1", Info: map[string]string{"../y": ""}},
+		{Name: "x", Version: "1", Info: map[string]string{"RECORD": ""}}, {Name: "x", Version: "1", Info: map[string]string{"METADATA": ""}},
+	} {
+		if _, err := bad.Write(t.TempDir()); err == nil {
 			t.Errorf("%+v was taken", bad)
 		}
 	}

@@ -113,7 +113,7 @@ func (b *build) take(ctx context.Context, i int, o Output) ([]Product, error) {
 		case o.Tree:
 			err = copier{at: b.spec.Epoch}.tree(ctx, from, to)
 		case strings.HasSuffix(m, ".whl") && !b.spec.NoRepack:
-			err = Repack(ctx, from, to)
+			_, err = Repack(ctx, from, to, nil)
 		default:
 			err = copyFile(from, to, b.spec.Epoch)
 		}

@@ -93,6 +93,26 @@ func TestOutputsRefusesGlobsThatDoNotFit(t *testing.T) {
 	}
 }
 
+// Again runs the steps under other circumstances, and leaves the products alike.
+func TestAgain(t *testing.T) {
+	t.Parallel()
+	var ran []string
+	var umask int
+	make := maker(t, &ran, "out/a_1_arm64.deb")
+	r := runner(func(cmd sandbox.Command) error {
+		umask = cmd.Umask
+		return make.Run(t.Context(), cmd)
+	})
+	dir := t.TempDir()
+	products, err := Again(t.Context(), r, stepsSpec(t), []Output{{Glob: "out/a_*.deb"}}, dir, io.Discard)
+	if err != nil || len(products) != 1 || products[0].Path != filepath.Join(dir, "0/a_1_arm64.deb") {
+		t.Errorf("Again = %v, %v", products, err)
+	}
+	if diff := cmp.Diff([]string{"make -j1 build", "make deb"}, ran); diff != "" || umask != 0o077 {
+		t.Errorf("umask %#o, commands (-want +got):\n%s", umask, diff)
+	}
+}
+
 func TestOutputsNamesTheStepThatFailed(t *testing.T) {
 	t.Parallel()
 	exit := &sandbox.ExitError{Args: []string{"make", "deb"}, Code: 2, Tail: []byte("dpkg-buildpackage: error")}

@@ -21,24 +21,41 @@ import (
 // Repack writes the wheel from anew as to, with the same members and contents
 // and in a form that depends on nothing else: members sorted, .dist-info last
 // and RECORD at its end, times 1980-01-01, modes 0644 or 0755, one compressor.
-// It streams, and leaves nothing at to when it fails.
-func Repack(ctx context.Context, from, to string) error {
+// What globs name (in the form of package doublestar: ** is any number of
+// directories) is left out of the archive and of RECORD; it returns how many
+// files those are. It streams, and leaves nothing at to when it fails.
+func Repack(ctx context.Context, from, to string, globs []string) (left int, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("repacking %s: %w", filepath.Base(from), err)
+		}
+	}()
+	if err := checkGlobs(globs); err != nil {
+		return 0, err
+	}
 	r, err := zip.OpenReader(from)
 	if err != nil {
-		return fmt.Errorf("repacking %s: %w", filepath.Base(from), err)
+		return 0, err
 	}
 	defer r.Close()
 	members, err := canonicalOrder(r.File)
 	if err != nil {
-		return fmt.Errorf("repacking %s: %w", filepath.Base(from), err)
+		return 0, err
 	}
-	return writeCanonical(to, func(w *canonical) error {
+	if members, left, err = leaveOut(members, globs); err != nil {
+		return 0, err
+	}
+	return left, writeCanonical(to, func(w *canonical) error {
 		for _, m := range members {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := w.copy(m); err != nil {
-				return fmt.Errorf("repacking %s: %s: %w", filepath.Base(from), m.Name, err)
+			write := w.copy
+			if left > 0 && strings.HasSuffix(m.Name, ".dist-info/RECORD") && rank(m.Name) > 0 {
+				write = func(m *zip.File) error { return w.copyRecord(m, globs) }
+			}
+			if err := write(m); err != nil {
+				return fmt.Errorf("%s: %w", m.Name, err)
 			}
 		}
 		return nil

@@ -60,7 +60,7 @@ func TestRepackIsCanonical(t *testing.T) {
 		member{"x-1.dist-info/METADATA", "m", 0o644, zip.Store, at},
 		member{"x-1.dist-info/RECORD", "r", 0o644, zip.Store, at})
 	for _, f := range []string{a, b} {
-		if err := Repack(t.Context(), f, f+".out"); err != nil {
+		if _, err := Repack(t.Context(), f, f+".out", nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -119,7 +119,7 @@ func TestRepackFailsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range []string{twice, broken, filepath.Join(dir, "missing.whl")} {
-		if err := Repack(t.Context(), f, filepath.Join(dir, "out")); err == nil {
+		if _, err := Repack(t.Context(), f, filepath.Join(dir, "out"), nil); err == nil {
 			t.Errorf("Repack(%s) gave no error", filepath.Base(f))
 		} else if f == broken && !errors.Is(err, zip.ErrChecksum) {
 			t.Errorf("Repack(broken) = %v, want %v", err, zip.ErrChecksum)

@@ -2,6 +2,7 @@ package builder
 
 import (
 	"archive/zip"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -16,11 +17,13 @@ import (
 	"github.com/sparkwheel/sparkwheel/wheel"
 )
 
-// Shim stands for a distribution that a build asks for and hardly uses: a
-// wheel of that name and version with the files given, and no requirements.
+// Shim stands for a distribution that is asked for and hardly used: a wheel of
+// that name and version with the files given, and no requirements.
 type Shim struct {
 	Name, Version string
+	Summary       string            // of METADATA; "" says that it is a shim
 	Files         map[string]string // path in site-packages -> content
+	Info          map[string]string // further files of its dist-info
 }
 
 var (
@@ -28,16 +31,20 @@ var (
 	shimVersion = regexp.MustCompile(`^[A-Za-z0-9.!+_]+$`)
 )
 
-// write makes the shim's wheel in dir and returns its file name. The same shim
+// Write makes the shim's wheel in dir and returns its file name. The same shim
 // gives the same bytes.
-func (s Shim) write(dir string) (_ string, err error) {
+func (s Shim) Write(dir string) (_ string, err error) {
 	if !shimName.MatchString(s.Name) || !shimVersion.MatchString(s.Version) {
 		return "", fmt.Errorf("%q %q is no name and version of a distribution", s.Name, s.Version)
 	}
 	stem := strings.ReplaceAll(string(requirements.Normalize(s.Name)), "-", "_") + "-" + s.Version
 	info := stem + ".dist-info/"
+	summary := cmp.Or(s.Summary, "a shim of sparkwheel's")
+	if strings.ContainsAny(summary, "\r\n") {
+		return "", fmt.Errorf("summary %q is not one line", summary)
+	}
 	files := map[string]string{
-		info + "METADATA": fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\nSummary: a shim of sparkwheel's\n", s.Name, s.Version),
+		info + "METADATA": fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\nSummary: %s\n", s.Name, s.Version, summary),
 		info + "WHEEL":    "Wheel-Version: 1.0\nGenerator: sparkwheel\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
 	}
 	for p, text := range s.Files {
@@ -45,6 +52,12 @@ func (s Shim) write(dir string) (_ string, err error) {
 			return "", fmt.Errorf("file %q: no clean path in site-packages", p)
 		}
 		files[p] = text
+	}
+	for name, text := range s.Info {
+		if files[info+name] != "" || name == "RECORD" || !filepath.IsLocal(name) || filepath.Base(name) != name {
+			return "", fmt.Errorf("file %q: not one to add to a dist-info", name)
+		}
+		files[info+name] = text
 	}
 	name := stem + "-py3-none-any.whl"
 	return name, writeShim(filepath.Join(dir, name), files, info+"RECORD")

@@ -22,14 +22,7 @@ type Variation struct {
 // should have another host name than the first build's. The result is nil when
 // both have the same bytes.
 func Verify(ctx context.Context, r Runner, spec Spec, file, dir string, w io.Writer) (*Difference, error) {
-	spec.CCache = ""
-	if spec.Jobs > 1 {
-		spec.Jobs = 1
-	} else {
-		spec.Jobs = 2
-	}
-	spec.Vary = &Variation{Umask: 0o077, Home: "/build/home-of-another", Reverse: true}
-	again, err := Wheels(ctx, r, spec, dir, w)
+	again, err := Wheels(ctx, r, spec.varied(), dir, w)
 	if err != nil {
 		return nil, fmt.Errorf("verifying %s: %w", filepath.Base(file), err)
 	}
@@ -38,4 +31,22 @@ func Verify(ctx context.Context, r Runner, spec Spec, file, dir string, w io.Wri
 		return nil, fmt.Errorf("verifying %s: %w", filepath.Base(file), err)
 	}
 	return d, nil
+}
+
+// Again runs spec's Steps as [Outputs] does, under the circumstances of
+// [Verify], for the caller to compare what they leave with what they left before.
+func Again(ctx context.Context, r Runner, spec Spec, outputs []Output, dir string, w io.Writer) ([]Product, error) {
+	return Outputs(ctx, r, spec.varied(), outputs, dir, w)
+}
+
+// varied is the build under other circumstances.
+func (s Spec) varied() Spec {
+	s.CCache = ""
+	if s.Jobs > 1 {
+		s.Jobs = 1
+	} else {
+		s.Jobs = 2
+	}
+	s.Vary = &Variation{Umask: 0o077, Home: "/build/home-of-another", Reverse: true}
+	return s
 }

@@ -33,6 +33,9 @@ type Scheme struct {
 	// URL is what direct_url.json puts before the wheel's file name; "" leaves
 	// that file out, as for wheels that came from an index.
 	URL string
+	// Installer is what INSTALLER says (PyPA's recording of installed projects);
+	// "" means uv.
+	Installer string `json:",omitempty"`
 }
 
 // Over says that where both distributions write a path with different bytes,

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -199,7 +200,7 @@ func (o *one) replaced(name string) bool {
 // metadata writes what an installer adds to the dist-info, RECORD last.
 func (o *one) metadata() error {
 	info := o.lib + "/" + o.r.DistInfo() + ".dist-info/"
-	if err := errors.Join(o.generate(info+"REQUESTED", nil, false), o.generate(info+"INSTALLER", []byte("uv"), false)); err != nil {
+	if err := errors.Join(o.generate(info+"REQUESTED", nil, false), o.generate(info+"INSTALLER", []byte(cmp.Or(o.scheme.Installer, "uv")), false)); err != nil {
 		return err
 	}
 	if o.scheme.URL != "" {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -61,6 +62,28 @@ func TestTree(t *testing.T) {
 				}
 				golden(t, filepath.Join("../../testdata/golden", "install_"+name+"_"+scheme+".txtar"), listing(t, tree))
 			})
+		}
+	}
+}
+
+// The recording of installed projects asks INSTALLER for the tool's name, a line.
+func TestInstaller(t *testing.T) {
+	t.Parallel()
+	s := debian("3.12")
+	for installer, want := range map[string]string{"": "uv", "another": "another"} {
+		s.Installer = installer
+		tree, err := install.Tree(s, open(t, wheeltest.New("a-1-py3-none-any.whl", "a.py", "")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		info := s.Purelib + "/a-1.dist-info/"
+		if got, err := fs.ReadFile(tree, info+"INSTALLER"); err != nil || string(got) != want {
+			t.Errorf("INSTALLER is %q, %v, want %q", got, err, want)
+		}
+		sum := sha256.Sum256([]byte(want))
+		row := "a-1.dist-info/INSTALLER,sha256=" + base64.RawURLEncoding.EncodeToString(sum[:])
+		if record, err := fs.ReadFile(tree, info+"RECORD"); err != nil || !strings.Contains(string(record), row) {
+			t.Errorf("RECORD does not have %s: %v\n%s", row, err, record)
 		}
 	}
 }

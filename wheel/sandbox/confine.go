@@ -15,10 +15,8 @@ func confine(o *order) *setupError {
 	if err := limitResources(o.MaxProcesses); err != nil {
 		return &setupError{"setting resource limits", err}
 	}
-	if o.Nice > 0 {
-		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, o.Nice); err != nil {
-			return &setupError{"setting the priority", err}
-		}
+	if err := lowerPriority(o.Nice); err != nil {
+		return &setupError{"setting the priority", err}
 	}
 	if o.CPUs > 0 {
 		if err := limitCPUs(o.CPUs); err != nil {
@@ -39,6 +37,20 @@ func confine(o *order) *setupError {
 		return &setupError{"filtering system calls", err}
 	}
 	return nil
+}
+
+// lowerPriority adds to the priority value that the thread has. A thread that
+// nice started with a large one may not have a smaller one, and stays there.
+func lowerPriority(by int) error {
+	if by <= 0 {
+		return nil
+	}
+	// The system call answers 20 less the value, so that no answer is an error.
+	now, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return err
+	}
+	return unix.Setpriority(unix.PRIO_PROCESS, 0, min(20-now+by, 19))
 }
 
 // limitResources makes the limits that a command can see the same on every

@@ -149,7 +149,7 @@ func (s *Sandbox) runIsolated(ctx context.Context, cmd Command) error {
 	rep, err := c.wait(out)
 	stop()
 	u.stop()
-	return verdict(ctx, cmd, rep, err, out, u.usage())
+	return verdict(ctx, cmd, out, ending{rep, err, u.usage()})
 }
 
 // usage is what the limits' keepers saw of a command.
@@ -193,16 +193,24 @@ func (l *limits) usage() usage {
 	return u
 }
 
+// ending is how a child ended: what it reported, why it could not be run or
+// waited for, what it used.
+type ending struct {
+	report
+	err  error
+	used usage
+}
+
 // verdict turns how the child ended into what Run returns.
-func verdict(ctx context.Context, cmd Command, rep report, err error, out *output, u usage) error {
+func verdict(ctx context.Context, cmd Command, out *output, rep ending) error {
 	args := cmd.all()[rep.Command]
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("running %s: %w", args[0], context.Cause(ctx))
 	case out.n > out.limit:
 		return &ExitError{Args: args, Code: 128 + int(syscall.SIGKILL), Signal: syscall.SIGKILL, OutputLimit: out.limit, Tail: out.tail()}
-	case err != nil:
-		return fmt.Errorf("running %s: %w", args[0], err)
+	case rep.err != nil:
+		return fmt.Errorf("running %s: %w", args[0], rep.err)
 	case rep.Step == "starting":
 		return fmt.Errorf("starting %s in the sandbox: %s", args[0], rep.Text)
 	case rep.Step != "":
@@ -211,7 +219,7 @@ func verdict(ctx context.Context, cmd Command, rep report, err error, out *outpu
 		}
 		return fmt.Errorf("making a sandbox: %s: %s", rep.Step, rep.Text)
 	case rep.Code != 0:
-		return &ExitError{Args: args, Code: rep.Code, Signal: rep.Signal, OOM: u.oom, Peak: u.peak, Tail: out.tail()}
+		return &ExitError{Args: args, Code: rep.Code, Signal: rep.Signal, OOM: rep.used.oom, Peak: rep.used.peak, Tail: out.tail()}
 	case out.err != nil:
 		return fmt.Errorf("keeping the output of %s: %w", args[0], out.err)
 	}

@@ -37,7 +37,7 @@ func (s *Sandbox) runPlain(ctx context.Context, cmd Command) (err error) {
 			break
 		}
 	}
-	return verdict(ctx, cmd, rep, err, out, usage{})
+	return verdict(ctx, cmd, out, ending{report: rep, err: err})
 }
 
 func (s *Sandbox) runOne(ctx context.Context, cmd Command, args []string, out *output) (report, error) {

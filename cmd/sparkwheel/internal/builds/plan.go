@@ -27,7 +27,10 @@ type Plan struct {
 	Locked recipe.LockedSource
 	Target sources.Target
 	Tree   *sources.Tree
-	Base   *base.Base // its BuildRoot has the build's own packages
+	Base   *base.Base // its BuildDigest covers the build's own packages
+	// Root installs the build's own packages, or finds them installed, and says
+	// where they are: it is asked when the build has to run.
+	Root   func(ctx context.Context, run *stage.Run) (string, error)
 	Inputs []sources.Input
 	// Isolation is the sandbox's mode.
 	Isolation sandbox.Mode
@@ -41,9 +44,11 @@ func (p Plan) Key() store.Key { return p.Entry().Key }
 // Entry is what the build makes, in the store, under a key that covers every
 // input of the build by content.
 func (p Plan) Entry() host.Entry {
-	h := store.NewHash("build "+p.Recipe.Name).Field("form", "1").Field("sandbox", sandbox.Version).Field("isolation", string(p.Isolation))
+	h := store.NewHash("build "+p.Recipe.Name).Field("form", "2").Field("sandbox", sandbox.Version).Field("isolation", string(p.Isolation))
 	h = h.Field("tree", p.Tree.Key).Field("files", host.JSON(sources.Files(p.Source, p.Locked, p.Target))).Field("base", p.Base.BuildDigest)
-	h = h.Field("build", host.JSON(p.Recipe)).Field("environment", host.JSON(p.Environment())).Field("steps", host.JSON(p.Steps()))
+	what := p.Recipe
+	what.Install = nil // where the packages go is not what they are
+	h = h.Field("build", host.JSON(what)).Field("environment", host.JSON(p.Environment())).Field("steps", host.JSON(p.Steps()))
 	h = h.Field("epoch", p.Locked.Time.UTC().Format("2006-01-02T15:04:05Z"))
 	for _, in := range p.Inputs {
 		h = h.Field("input "+in.Name, in.Digest)
@@ -114,15 +119,6 @@ func (p Plan) spec(ctx context.Context, env host.Env) (builder.Spec, error) {
 	}
 	spec.Mounts, err = sources.Mounts(ctx, env, p.Inputs)
 	return spec, err
-}
-
-// Built is what the build made where the store has it, else a *stage.WaitingError.
-func (p Plan) Built(ctx context.Context, env host.Env) (*Made, error) {
-	dir := env.Kept(p.Entry())
-	if dir == "" {
-		return nil, &stage.WaitingError{Reason: "build " + p.Recipe.Name + " runs first"}
-	}
-	return p.read(ctx, env, dir)
 }
 
 // TreeInput shows the build's tree to another one, at a place inside its sandbox.

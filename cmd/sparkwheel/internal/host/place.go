@@ -106,7 +106,17 @@ func HashFile(path string) (sum string, size int64, err error) {
 		return "", 0, err
 	}
 	defer f.Close()
+	return hashReader(f)
+}
+
+// HashReader is the SHA-256, in hex, of what is left to read.
+func HashReader(r io.Reader) (sum string, err error) {
+	sum, _, err = hashReader(r)
+	return sum, err
+}
+
+func hashReader(r io.Reader) (sum string, size int64, err error) {
 	h := sha256.New()
-	size, err = io.Copy(h, f)
+	size, err = io.Copy(h, r)
 	return hex.EncodeToString(h.Sum(nil)), size, err
 }

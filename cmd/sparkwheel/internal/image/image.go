@@ -29,10 +29,12 @@ type Image struct {
 	Lock    *recipe.Lock
 	Base    *base.Base
 	Runtime []Member // the runtime set
-	Built   []Built
-	Files   []File
-	Strict  Strictness
-	Verdict fit.Verdict // on how the wheels lie upon the base: see Inspect and Foresee
+	// Provided are the empty distributions of the runtime set.
+	Provided []Member
+	Built    []Built
+	Files    []File
+	Strict   Strictness
+	Verdict  fit.Verdict // on how the wheels lie upon the base: see Inspect and Foresee
 	// Noted is what decides on the image's notes, by name: they are written when
 	// all else is known.
 	Noted map[string]string
@@ -49,7 +51,7 @@ type Built struct {
 
 // groups are the layers of the runtime set.
 func (i Image) groups() ([][]Member, error) {
-	groups, err := Group(i.Runtime, budget(i.Recipe, layersAbove(len(i.Built), i.Files)))
+	groups, err := Group(i.Runtime, budget(i.Recipe, layersAbove(len(i.Built)+min(len(i.Provided), 1), i.Files)))
 	if err != nil {
 		return nil, fmt.Errorf("grouping the runtime's wheels: %w", err)
 	}
@@ -75,6 +77,9 @@ func (i Image) Layers() ([]host.Entry, error) {
 	}
 	for _, members := range groups {
 		all = append(all, layerEntry("layer "+nameOf(members), i.indexed(), members))
+	}
+	if len(i.Provided) > 0 {
+		all = append(all, layerEntry("layer provided", i.provided(), i.Provided))
 	}
 	for _, b := range i.Built {
 		if b.Waits != "" {
@@ -122,7 +127,7 @@ func (i Image) members() []Member {
 	for _, b := range i.Built {
 		members = append(members, b.Member)
 	}
-	return append(members, i.Runtime...)
+	return slices.Concat(members, i.Runtime, i.Provided)
 }
 
 // Foresee is the verdict of Inspect as far as it is known without making or
@@ -139,7 +144,7 @@ func (i Image) Foresee(env host.Env) (v fit.Verdict, err error) {
 		names[requirements.Normalize(b.Distribution)] = true
 		waits = cmp.Or(waits, b.Waits)
 	}
-	for _, m := range i.Runtime {
+	for _, m := range slices.Concat(i.Runtime, i.Provided) {
 		name, err := wheel.ParseFilename(m.File)
 		if err != nil {
 			return v, err
@@ -176,6 +181,13 @@ func (i Image) Write(ctx context.Context, env host.Env, run *stage.Run) ([]Layer
 		return nil, err
 	}
 	layers = append(layers, runtime...)
+	if len(i.Provided) > 0 {
+		provided, err := Write(ctx, env, i.provided(), [][]Member{i.Provided}, run)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, provided...)
+	}
 	var alone [][]Member
 	for _, b := range i.Built {
 		alone = append(alone, []Member{b.Member})
@@ -206,7 +218,7 @@ func (i Image) Assemble(ctx context.Context, env host.Env, layers []Layer, notes
 	if err != nil {
 		return nil, nil, err
 	}
-	layers = append(layers[:len(layers):len(layers)], Layer{Blob: blob})
+	layers = append(slices.Clip(layers), Layer{Blob: blob})
 	img, err := layer.Append(i.Base.Image, config(i.Recipe, i.Lock), Blobs(layers)...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("assembling the image: %w", err)

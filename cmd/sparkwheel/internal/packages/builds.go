@@ -43,19 +43,18 @@ func AlonePins(env host.Env, name string, l *recipe.Lock) []index.Pin {
 }
 
 // InstallForBuild installs the packages that the build of that name asks for
-// alone, or finds them installed before.
-func InstallForBuild(ctx context.Context, env host.Env, b *base.Base, name string, l *recipe.Lock, run *stage.Run) (*base.Base, error) {
+// alone, or finds them installed before, and says where their root is.
+func InstallForBuild(ctx context.Context, env host.Env, b *base.Base, name string, l *recipe.Lock, run *stage.Run) (root string, err error) {
 	set := alone(b.BuildDigest, name, l.Packages)
-	c := ForBuild(b, name, l)
 	below, err := b.WithPackages()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	i := installation{env: env.Noting(run), set: set, image: below, architecture: b.Platform.Architecture, root: b.BuildRoot}
-	if _, c.BuildRoot, err = i.do(ctx, run); err != nil {
-		return nil, fmt.Errorf("installing the packages of build %s: %w", name, err)
+	if _, root, err = i.do(ctx, run); err != nil {
+		return "", fmt.Errorf("installing the packages of build %s: %w", name, err)
 	}
-	return c, nil
+	return root, nil
 }
 
 // Built are the packages that a build made, to be installed over a base.
@@ -73,51 +72,58 @@ func (p Built) sets(b *base.Base) (image, build Set) {
 		if !wanted {
 			return s
 		}
-		s.Debs = p.Debs
+		s.Debs, s.again = p.Debs, true
 		for _, d := range p.Debs {
 			s.asked = append(s.asked, d.Name)
 		}
-		s.Key = store.NewHash("built packages").Field("form", "1").Field("sandbox", sandbox.Version).Field("base", digest).Field("build", p.Key.String()).Key()
+		s.Key = store.NewHash("built packages").Field("form", "2").Field("sandbox", sandbox.Version).Field("base", digest).Field("build", p.Key.String()).Key()
 		s.Digest = "sha256:" + s.Key.String()
 		return s
 	}
 	return over("built packages of ", b.Digest, p.Image), over("built packages for builds of ", b.BuildDigest, p.Build)
 }
 
-// Over is what the store keeps of the installation over a base, and the base
-// with the packages as far as the store has it. Its digests are those that it
-// will have.
-func (p Built) Over(env host.Env, b *base.Base) ([]host.Entry, *base.Base, error) {
+// Entries are what the store keeps of the installation over a base, of which
+// the digests must be known.
+func (p Built) Entries(b *base.Base) (all []host.Entry, err error) {
 	image, build := p.sets(b)
-	c := *b
-	c.Digest, c.BuildDigest = image.Digest, build.Digest
-	var all []host.Entry
 	for _, s := range []Set{image, build} {
-		if s.Digest == b.Digest || s.Digest == b.BuildDigest {
+		if s.Key.String() == "" || len(all) > 0 && s.Key.String() == image.Key.String() {
 			continue
 		}
 		root, err := base.RootEntry(s.Name+" unpacked", s.Digest)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		all = append(all, host.Entry{Name: s.Name, Kind: store.Stage, Key: s.Key}, root)
 	}
-	if p.Image {
-		root, err := base.RootEntry("", c.Digest)
-		if err != nil {
-			return nil, nil, err
-		}
-		c.Root = filepath.Join(env.Place(root), "root")
-		blob, err := layer.Open(env.Place(host.Entry{Kind: store.Stage, Key: image.Key}))
-		if err == nil {
-			c.Packages = append(b.Packages[:len(b.Packages):len(b.Packages)], blob)
-			c.Shape, err = base.ReadShape(env.Place(root))
-		}
-		if err != nil {
-			return all, nil, &stage.WaitingError{Reason: "the packages of build " + p.Name + " are not installed yet"}
-		}
+	return all, nil
+}
+
+// Over is the base with the packages as far as the store tells: its digests are
+// those that it will have. It is a *stage.WaitingError while the image's packages
+// are not installed.
+func (p Built) Over(env host.Env, b *base.Base) (*base.Base, error) {
+	image, build := p.sets(b)
+	c := *b
+	c.Digest, c.BuildDigest = image.Digest, build.Digest
+	if !p.Image {
+		return &c, nil
 	}
-	return all, &c, nil
+	root, err := base.RootEntry("", c.Digest)
+	if err != nil {
+		return nil, err
+	}
+	c.Root = filepath.Join(env.Place(root), "root")
+	blob, err := layer.Open(env.Place(host.Entry{Kind: store.Stage, Key: image.Key}))
+	if err == nil {
+		c.Packages = append(b.Packages[:len(b.Packages):len(b.Packages)], blob)
+		c.Shape, err = base.ReadShape(env.Place(root))
+	}
+	if err != nil {
+		return nil, &stage.WaitingError{Reason: "the packages of build " + p.Name + " are not installed yet"}
+	}
+	return &c, nil
 }
 
 // Install installs the packages over a base: into the image as a layer of their
@@ -135,7 +141,7 @@ func (p Built) Install(ctx context.Context, env host.Env, b *base.Base, run *sta
 		i := installation{env: env, set: set, image: below, architecture: b.Platform.Architecture, root: root}
 		blob, root, err := i.do(ctx, run)
 		if err != nil {
-			err = fmt.Errorf("installing the packages of build %s: %w", p.Name, err)
+			err = fmt.Errorf("installing the packages that build %s made: %w", p.Name, err)
 		}
 		return blob, root, i.cleared, err
 	}

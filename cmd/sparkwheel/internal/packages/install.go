@@ -57,13 +57,13 @@ func (i *installation) do(ctx context.Context, run *stage.Run) (*layer.Blob, str
 		return nil, "", err
 	}
 	if hit {
-		run.Note("%d packages were installed before", len(i.set.Debs))
+		run.Note("%s cached", host.Count(len(i.set.Debs), "installed package"))
 	}
 	if i.cleared, err = readCleared(dir); err != nil {
 		return nil, "", err
 	}
 	for _, path := range i.cleared {
-		run.Note("/%s no longer sets its user or group: a package's script gave it away, and sparkwheel cannot know to whom", path)
+		run.Note("/%s no longer sets its user or group: a package's script changed its owner, and sparkwheel cannot know to whom", path)
 	}
 	blob, err := layer.Open(dir)
 	if err != nil {
@@ -83,8 +83,10 @@ func (i *installation) do(ctx context.Context, run *stage.Run) (*layer.Blob, str
 // its root and without a network, and writes what that changed as a layer.
 func (i *installation) fill(ctx context.Context, dir string, run *stage.Run) (err error) {
 	pins := Pins(i.env, i.set.Debs)
-	if _, err := host.Fetch(ctx, i.env, pins, run); err != nil {
-		return err
+	if !i.set.again { // what was built here is in the store already
+		if _, err := host.Fetch(ctx, i.env, pins, run); err != nil {
+			return err
+		}
 	}
 	packages, err := i.read(ctx, pins)
 	if err != nil {
@@ -127,12 +129,16 @@ func (i *installation) read(ctx context.Context, pins []index.Pin) ([]*deb.Packa
 	return packages, g.Wait()
 }
 
-// installScript installs the packages below /build/debs; its arguments are
-// those that came only because others need them. What the base holds is held
-// again afterwards. What apt cannot configure whole is a failure.
+// installScript installs the packages below /build/debs. Its first argument is an
+// option of apt-get install or empty, the others are the packages that came only
+// because others need them. What the base holds is held again afterwards. What apt
+// cannot configure whole is a failure. With -qq apt would not say which packages do
+// not go together.
 const installScript = `
+option=$1
+shift
 held=$(apt-mark showhold)
-apt-get install -qq -y --no-install-recommends --no-remove --allow-downgrades --allow-change-held-packages \
+apt-get install $option -q -y --no-install-recommends --no-remove --allow-downgrades --allow-change-held-packages \
   -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-io \
   -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold /build/debs/*.deb
 [ $# = 0 ] || apt-mark auto "$@" >/dev/null
@@ -147,7 +153,7 @@ func (i *installation) run(ctx context.Context, work, changes string, pins []ind
 		return err
 	}
 	cmd := sandbox.Command{
-		Args: []string{"/bin/sh", "-ec", installScript, "install"},
+		Args: []string{"/bin/sh", "-ec", installScript, "install", i.option()},
 		Env: []string{
 			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", "TZ=UTC",
 			"DEBIAN_FRONTEND=noninteractive", "DEBCONF_NONINTERACTIVE_SEEN=true", "PYTHONHASHSEED=0",
@@ -164,16 +170,31 @@ func (i *installation) run(ctx context.Context, work, changes string, pins []ind
 			cmd.Args = append(cmd.Args, i.set.Debs[n].Name)
 		}
 	}
-	host.Logf(run, "installing %d packages", len(pins))
+	host.Logf(run, "installing %s", host.Count(len(pins), "package"))
 	box := &sandbox.Sandbox{Root: i.root, Scratch: work}
 	err := box.Run(ctx, cmd)
 	if _, ran := errors.AsType[*sandbox.ExitError](err); err != nil && !ran && i.architecture != i.env.Host.Architecture {
-		return fmt.Errorf("installing packages for %s takes its programs emulated here, by the package qemu-user-static: %w", i.architecture, err)
+		return fmt.Errorf("installing packages for %s runs its programs emulated here; install the package qemu-user-static: %w", i.architecture, err)
+	}
+	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok {
+		exit.Args = []string{"apt-get", "install"} // the script's text says nothing to the user
+	}
+	if err != nil && i.set.again {
+		return fmt.Errorf("installing with the base's own apt (what the packages depend on must be in the base, in packages.image or in packages.build): %w", err)
 	}
 	if err != nil {
 		return fmt.Errorf("installing with the base's own apt: %w", err)
 	}
 	return nil
+}
+
+// option has apt install a package that was built here over one of the same
+// version, which apt takes for the same package.
+func (i *installation) option() string {
+	if i.set.again {
+		return "--reinstall"
+	}
+	return ""
 }
 
 func (i *installation) asks(name string) bool {

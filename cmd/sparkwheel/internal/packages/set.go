@@ -14,6 +14,7 @@ type Set struct {
 	Name   string
 	Debs   []recipe.LockedDeb
 	asked  []string
+	again  bool   // also where the root has a package of the same version
 	Digest string // of the base with these packages; without any, what it was
 	Key    store.Key
 }

@@ -7,7 +7,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/environments"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
@@ -25,11 +24,8 @@ func (b *build) addRuntime() {
 		return
 	}
 	pins := func() ([]index.Pin, error) {
-		on, err := b.base.Ahead()
-		if err != nil {
-			return nil, err
-		}
-		return environments.Pins(on, *b.Lock.Runtime)
+		installed, _, err := b.runtimePins()
+		return installed, err
 	}
 	b.pins = append(b.pins, pins)
 	b.runtime = stage.AddKeyed(b.graph, runtimeName, ahead(b.Env, one(func() (host.Entry, error) {
@@ -42,7 +38,7 @@ func (b *build) addRuntime() {
 		}
 		got, err := host.Fetch(ctx, b.Env, all, run)
 		if err == nil && got.Received == 0 {
-			run.Hit("every wheel is in the store")
+			run.Hit()
 		}
 		return all, err
 	}, b.base)
@@ -60,7 +56,7 @@ func (b *build) addFiles() (err error) {
 		}
 		return all, nil
 	}
-	pins := func() (all []index.Pin, err error) {
+	pins := func() (all []index.Pin, err error) { //nolint:unparam // others of its type can fail
 		for _, f := range b.files {
 			all = append(all, f.Pin)
 		}
@@ -71,7 +67,7 @@ func (b *build) addFiles() (err error) {
 		all, _ := pins()
 		got, err := host.Fetch(ctx, b.Env.Noting(run), all, run)
 		if err == nil && got.Received == 0 {
-			run.Hit("every file is in the store")
+			run.Hit()
 		}
 		return all, err
 	}))
@@ -97,6 +93,11 @@ func (b *build) contents() (img image.Image, err error) {
 		}
 		img.Runtime = image.RuntimeMembers(b.Env, b.Recipe, pins)
 	}
+	if b.stand != nil {
+		if img.Provided, err = b.stand.Ahead(); err != nil {
+			return img, err
+		}
+	}
 	if err := b.addMade(&img); err != nil {
 		return img, err
 	}
@@ -120,6 +121,11 @@ func (b *build) contents() (img image.Image, err error) {
 // addMade adds the files and wheels that builds made.
 func (b *build) addMade(img *image.Image) error {
 	for _, s := range b.builds {
+		p, err := s.plan()
+		if err != nil {
+			return err
+		}
+		img.Noted["build "+s.Name] = p.Key().String()
 		if len(s.Files)+len(s.Build.Wheels) == 0 {
 			continue
 		}
@@ -127,9 +133,8 @@ func (b *build) addMade(img *image.Image) error {
 		if err != nil {
 			return err
 		}
-		img.Noted["build "+s.Name] = made.plan.Key().String()
 		for _, f := range made.made.Files {
-			img.Files = append(img.Files[:len(img.Files):len(img.Files)], image.File{File: recipe.File{Name: s.Name, Image: f.Image}, Pin: f.Pin})
+			img.Files = append(img.Files[:len(img.Files):len(img.Files)], image.File{File: recipe.File{Name: s.Name, Image: f.Image, Executable: f.Executable}, Pin: f.Pin})
 		}
 		for _, w := range made.made.Wheels {
 			img.Built = append(img.Built, image.Built{Name: w.File, Distribution: w.File[:strings.IndexByte(w.File, '-')],
@@ -156,6 +161,13 @@ func (b *build) image(judged *stage.Stage[*Result]) (image.Image, error) {
 // noted is what decides on build.json beside the wheels: see result.
 func (b *build) noted() (map[string]string, error) {
 	noted := map[string]string{"record": host.JSON(record.New(b.Recipe, b.Lock))}
+	if b.stand != nil {
+		provided, err := b.provided()
+		if err != nil {
+			return nil, err
+		}
+		noted["provided"] = host.JSON(provided)
+	}
 	if b.Recipe.Gated() {
 		noted["gpu"] = gate.Rules + " " + b.Lock.Driver
 	}
@@ -210,7 +222,7 @@ func (b *build) addImage(judged *stage.Stage[*Result], layers *stage.Stage[[]ima
 		if err != nil {
 			return nil, err
 		}
-		host.Logf(run, "image %s: %d layers on base %s", digest, len(res.Layers), b.Lock.Base.Digest)
+		host.Logf(run, "image %s: %s on base %s", digest, host.Count(len(res.Layers), "layer"), b.Lock.Base.Digest)
 		return &res, nil
 	}, judged, layers)
 }

@@ -6,6 +6,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/builds"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/environments"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
@@ -34,6 +35,7 @@ type Request struct {
 // Result is what a build made.
 type Result struct {
 	Wheels  []*wheels.Wheel
+	Debs    []builds.Deb // packages that builds made
 	Record  *record.Record
 	Commits map[string]string // marker file -> text
 	// Constraints holds every distribution of the image, and what a shim stands
@@ -59,7 +61,8 @@ type build struct {
 	trees   map[string]*stage.Stage[*sources.Tree] // by source
 	builds  []namedBuild
 	wheels  []namedWheel
-	runtime *stage.Stage[[]index.Pin]
+	runtime *stage.Stage[[]index.Pin] // without what packages provide
+	stand   *stage.Stage[[]image.Member]
 	files   []image.File
 	fetched []stage.Need // stages that download all by themselves
 	pins    []func() ([]index.Pin, error)

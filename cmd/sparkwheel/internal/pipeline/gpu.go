@@ -4,24 +4,27 @@ import (
 	"context"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/inspection"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/packages"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
-	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/inspect"
 )
 
-// judgeGPU holds the GPU code of every wheel, built or published, and of every
-// package that a build made, against what the recipe requires, and records the
+// judgeGPU holds the GPU code of every wheel and package, built or published,
+// against what the recipe requires, and records the
 // verdict.
 func (b *build) judgeGPU(ctx context.Context, res *Result, run *stage.Run) error {
 	if !b.Recipe.Gated() {
 		return nil
 	}
-	all, err := b.binaries(ctx)
+	all, err := b.binaries(ctx, run)
 	if err != nil {
 		return fmt.Errorf("judging the GPU code: %w", err)
 	}
@@ -29,7 +32,7 @@ func (b *build) judgeGPU(ctx context.Context, res *Result, run *stage.Run) error
 	res.Record.GPU = &judged
 	if b.Image && b.Wheels == nil {
 		for _, x := range judged.Unused {
-			run.Note("gpu.except %q excuses nothing", x)
+			run.Note("gpu.except %q has no effect", x)
 		}
 	}
 	return err
@@ -37,7 +40,7 @@ func (b *build) judgeGPU(ctx context.Context, res *Result, run *stage.Run) error
 
 // binaries are what is in all that was built or downloaded, with the table that
 // each was built under.
-func (b *build) binaries(ctx context.Context) (all []gate.Distribution, err error) {
+func (b *build) binaries(ctx context.Context, run *stage.Run) (all []gate.Distribution, err error) {
 	add := func(own *recipe.GPU, members ...image.Member) error {
 		found, err := image.Binaries(ctx, b.Env, members)
 		for _, d := range found {
@@ -53,15 +56,11 @@ func (b *build) binaries(ctx context.Context) (all []gate.Distribution, err erro
 				return nil, err
 			}
 		}
-		for _, d := range made.Debs {
-			found, err := gate.Binaries(ctx, b.Env, d.Name, d.SHA256, func() (inspect.Found, error) {
-				return inspection.Deb(ctx, index.Pin{SHA256: d.SHA256}.Path(b.Env.Blobs()), inspect.Options{})
-			})
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, gate.Distribution{Name: d.Name, Found: found, Own: s.GPU})
+		debs, err := b.debs(ctx, made.Locked(), s.GPU, nil)
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, debs...)
 	}
 	for _, s := range b.wheels {
 		if err := add(s.GPU, memberOf(s.stage.Value().wheel)); err != nil {
@@ -69,9 +68,39 @@ func (b *build) binaries(ctx context.Context) (all []gate.Distribution, err erro
 		}
 	}
 	if b.runtime != nil {
-		err = add(nil, image.RuntimeMembers(b.Env, b.Recipe, b.runtime.Value())...)
+		if err := add(nil, image.RuntimeMembers(b.Env, b.Recipe, b.runtime.Value())...); err != nil {
+			return nil, err
+		}
 	}
-	return all, err
+	if !b.Image {
+		return all, nil
+	}
+	published, err := b.debs(ctx, b.Lock.Packages.For(false), nil, run)
+	return append(all, published...), err
+}
+
+// debs are what is in packages. With run, those that the store lacks are
+// downloaded: the base may have been kept with them installed.
+func (b *build) debs(ctx context.Context, debs []recipe.LockedDeb, own *recipe.GPU, run *stage.Run) ([]gate.Distribution, error) {
+	all := make([]gate.Distribution, len(debs))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(b.Env.Jobs, 1))
+	for i, d := range debs {
+		g.Go(func() error {
+			found, err := gate.Binaries(ctx, b.Env, d.Name, d.SHA256, func() (inspect.Found, error) {
+				pins := packages.Pins(b.Env, []recipe.LockedDeb{d})
+				if run != nil {
+					if _, err := host.Fetch(ctx, b.Env, pins, run); err != nil {
+						return inspect.Found{}, err
+					}
+				}
+				return inspection.Deb(ctx, pins[0].Path(b.Env.Blobs()), inspect.Options{})
+			})
+			all[i] = gate.Distribution{Name: d.Name, Found: found, Own: own}
+			return err
+		})
+	}
+	return all, g.Wait()
 }
 
 func memberOf(w *wheels.Wheel) image.Member {

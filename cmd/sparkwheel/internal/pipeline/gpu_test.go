@@ -2,6 +2,9 @@ package pipeline
 
 import (
 	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,6 +14,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/inspect"
 	"github.com/sparkwheel/sparkwheel/wheel/inspect/cuda"
 	"github.com/sparkwheel/sparkwheel/wheel/inspect/elftest"
@@ -61,5 +65,42 @@ func TestGate(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, p.image().Record.GPU); diff != "" {
 		t.Errorf("the record (-want +got):\n%s", diff)
+	}
+}
+
+// TestGateReadsPackages refuses a package with code for other GPUs alone.
+func TestGateReadsPackages(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("dpkg-deb"); err != nil {
+		t.Skip("dpkg-deb is not here")
+	}
+	p := newProject(t)
+	p.recipe.Target.GPUArch, p.recipe.GPU = "12.1a", &recipe.GPU{Require: cuda.Family}
+	dir := t.TempDir()
+	p.write(filepath.Join(dir, "x/DEBIAN/control"), "Package: libx\nVersion: 1\nArchitecture: arm64\nMaintainer: x <x@example.com>\nDescription: x\n")
+	p.write(filepath.Join(dir, "x/usr/lib/libx.so.1"), string(elftest.ELF{Fatbin: elftest.Container(elftest.SASS(90, elftest.Specific, 1))}.Bytes()))
+	file := filepath.Join(dir, "x.deb")
+	if out, err := exec.Command("dpkg-deb", "--root-owner-group", "-b", filepath.Join(dir, "x"), file).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	body, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin := index.Pin{SHA256: sumOf(body)}
+	p.write(pin.Path(p.env.Blobs()), string(body))
+	b := newBuild(new(stage.Graph), p.request(true))
+	for range 2 { // read, then kept
+		all, err := b.debs(t.Context(), []recipe.LockedDeb{{Name: "libx", Version: "1", Architecture: "arm64", SHA256: pin.SHA256}}, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = gate.Check(p.recipe, "", all)
+		if refused, ok := errors.AsType[*gate.Error](err); !ok || refused.Refused[0].Distribution != "libx" || refused.Refused[0].Path != "usr/lib/libx.so.1" {
+			t.Errorf("%v", err)
+		}
+		if err := os.RemoveAll(pin.Path(p.env.Blobs())); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -59,6 +59,7 @@ func (b *build) add(first ...stage.Need) (last *stage.Stage[*Result], err error)
 	if b.Image {
 		b.addBaseFiles()
 		b.addRuntime()
+		b.addProvided()
 		if err := b.addFiles(); err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -73,7 +74,7 @@ func (b *build) addBuild(x recipe.Build) error {
 			if err != nil {
 				return madeBuild{}, err
 			}
-			made, err := p.Built(context.Background(), b.Env)
+			made, err := p.Built(b.Env)
 			return madeBuild{p, made}, err
 		},
 	), func(ctx context.Context, run *stage.Run) (madeBuild, error) {
@@ -81,22 +82,13 @@ func (b *build) addBuild(x recipe.Build) error {
 		if err != nil {
 			return madeBuild{}, err
 		}
-		if p.Base, err = packages.InstallForBuild(ctx, b.Env, on.Value(), x.Name, b.Lock, run); err != nil {
-			return madeBuild{}, err
-		}
 		made, err := p.Build(ctx, b.Env, run)
 		return madeBuild{p, made}, err
 	}, append(needs, tree, on)...)
 	b.builds, b.last = append(b.builds, namedBuild{x, s, plan}), append(b.last, s)
-	b.pins = append(b.pins, func() (all []index.Pin, err error) {
-		for _, in := range inputs {
-			i, err := in()
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, i.Pins...)
-		}
-		return append(all, packages.AlonePins(b.Env, x.Name, b.Lock)...), nil
+	b.pins = append(b.pins, func() ([]index.Pin, error) {
+		pins, err := inputPins(inputs)
+		return append(pins, packages.AlonePins(b.Env, x.Name, b.Lock)...), err
 	})
 	if len(x.Install) > 0 && len(x.Debs) > 0 {
 		b.addInstalled(x, s, plan)
@@ -121,24 +113,19 @@ func (b *build) addInstalled(x recipe.Build, made *stage.Stage[madeBuild], plan 
 		if err != nil {
 			return nil, err
 		}
-		entries, _, err := p.Over(b.Env, on)
-		if entries != nil {
-			return entries, nil
-		}
-		return entries, err
+		return p.Entries(on)
 	}, func() (*base.Base, error) {
 		p, on, err := built()
 		if err != nil {
 			return nil, err
 		}
-		_, over, err := p.Over(b.Env, on)
-		return over, err
+		return p.Over(b.Env, on)
 	}), func(ctx context.Context, run *stage.Run) (*base.Base, error) {
 		p, _, err := built()
 		if err != nil {
 			return nil, err
 		}
-		p.Debs = made.Value().made.Debs
+		p.Debs = made.Value().made.Locked()
 		return p.Install(ctx, b.Env, under.Value(), run)
 	}, made, under)
 	b.last = append(b.last, b.on)
@@ -187,6 +174,22 @@ func known(inputs []input) (all []sources.Input, err error) {
 	return all, nil
 }
 
+// inputPins are the files that inputs are made of. The tree of a build is not
+// downloaded, and may not be known yet.
+func inputPins(inputs []input) (all []index.Pin, err error) {
+	for _, in := range inputs {
+		i, err := in()
+		if _, waiting := errors.AsType[*stage.WaitingError](err); waiting {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, i.Pins...)
+	}
+	return all, nil
+}
+
 // buildPlan is all that a build depends on, as far as it is known: the very same
 // before its stages run and after.
 func (b *build) buildPlan(x recipe.Build, on *stage.Stage[*base.Base], tree *stage.Stage[*sources.Tree], inputs []input) (p builds.Plan, err error) {
@@ -198,6 +201,9 @@ func (b *build) buildPlan(x recipe.Build, on *stage.Stage[*base.Base], tree *sta
 		return p, err
 	}
 	p.Base = packages.ForBuild(root, x.Name, b.Lock)
+	p.Root = func(ctx context.Context, run *stage.Run) (string, error) {
+		return packages.InstallForBuild(ctx, b.Env, on.Value(), x.Name, b.Lock, run)
+	}
 	if p.Tree, err = tree.Ahead(); err != nil {
 		return p, err
 	}

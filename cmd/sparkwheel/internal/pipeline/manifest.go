@@ -33,16 +33,18 @@ func (s *resolving) addManifests(g *stage.Graph) []*stage.Stage[recipe.LockedMan
 // manifest pins every file that the directories' lists name. What the lists are
 // is known beforehand, so that an earlier lock of the same lists holds.
 func (s *resolving) manifest(ctx context.Context, m recipe.Manifest, run *stage.Run) (recipe.LockedManifest, error) {
-	dir := ""
+	dir, source := "", recipe.LockedSource{}
 	if m.Source != "" {
-		dir = s.sources[m.Source].Value().Tree.Dir
+		of := s.sources[m.Source].Value()
+		dir, source = of.Tree.Dir, of.Locked
 	}
+	m = m.Expand(sources.Values(source, sources.Target{Machine: s.machine, GPUArch: s.recipe.Target.GPUArch}))
 	directories, err := sources.Directories(m, dir, run.Note)
 	if err != nil {
 		return recipe.LockedManifest{}, err
 	}
 	old, ok := s.before.Manifest(m.Name)
-	if ok && old.Text != nil && old.URL == m.URL && slices.Equal(old.Directories, directories) && !s.upgrade.has(m.Name) {
+	if ok && old.Text != nil && old.URL == m.URL && slices.Equal(old.Directories, directories) && slices.Equal(old.Include, m.Include) && !s.upgrade.has(m.Name) {
 		return *old, nil
 	}
 	env := s.env.Noting(run)
@@ -53,9 +55,11 @@ func (s *resolving) manifest(ctx context.Context, m recipe.Manifest, run *stage.
 		if err != nil {
 			return recipe.LockedManifest{}, err
 		}
-		host.Logf(run, "%s%s: %d files", dir.Path, m.List, len(entries))
+		host.Logf(run, "%s%s: %s", dir.Path, m.List, host.Count(len(entries), "file"))
 		all = append(all, recipe.Entry{Path: dir.Path + m.List, SHA256: dir.SHA256})
 		all = append(all, entries...)
 	}
-	return recipe.NewManifest(m.Name, m.URL, directories, all)
+	locked, err := recipe.NewManifest(m.Name, m.URL, directories, all)
+	locked.Include = m.Include
+	return locked, err
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,8 +19,9 @@ import (
 )
 
 // output leaves what was made in dir: wheels, with the marker files of the
-// commits, build.json and, when there is one, the image. A wheels directory that was there is replaced whole,
-// so that a wheel of an earlier build never lies beside this one's.
+// commits, packages, build.json and, when there is one, the image. A directory of
+// wheels or packages that was there is replaced whole, so that one of an earlier
+// build never lies beside this one's.
 func output(ctx context.Context, dir string, res *Result) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("writing results: %w", err)
@@ -38,6 +40,9 @@ func output(ctx context.Context, dir string, res *Result) error {
 		return fmt.Errorf("writing results: %w", err)
 	}
 	if err := writeWheels(dir, res); err != nil {
+		return fmt.Errorf("writing results: %w", err)
+	}
+	if err := writeDebs(dir, res); err != nil {
 		return fmt.Errorf("writing results: %w", err)
 	}
 	if err := host.WriteFile(filepath.Join(dir, "build.json"), record); err != nil {
@@ -73,11 +78,22 @@ func checkOutput(dir string) error {
 	if err := layout.Check(filepath.Join(dir, "image")); err != nil {
 		return err
 	}
-	wheels := filepath.Join(dir, "wheels")
-	if info, err := os.Lstat(wheels); err == nil && !info.IsDir() {
-		return &layer.OutputError{Path: wheels, Message: "something is there that is not a directory"}
+	for _, name := range []string{"wheels", "debs"} {
+		err := replaceable(filepath.Join(dir, name), func(path string) bool { return earlier.wrote(path) || cut.wrote(path) })
+		if err != nil {
+			return err
+		}
 	}
-	list, err := os.ReadDir(wheels)
+	return nil
+}
+
+// replaceable refuses a directory that holds anything but what an earlier build
+// wrote. It need not be there.
+func replaceable(dir string, wrote func(path string) bool) error {
+	if info, err := os.Lstat(dir); err == nil && !info.IsDir() {
+		return &layer.OutputError{Path: dir, Message: "a file that is not a directory is in the way"}
+	}
+	list, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -86,12 +102,12 @@ func checkOutput(dir string) error {
 	}
 	var others []string
 	for _, e := range list {
-		if path := filepath.Join(wheels, e.Name()); !earlier.wrote(path) && !cut.wrote(path) {
+		if !wrote(filepath.Join(dir, e.Name())) {
 			others = append(others, e.Name())
 		}
 	}
 	if len(others) > 0 {
-		return &layer.OutputError{Path: wheels, Message: fmt.Sprintf("%s: not of an earlier build, and the directory is replaced whole; move it away, or name another output directory", host.Some(others))}
+		return &layer.OutputError{Path: dir, Message: fmt.Sprintf("%s: not from an earlier build, and the whole directory would be replaced; move it away, or choose another output directory", host.Some(others))}
 	}
 	return nil
 }
@@ -105,9 +121,15 @@ type built struct {
 	Sources []struct {
 		Commit string `json:"commit"`
 	} `json:"sources"`
-	Wheels []struct {
-		File string `json:"file"`
-	} `json:"wheels"`
+	Wheels []recordedFile `json:"wheels"`
+	Builds []struct {
+		Debs   []recordedFile `json:"debs"`
+		Wheels []recordedFile `json:"wheels"`
+	} `json:"builds"`
+}
+
+type recordedFile struct {
+	File string `json:"file"`
 }
 
 // earlierBuild reads a build.json; none is no earlier build, and one that no
@@ -121,18 +143,21 @@ func earlierBuild(path string) (b built, err error) {
 		return b, err
 	}
 	if json.Unmarshal(text, &b) != nil || b.Recipe == "" {
-		return b, &layer.OutputError{Path: path, Message: "it is not of an earlier build; move it away, or name another output directory"}
+		return b, &layer.OutputError{Path: path, Message: "it is not from an earlier build; move it away, or choose another output directory"}
 	}
 	return b, nil
 }
 
-// wrote says whether a file is a wheel of the build, or names one of its commits.
+// wrote says whether a file is a wheel or a package of the build, or names one of
+// its commits.
 func (b built) wrote(path string) bool {
 	name := filepath.Base(path)
-	for _, w := range b.Wheels {
-		if w.File == name {
-			return true
-		}
+	files := b.Wheels
+	for _, x := range b.Builds {
+		files = slices.Concat(files, x.Debs, x.Wheels)
+	}
+	if slices.ContainsFunc(files, func(f recordedFile) bool { return f.File == name }) {
+		return true
 	}
 	if !strings.HasPrefix(name, ".") {
 		return false
@@ -146,26 +171,48 @@ func (b built) wrote(path string) bool {
 	return false
 }
 
-func writeWheels(dir string, res *Result) (err error) {
-	temp, err := os.MkdirTemp(dir, ".wheels-*")
+func writeWheels(dir string, res *Result) error {
+	return replaceDir(dir, "wheels", func(temp string) error {
+		for _, w := range res.Wheels {
+			if err := host.CopyFile(w.Path, filepath.Join(temp, w.File)); err != nil {
+				return err
+			}
+		}
+		for name, text := range res.Commits {
+			if err := os.WriteFile(filepath.Join(temp, name), []byte(text), 0o644); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// writeDebs leaves no directory where no package was made.
+func writeDebs(dir string, res *Result) error {
+	if len(res.Debs) == 0 {
+		return os.RemoveAll(filepath.Join(dir, "debs"))
+	}
+	return replaceDir(dir, "debs", func(temp string) error {
+		for _, d := range res.Debs {
+			if err := host.CopyFile(d.Path, filepath.Join(temp, filepath.Base(d.Path))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// replaceDir puts what fill makes at dir/name, in one step.
+func replaceDir(dir, name string, fill func(temp string) error) (err error) {
+	temp, err := os.MkdirTemp(dir, "."+name+"-*")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
-	if err := os.Chmod(temp, 0o755); err != nil {
+	if err := errors.Join(os.Chmod(temp, 0o755), fill(temp)); err != nil {
 		return err
 	}
-	for _, w := range res.Wheels {
-		if err := host.CopyFile(w.Path, filepath.Join(temp, w.File)); err != nil {
-			return err
-		}
-	}
-	for name, text := range res.Commits {
-		if err := os.WriteFile(filepath.Join(temp, name), []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	return exchange(temp, filepath.Join(dir, "wheels"))
+	return exchange(temp, filepath.Join(dir, name))
 }
 
 // exchange puts temp where final is and what was there, if anything, at temp.

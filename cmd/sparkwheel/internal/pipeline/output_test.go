@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/builds"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/record"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
 	"github.com/sparkwheel/sparkwheel/layer"
@@ -64,16 +65,56 @@ func TestOutputReplacesWhatABuildLeft(t *testing.T) {
 	}
 }
 
+func TestOutputOfPackages(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	made := func(names ...string) *Result {
+		res := &Result{Record: &record.Record{Recipe: "x", Builds: []record.Build{{Name: "b"}}}}
+		for _, name := range names {
+			path := filepath.Join(t.TempDir(), name)
+			if err := os.WriteFile(path, []byte(name), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			res.Debs = append(res.Debs, builds.Deb{Path: path})
+			res.Record.Builds[0].Debs = append(res.Record.Builds[0].Debs, record.Deb{File: name})
+		}
+		return res
+	}
+	for _, tt := range []struct{ make, want []string }{
+		{[]string{"a_1_all.deb", "b_1_all.deb"}, []string{"build.json", "debs/a_1_all.deb", "debs/b_1_all.deb"}},
+		{[]string{"a_2_all.deb"}, []string{"build.json", "debs/a_2_all.deb"}},
+		{nil, []string{"build.json"}},
+	} {
+		if err := errors.Join(checkOutput(dir), output(t.Context(), dir, made(tt.make...))); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.want, filesBelow(t, dir)); diff != "" {
+			t.Errorf("files (-want +got):\n%s", diff)
+		}
+	}
+	if err := put(dir, "debs/mine_1_all.deb", "mine"); err != nil {
+		t.Fatal(err)
+	}
+	for _, write := range []func() error{
+		func() error { return checkOutput(dir) },
+		func() error { return output(t.Context(), dir, made("a_1_all.deb")) }, func() error { return output(t.Context(), dir, made()) },
+	} {
+		if err := write(); !errors.As(err, new(*layer.OutputError)) || !strings.Contains(err.Error(), "mine_1_all.deb: not from an earlier build") {
+			t.Errorf("over a package of the user's: %v", err)
+		}
+	}
+}
+
 func TestOutputIsNotWrittenOverWhatIsTheUsers(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		put  func(dir string) error
 		want string
 	}{
-		"a wheel of theirs":      {func(dir string) error { return put(dir, "wheels/mine-1-py3-none-any.whl", "mine") }, "wheels: mine-1-py3-none-any.whl: not of an earlier build"},
-		"a marker of theirs":     {func(dir string) error { return put(dir, "wheels/.my-commit", "4567") }, "not of an earlier build"},
+		"a wheel of theirs":      {func(dir string) error { return put(dir, "wheels/mine-1-py3-none-any.whl", "mine") }, "wheels: mine-1-py3-none-any.whl: not from an earlier build"},
+		"a marker of theirs":     {func(dir string) error { return put(dir, "wheels/.my-commit", "4567") }, "not from an earlier build"},
 		"a file in image":        {func(dir string) error { return put(dir, "image/notes.txt", "mine") }, "notes.txt is in it"},
-		"a build.json of theirs": {func(dir string) error { return put(dir, "build.json", `{"mine": 1}`) }, "not of an earlier build"},
+		"a build.json of theirs": {func(dir string) error { return put(dir, "build.json", `{"mine": 1}`) }, "not from an earlier build"},
 		"a file called wheels":   {func(dir string) error { return put(dir, "wheels", "mine") }, "not a directory"},
 		"a link called wheels": {func(dir string) error {
 			return errors.Join(os.MkdirAll(dir, 0o755), os.Symlink(os.TempDir(), filepath.Join(dir, "wheels")))

@@ -55,7 +55,10 @@ func (b *build) addRecord() *stage.Stage[*Result] {
 		return &Result{verdict: verdict}, err
 	}
 	return stage.AddKeyed(b.graph, "record", stage.Ahead[*Result]{Value: foresee}, func(ctx context.Context, run *stage.Run) (*Result, error) {
-		res := b.result()
+		res, err := b.result()
+		if err != nil {
+			return nil, err
+		}
 		if err := b.judgeGPU(ctx, res, run); err != nil || !b.Image {
 			return res, err
 		}
@@ -73,7 +76,7 @@ func (b *build) addRecord() *stage.Stage[*Result] {
 	}, b.last...)
 }
 
-func (b *build) result() *Result {
+func (b *build) result() (*Result, error) {
 	res := &Result{Record: record.New(b.Recipe, b.Lock), Commits: record.Commits(b.Recipe, b.Lock)}
 	res.Record.Cleared = b.on.Value().Cleared
 	for _, src := range b.Recipe.Sources {
@@ -85,7 +88,7 @@ func (b *build) result() *Result {
 	for _, s := range b.builds {
 		made := s.stage.Value()
 		res.Record.Builds = append(res.Record.Builds, record.NewBuild(made.plan, made.made))
-		res.Wheels = append(res.Wheels, made.made.Wheels...)
+		res.Wheels, res.Debs = append(res.Wheels, made.made.Wheels...), append(res.Debs, made.made.Debs...)
 	}
 	for _, s := range b.wheels {
 		made := s.stage.Value()
@@ -95,7 +98,16 @@ func (b *build) result() *Result {
 	if b.runtime != nil {
 		res.Record.Runtime = record.Pins(b.runtime.Value())
 	}
-	return res
+	if b.stand != nil {
+		provided, err := b.provided()
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range provided {
+			res.Record.Provided = append(res.Record.Provided, record.Provided(p))
+		}
+	}
+	return res, nil
 }
 
 // judge looks at the whole image before any of its layers is written.

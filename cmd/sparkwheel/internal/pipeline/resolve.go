@@ -87,6 +87,9 @@ func Resolve(g *stage.Graph, req Request, before *recipe.Lock, upgrade Upgrade) 
 		for _, m := range manifests {
 			l.Manifests = append(l.Manifests, m.Value())
 		}
+		if err := agree(s.recipe, statedVersions(s.recipe, l, sources.Target{Machine: s.machine, GPUArch: s.recipe.Target.GPUArch})); err != nil {
+			return nil, err
+		}
 		l.Indexes, err = environments.CameFrom(ctx, s.env, s.recipe, l.Sets())
 		return l, err
 	}, needs...), nil
@@ -130,6 +133,9 @@ type namedSet struct {
 func (s *resolving) addSets(g *stage.Graph) []*stage.Stage[namedSet] {
 	var sets []*stage.Stage[namedSet]
 	for _, w := range s.recipe.Wheels {
+		if w.Missing != "" {
+			continue // it is not built
+		}
 		src := s.sources[w.Source]
 		sets = append(sets, stage.Add(g, "requirements of "+w.Name, func(ctx context.Context, run *stage.Run) (namedSet, error) {
 			q, err := environments.BuildQuestion(w, src.Value().Tree)
@@ -206,7 +212,7 @@ func (s *resolving) lockUV(ctx context.Context) ([]recipe.LockedUV, error) {
 func (s *resolving) source(ctx context.Context, src recipe.Source, run *stage.Run) (sources.Resolved, error) {
 	old, ok := s.before.Source(src.Name)
 	if ok && old.URL == src.Git.URL && old.Ref == src.Git.Ref && !s.upgrade.has(src.Name) {
-		run.Note("%s stays at %s; --upgrade=%s asks what %s means now", src.Name, old.Commit, src.Name, old.Ref)
+		run.Note("%s stays at %s; --upgrade=%s resolves %s again", src.Name, old.Commit, src.Name, old.Ref)
 		return sources.Resolve(ctx, s.env, sources.Locked(src, *old, s.recipe.Dir()), run)
 	}
 	found, err := sources.Find(ctx, s.env, src, s.recipe.Dir(), run)
@@ -235,6 +241,11 @@ func (s *resolving) set(ctx context.Context, q environments.Question, run *stage
 	chosen, err := environments.Pins(s.base.Value(), set)
 	if err != nil {
 		return namedSet{}, fmt.Errorf("the environment %s: %w", q.Name, err)
+	}
+	if q.Name == runtimeName {
+		if err := checkProvided(s.recipe, chosen); err != nil {
+			return namedSet{}, err
+		}
 	}
 	environments.NoteYanked(ctx, s.env, chosen, run)
 	return namedSet{q.Name, set}, nil

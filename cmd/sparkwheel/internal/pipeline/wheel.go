@@ -109,30 +109,17 @@ func (b *build) addWheel(w recipe.Wheel) error {
 	for _, c := range contents {
 		needs = append(needs, c.tree)
 	}
+	before := b.sharing(w)
+	for _, other := range before {
+		needs = append(needs, other.stage)
+	}
 	plan := func() (wheels.Plan, error) { return b.wheelPlan(w, set.LockedSet, tree, inputs, contents) }
-	s := stage.AddKeyed(b.graph, "wheel "+w.Name, ahead(b.Env,
-		one(func() (host.Entry, error) {
-			p, err := plan()
-			if err != nil {
-				return host.Entry{}, err
-			}
-			return p.Entry(), nil
-		}),
-		func() (madeWheel, error) {
-			p, err := plan()
-			if err != nil {
-				return madeWheel{}, err
-			}
-			made, err := p.Built(b.Env)
-			return madeWheel{p, made}, err
-		},
-	), func(ctx context.Context, run *stage.Run) (madeWheel, error) {
+	s := stage.AddKeyed(b.graph, "wheel "+w.Name, b.wheelAhead(plan), func(ctx context.Context, run *stage.Run) (madeWheel, error) {
 		p, err := plan()
 		if err != nil {
 			return madeWheel{}, err
 		}
-		made, err := p.Build(ctx, b.Env, run)
-		return madeWheel{p, made}, err
+		return b.makeWheel(ctx, p, before, run)
 	}, needs...)
 	b.wheels, b.last = append(b.wheels, namedWheel{w, s}), append(b.last, s)
 	b.pins = append(b.pins, func() ([]index.Pin, error) {
@@ -144,15 +131,43 @@ func (b *build) addWheel(w recipe.Wheel) error {
 		if err != nil {
 			return nil, err
 		}
-		for _, in := range inputs {
-			// The tree of a build is not downloaded, and may not be known yet.
-			if i, err := in(); err == nil {
-				pins = append(pins, i.Pins...)
-			}
-		}
-		return pins, nil
+		more, err := inputPins(inputs)
+		return append(pins, more...), err
 	})
 	return nil
+}
+
+// wheelAhead is what a wheel's stage says before it runs.
+func (b *build) wheelAhead(plan func() (wheels.Plan, error)) stage.Ahead[madeWheel] {
+	entry := func() (host.Entry, error) {
+		p, err := plan()
+		if err != nil {
+			return host.Entry{}, err
+		}
+		return p.Entry(), nil
+	}
+	return ahead(b.Env, one(entry), func() (madeWheel, error) {
+		p, err := plan()
+		if err != nil {
+			return madeWheel{}, err
+		}
+		made, err := p.Built(b.Env)
+		return madeWheel{p, made}, err
+	})
+}
+
+// makeWheel builds a wheel whose version agrees with those that were built before
+// it and have to share it.
+func (b *build) makeWheel(ctx context.Context, p wheels.Plan, before []namedWheel, run *stage.Run) (madeWheel, error) {
+	if err := b.checkBefore(p.Recipe, before); err != nil {
+		return madeWheel{}, err
+	}
+	w, err := p.Build(ctx, b.Env, run)
+	if err != nil {
+		return madeWheel{}, err
+	}
+	made := madeWheel{p, w}
+	return made, b.checkAfter(made, before)
 }
 
 // wheelPlan is all that a wheel's build depends on, as far as it is known: the

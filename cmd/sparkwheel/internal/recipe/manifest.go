@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
 )
 
 // Manifest is a tree of files behind a URL, directory by directory: each has a
@@ -21,9 +23,14 @@ type Manifest struct {
 	File   string // a Python module whose string constants Directories may name
 	List   string // name of each directory's checksum list: lines of sha256 and path
 	// Directories are path below URL, ending in a slash -> sha256 of its list.
-	// {NAME} in either stands for a constant of File.
+	// {NAME} in either stands for a constant of File; what Expand knows is replaced
+	// first.
 	Directories map[string]string
-	MaxFile     int64 // bytes that no file of it exceeds
+	// Include are patterns of the files that are taken beside the lists, in the form
+	// of package doublestar; one without a slash is about the last element of a
+	// path. None takes all.
+	Include []string
+	MaxFile int64 // bytes that no file of it exceeds
 }
 
 type manifestShape struct {
@@ -33,6 +40,7 @@ type manifestShape struct {
 	File        string            `toml:"file"`
 	List        string            `toml:"list"`
 	Directories map[string]string `toml:"directories"`
+	Include     []string          `toml:"include"`
 	MaxFile     string            `toml:"max-file"`
 }
 
@@ -42,7 +50,7 @@ const (
 )
 
 func (x manifestShape) manifest() Manifest {
-	m := Manifest{Name: x.Name, URL: x.URL, Source: x.Source, File: x.File, List: x.List, Directories: x.Directories, MaxFile: parseSize(x.MaxFile)}
+	m := Manifest{Name: x.Name, URL: x.URL, Source: x.Source, File: x.File, List: x.List, Directories: x.Directories, Include: x.Include, MaxFile: parseSize(x.MaxFile)}
 	if m.List == "" {
 		m.List = defaultList
 	}
@@ -59,9 +67,35 @@ type LockedManifest struct {
 	URL         string            `toml:"url"`
 	Files       string            `toml:"files" comment:"beside this file"`
 	SHA256      string            `toml:"files-sha256"`
+	Include     []string          `toml:"include,omitempty" comment:"what is taken of the lists"`
 	Directories []LockedDirectory `toml:"directory"`
 	// Text is the text of the file beside the lock: read and saved with it.
 	Text []byte `toml:"-"`
+}
+
+// Expand is the manifest with v in the texts that say which directories it has.
+func (m Manifest) Expand(v Values) Manifest {
+	m.File = Expand(m.File, v)
+	directories := map[string]string{}
+	for dir, sum := range m.Directories {
+		directories[Expand(dir, v)] = Expand(sum, v)
+	}
+	m.Directories = directories
+	return m
+}
+
+// Takes tells whether a file that a list names, by its path in the list's
+// directory, is taken.
+func (m Manifest) Takes(name string) bool {
+	if len(m.Include) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(m.Include, func(glob string) bool {
+		if !strings.Contains(glob, "/") {
+			return doublestar.MatchUnvalidated(glob, path.Base(name))
+		}
+		return doublestar.MatchUnvalidated(glob, name)
+	})
 }
 
 // LockedDirectory is a directory of a manifest and the sha256 of its list.
@@ -75,10 +109,10 @@ type LockedDirectory struct {
 func (d LockedDirectory) Check() error {
 	dir, slash := strings.CutSuffix(d.Path, "/")
 	if !slash || !plainPath(dir) {
-		return fmt.Errorf("directory %q is no path that ends in a slash", d.Path)
+		return fmt.Errorf("directory %q is not a path that ends in a slash", d.Path)
 	}
 	if !sha256RE.MatchString(d.SHA256) {
-		return fmt.Errorf("directory %s: %q is no sha256 of its list", d.Path, d.SHA256)
+		return fmt.Errorf("directory %s: %q is not a sha256 of its list", d.Path, d.SHA256)
 	}
 	return nil
 }
@@ -116,14 +150,14 @@ func (m *LockedManifest) Entries() ([]Entry, error) {
 	files := map[string]bool{}
 	for _, e := range entries {
 		if files[e.Path] {
-			return nil, fmt.Errorf("%s: %s stands twice", m.Files, e.Path)
+			return nil, fmt.Errorf("%s: %s occurs twice", m.Files, e.Path)
 		}
 		files[e.Path] = true
 	}
 	for _, e := range entries {
 		for dir := path.Dir(e.Path); dir != "."; dir = path.Dir(dir) {
 			if files[dir] {
-				return nil, fmt.Errorf("%s: %s is a file, and %s lies below it", m.Files, dir, e.Path)
+				return nil, fmt.Errorf("%s: %s is a file, but %s is below it", m.Files, dir, e.Path)
 			}
 		}
 	}
@@ -142,11 +176,11 @@ func ParseSums(name string, text []byte) ([]Entry, error) {
 			continue
 		}
 		if len(fields) != 2 || !sha256RE.MatchString(fields[0]) {
-			return nil, fmt.Errorf("%s:%d: %.80q is no sha256 and path", name, number, strings.TrimSpace(line))
+			return nil, fmt.Errorf("%s:%d: %.80q is not a sha256 and a path", name, number, strings.TrimSpace(line))
 		}
 		p := strings.TrimPrefix(fields[1], "*") // sha256sum's mark for binary files
 		if !plainPath(p) {
-			return nil, fmt.Errorf("%s:%d: %.80q is no path below its directory", name, number, p)
+			return nil, fmt.Errorf("%s:%d: %.80q is not a path below its directory", name, number, p)
 		}
 		if len(entries) == mostEntries {
 			return nil, fmt.Errorf("%s names more than %d files", name, mostEntries)
@@ -182,7 +216,7 @@ func (r *Recipe) checkManifests() []error {
 	for _, m := range r.Manifests {
 		where := fmt.Sprintf("manifest %q", m.Name)
 		if !nameRE.MatchString(m.Name) {
-			bad("%s: a manifest's name is lower-case letters, digits and dashes", where)
+			bad("%s: a manifest's name consists of lower-case letters, digits and dashes", where)
 		}
 		if err := checkURL(m.URL); err != nil {
 			bad("%s: %w", where, err)
@@ -191,7 +225,7 @@ func (r *Recipe) checkManifests() []error {
 			bad("%s: url %q does not end in a slash", where, m.URL)
 		}
 		if !plainPath(m.List) || strings.Contains(m.List, "/") {
-			bad("%s: list %q is no file's name", where, m.List)
+			bad("%s: list %q is not a file name", where, m.List)
 		}
 		if m.MaxFile < 0 {
 			bad("%s: max-file is not a size such as 64MiB", where)
@@ -199,22 +233,27 @@ func (r *Recipe) checkManifests() []error {
 		if len(m.Directories) == 0 {
 			bad("%s: directories are missing", where)
 		}
+		for _, glob := range m.Include {
+			if glob == "" || !doublestar.ValidatePattern(glob) {
+				bad("%s: include: %q is not a pattern such as *.cubin", where, glob)
+			}
+		}
 		if (m.Source == "") != (m.File == "") {
 			bad("%s: source and file go together", where)
 		}
 		if _, ok := r.Source(m.Source); m.Source != "" && !ok {
-			bad("%s: no [[source]] is named %q; there are %s", where, m.Source, strings.Join(r.sourceNames(), ", "))
+			bad("%s: no [[source]] is named %q; choose from %s", where, m.Source, strings.Join(r.sourceNames(), ", "))
 		}
 		if m.File != "" && !localPath(m.File) {
 			bad("%s: file %q leaves the tree", where, m.File)
 		}
 		for _, dir := range slices.Sorted(maps.Keys(m.Directories)) {
-			if m.File == "" && constantRE.MatchString(dir+m.Directories[dir]) {
-				bad("%s: directories: %q names a constant, and no file is named to read it from", where, dir)
+			if text := Expand(dir+m.Directories[dir], Values{}); m.File == "" && constantRE.MatchString(text) {
+				bad("%s: directories: %q names a constant, but no file to read it from is given", where, dir)
 			}
 		}
-		if !slices.ContainsFunc(r.Wheels, func(w Wheel) bool { return w.Inputs[m.Name] != "" }) {
-			bad("%s goes nowhere: a wheel must have it among its inputs", where)
+		if !r.isInput(m.Name) {
+			bad("%s is not used: add it to the inputs of a wheel or build", where)
 		}
 	}
 	return faults

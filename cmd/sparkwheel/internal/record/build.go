@@ -1,6 +1,8 @@
 package record
 
 import (
+	"path/filepath"
+
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/builds"
 )
 
@@ -21,6 +23,7 @@ type Build struct {
 
 // Deb is a package that was made.
 type Deb struct {
+	File         string `json:"file"`
 	Name         string `json:"name"`
 	Version      string `json:"version"`
 	Architecture string `json:"architecture"`
@@ -40,7 +43,7 @@ func NewBuild(p builds.Plan, m *builds.Made) Build {
 		b.Packages = Pins(p.Packages)
 	}
 	for _, d := range m.Debs {
-		b.Debs = append(b.Debs, Deb{d.Name, d.Version, d.Architecture, d.SHA256})
+		b.Debs = append(b.Debs, Deb{filepath.Base(d.Path), d.Name, d.Version, d.Architecture, d.SHA256})
 	}
 	for _, f := range m.Files {
 		b.Files = append(b.Files, BuildFile{f.Image, f.Pin.SHA256})

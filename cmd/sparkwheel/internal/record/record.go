@@ -43,6 +43,8 @@ type Record struct {
 	Builds  []Build  `json:"builds,omitempty"`
 	Wheels  []Wheel  `json:"wheels"`
 	Runtime []Pin    `json:"runtime,omitempty"`
+	// Provided are distributions of the runtime set in whose place empty ones stand.
+	Provided []Provided `json:"provided,omitempty"`
 	// Allowed are the faults of the image's requirements that were accepted by
 	// name, Missing the required distributions that the image lacks.
 	Allowed []truth.Fault `json:"allowed,omitempty"`
@@ -56,6 +58,15 @@ type Record struct {
 	// Replaced are the base's distributions that a wheel takes the place of; a
 	// layer before the wheels' hides their files.
 	Replaced []fit.Replaced `json:"replaced,omitempty"`
+}
+
+// Provided is a distribution that a Debian package of the image provides.
+type Provided struct {
+	Name           string `json:"name"`
+	Version        string `json:"version"`
+	Package        string `json:"package"`
+	PackageVersion string `json:"package_version"`
+	Architecture   string `json:"architecture"`
 }
 
 // Base names the base. A base that is a path is known by digest alone.

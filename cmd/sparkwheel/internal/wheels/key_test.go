@@ -56,6 +56,7 @@ var inKey = map[string]func(*Plan){
 	"MemoryPerJob": func(p *Plan) { p.Recipe.MemoryPerJob = 1 },
 	"CPUs":         func(p *Plan) { p.Recipe.CPUs = 4 },
 	"NoRepack":     func(p *Plan) { p.Recipe.Repack = true },
+	"LeaveOut":     func(p *Plan) { p.Recipe.LeaveOut = []string{"**/*.lock"} },
 }
 
 // TestKeyCoversTheBuild: every field of a build is in the wheel's key, or in

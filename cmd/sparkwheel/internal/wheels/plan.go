@@ -128,7 +128,7 @@ func (b Plan) spec(ctx context.Context, env host.Env, wheels map[string]string) 
 		Distribution: b.Recipe.Distribution, Frontend: b.Recipe.Frontend,
 		Jobs: env.Jobs, MemoryPerJob: b.Recipe.MemoryPerJob, CPUs: b.Recipe.CPUs,
 		Launcher: env.Launcher, CCache: env.Store.Path("ccache"),
-		NoRepack: !b.Recipe.Repack,
+		NoRepack: !b.Recipe.Repack, LeaveOut: b.Recipe.LeaveOut,
 	}
 	var err error
 	if spec.Mounts, err = sources.Mounts(ctx, env, b.Inputs); err != nil {
@@ -138,7 +138,7 @@ func (b Plan) spec(ctx context.Context, env host.Env, wheels map[string]string) 
 		spec.Trees = append(spec.Trees, builder.Tree{Source: c.Tree.Dir, Target: c.Place(), At: c.Locked.Time})
 	}
 	for _, s := range b.Recipe.Shims {
-		spec.Shims = append(spec.Shims, builder.Shim(s))
+		spec.Shims = append(spec.Shims, builder.Shim{Name: s.Name, Version: s.Version, Files: s.Files})
 	}
 	return spec, nil
 }
