@@ -23,6 +23,9 @@ type CheckoutOptions struct {
 	// named go with it. A path that is a plain directory in the tree is taken
 	// as it is. A submodule that is not asked for is an empty directory.
 	Submodules []string
+	// Replace says, by the path of a submodule that is written, where it is taken
+	// from instead. A path that is none of these is an error.
+	Replace map[string]Replacement
 	// GitDir adds a .git in which `git rev-parse HEAD` answers with the SHA,
 	// and nothing more.
 	GitDir bool
@@ -37,6 +40,11 @@ type CheckoutOptions struct {
 	// Limits bound what is written: see LimitError.
 	Limits Limits
 }
+
+// Replacement is what a submodule is taken from instead of what .gitmodules and
+// the gitlink say. Without a Commit the gitlink's is looked for at URL; Ref is as
+// in CheckoutOptions.
+type Replacement struct{ URL, Ref, Commit string }
 
 // Submodule is a submodule that was written: its path from the root of the
 // tree, the URL in full and the commit.
@@ -93,7 +101,7 @@ func (m *Mirrors) checkout(ctx context.Context, url string, c Commit, dir string
 	if err != nil {
 		return t, err
 	}
-	if err := p.checkUsed(root); err != nil {
+	if err := errors.Join(p.checkUsed(root), p.checkReplaced(root)); err != nil {
 		return t, err
 	}
 	tree := filepath.Join(temp, "tree")

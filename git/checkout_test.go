@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -172,5 +173,41 @@ func TestCheckoutSubmodules(t *testing.T) {
 	}
 	if info, err := os.Stat(filepath.Join(dir, "3rdparty/unwanted")); err != nil || !info.IsDir() {
 		t.Errorf("the submodule that was not asked for: %v, %v", info, err)
+	}
+}
+
+// A submodule may be taken from elsewhere, at another commit.
+func TestCheckoutReplacesSubmodule(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	leaf := w.repo("leaf")
+	leaf.write("leaf.txt", "leaf")
+	leafCommit := leaf.commit("leaf")
+	fork := w.repo("fork")
+	fork.write("leaf.txt", "forked")
+	forkCommit := fork.commit("fork")
+	top := w.repo("top")
+	top.submodule("3rdparty/leaf", "../leaf", leafCommit)
+	top.commitIndex("top")
+	c, err := w.m.Resolve(t.Context(), git.Source{URL: top.url, Ref: "main"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := git.CheckoutOptions{Submodules: []string{"*"}, Replace: map[string]git.Replacement{"3rdparty/leaf": {URL: fork.url, Ref: "main", Commit: forkCommit}}}
+	dir := filepath.Join(t.TempDir(), "tree")
+	tree, err := w.m.Checkout(t.Context(), top.url, c, dir, opt, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]git.Submodule{{Path: "3rdparty/leaf", URL: fork.url, Commit: forkCommit}}, tree.Submodules); diff != "" {
+		t.Error(diff)
+	}
+	if got := readTree(t, dir)["3rdparty/leaf/leaf.txt"].Text; got != "forked" {
+		t.Errorf("the submodule has %q", got)
+	}
+	opt.Replace = map[string]git.Replacement{"3rdparty/other": {URL: fork.url}}
+	_, err = w.m.Checkout(t.Context(), top.url, c, filepath.Join(t.TempDir(), "tree"), opt, t.Output())
+	if want := "3rdparty/other is not a submodule that is written; those are 3rdparty/leaf"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("replacing what is no submodule gave %v, want %q", err, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -148,9 +149,10 @@ func (p *planner) submodules(ctx context.Context, t *planned, depth int) error {
 	for i, link := range taken {
 		at := path.Join(t.path, link)
 		g.Go(func() error {
-			url, err := relativeURL(base, urls[link])
+			next, err := p.submodule(at, base, urls[link], t.links[link].String())
 			if err == nil {
-				t.subs[i], err = p.plan(ctx, site{url: url, commit: Commit{Hash: t.links[link].String()}, path: at, depth: depth + 1})
+				next.depth = depth + 1
+				t.subs[i], err = p.plan(ctx, next)
 			}
 			if err != nil {
 				return fmt.Errorf("submodule %s: %w", at, err)
@@ -159,6 +161,30 @@ func (p *planner) submodules(ctx context.Context, t *planned, depth int) error {
 		})
 	}
 	return g.Wait()
+}
+
+// submodule is where the submodule at a path is taken from.
+func (p *planner) submodule(at, base, url, link string) (site, error) {
+	r, ok := p.opt.Replace[at]
+	if !ok {
+		full, err := relativeURL(base, url)
+		return site{url: full, commit: Commit{Hash: link}, path: at}, err
+	}
+	return site{url: r.URL, ref: r.Ref, commit: Commit{Hash: cmp.Or(r.Commit, link)}, path: at}, nil
+}
+
+// checkReplaced reports a replacement of what is no submodule that is written.
+func (p *planner) checkReplaced(root *planned) error {
+	written := map[string]bool{}
+	for _, t := range root.below() {
+		written[t.path] = true
+	}
+	for _, at := range slices.Sorted(maps.Keys(p.opt.Replace)) {
+		if !written[at] {
+			return fmt.Errorf("%s is not a submodule that is written; those are %s", at, cmp.Or(strings.Join(slices.Sorted(maps.Keys(written)), ", "), "none"))
+		}
+	}
+	return nil
 }
 
 // submoduleBase is the URL that the submodules of a repository are relative to.

@@ -329,7 +329,7 @@ func TestE2EBuildsGoWrong(t *testing.T) {
 		{"a dependency", aDeb("libx", "all", `Depends: no-such-thing\\n`), `install = ["image"]`, "build", 1,
 			[]string{"installing the packages that build bad made", "packages.image", "libx : Depends: no-such-thing"}},
 		{"packages that conflict", "true", `packages = ["exim4-daemon-light", "postfix"]`, "lock", 1, []string{"exim4-daemon-light", "Conflicts", "postfix"}},
-		{"a package that is held", "true", `packages = ["fakeroot"]`, "lock", 1, []string{"it would change libfakeroot, which the base holds; name it beside the others, libfakeroot or libfakeroot=VERSION, to change it", "fakeroot : Depends: libfakeroot"}},
+		{"a package that is held", "true", `packages = ["fakeroot"]`, "lock", 1, []string{"it would change libfakeroot, which is on hold in the base; name it beside the others, libfakeroot or libfakeroot=VERSION, to change it", "fakeroot : Depends: libfakeroot"}},
 		{"a package in no archive", "true", `packages = ["fakerot"]`, "lock", 1, []string{"no archive of the base has package fakerot (near: fakeroot)"}},
 		{"nothing provides it", "mkdir -p out; touch out/x", "files = { \"/opt/x\" = \"out/x\" }\n[runtime]\nrequires = [\"jinja2\"]\nprovided = { markupsafe = \"libnone\" }", "build", 2,
 			[]string{"the image has no Debian package libnone, which is to provide markupsafe"}},

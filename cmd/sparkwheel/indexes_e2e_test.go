@@ -142,12 +142,12 @@ requires = ["app"]
 		return c
 	}
 	run("lock", "--base", base).mustRun()
-	pylock := w.read("pylock.runtime.toml")
+	pylock := w.read("pylock.recipe_runtime.toml")
 	for _, says := range []string{
 		one.URL + "/files/app-1.0-py3-none-any.whl", "https://extra.example.com/files/torchy-2.0-py3-none-any.whl", "https://extra.example.com/files/kernels-1.0-py3-none-any.whl",
 	} {
 		if !strings.Contains(pylock, says) {
-			t.Errorf("pylock.runtime.toml does not say %s:\n%s", says, pylock)
+			t.Errorf("pylock.recipe_runtime.toml does not say %s:\n%s", says, pylock)
 		}
 	}
 	lock := w.read("recipe.lock")
@@ -164,10 +164,10 @@ requires = ["app"]
 		t.Errorf("build printed %q", digest)
 	}
 	first.yanked = "app-1.0-py3-none-any.whl"
-	run("lock", "--base", base).wantCode(0, "app-1.0-py3-none-any.whl is pinned though it was withdrawn upstream: it eats data")
+	run("lock", "--base", base).wantCode(0, "app-1.0-py3-none-any.whl is pinned but was yanked upstream: it eats data")
 	run("lock", "--base", base, "--upgrade").wantCode(1, "resolving the environment runtime", "yanked")
 	first.yanked = ""
 	c := run("lock", "--base", base, "--upgrade")
 	c.Env = append(c.Env, "UV_INDEX_EXTRA_PASSWORD=wrong")
-	c.wantCode(1, "an index did not answer: ", "401", "check the user and password")
+	c.wantCode(1, "an index failed: ", "401", "check the user and password")
 }

@@ -57,7 +57,7 @@ func changed(plan string) []string {
 }
 
 func holds(name string) string {
-	return fmt.Sprintf("which the base holds; name it beside the others, %s or %s=VERSION, to change it", name, name)
+	return fmt.Sprintf("which is on hold in the base; name it beside the others, %s or %s=VERSION, to change it", name, name)
 }
 
 // A dependency as apt tells it: " a : Depends: b (>= 2) but 1 is to be installed".

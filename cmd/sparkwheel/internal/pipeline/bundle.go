@@ -62,8 +62,16 @@ func bundle(ctx context.Context, req Request, dir string, got *Fetched) error {
 	if err != nil {
 		return err
 	}
+	top, err := topOf(r, files)
+	if err != nil {
+		return err
+	}
 	for _, file := range files {
-		if err := host.PlaceFile(filepath.Join(r.Dir(), file), filepath.Join(to.Dir, file)); err != nil {
+		rel, err := filepath.Rel(top, file)
+		if err != nil {
+			return err
+		}
+		if err := host.PlaceFile(file, filepath.Join(to.Dir, rel)); err != nil {
 			return err
 		}
 	}
@@ -73,13 +81,13 @@ func bundle(ctx context.Context, req Request, dir string, got *Fetched) error {
 	return writeSums(ctx, to.Dir)
 }
 
-// recipeFiles are the recipe and its patches, from the recipe's directory. What
-// is embedded every sparkwheel has.
-func recipeFiles(r *recipe.Recipe) ([]string, error) {
+// recipeFiles are the recipe, those that it extends, and their patches. What is
+// embedded every sparkwheel has.
+func recipeFiles(r *recipe.Recipe) (files []string, err error) {
 	if r.Path == "" {
 		return nil, nil
 	}
-	files := []string{filepath.Base(r.Path)}
+	all := append([]string{r.Path}, r.Parents...)
 	for _, p := range r.Patches() {
 		if p.Dir == "" {
 			continue
@@ -88,9 +96,33 @@ func recipeFiles(r *recipe.Recipe) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, more...)
+		for _, file := range more {
+			all = append(all, filepath.Join(p.Dir, filepath.FromSlash(file)))
+		}
+	}
+	for _, file := range all {
+		abs, err := filepath.Abs(file)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, abs)
 	}
 	return files, nil
+}
+
+// topOf is the recipe's directory, or the nearest one above it that all files are
+// below: they stand in the bundle as they stand here.
+func topOf(r *recipe.Recipe, files []string) (string, error) {
+	top, err := filepath.Abs(r.Dir())
+	for _, file := range files {
+		for rel := ".."; err == nil; {
+			if rel, err = filepath.Rel(top, file); filepath.IsLocal(rel) {
+				break
+			}
+			top = filepath.Dir(top)
+		}
+	}
+	return top, err
 }
 
 // writeSums lists every file of the bundle with its hash. Locks of running

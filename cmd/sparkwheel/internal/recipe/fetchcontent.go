@@ -58,7 +58,7 @@ type LockedContent struct {
 
 // fetchTable is the key fetchcontent of a wheel that is a table.
 type fetchTable struct {
-	LeaveOut   []string                   `toml:"leave-out"`
+	LeaveOut   []string                   `toml:"leave-out" merge:"append"`
 	Variables  map[string]string          `toml:"variables"`
 	Arguments  string                     `toml:"arguments"`
 	Repository map[string]repositoryShape `toml:"repository"`
@@ -67,7 +67,7 @@ type fetchTable struct {
 type repositoryShape struct {
 	URL         string       `toml:"url"`
 	Ref         string       `toml:"ref"`
-	Submodules  []string     `toml:"submodules"`
+	Submodules  []string     `toml:"submodules" merge:"append"`
 	Patches     []string     `toml:"patches"`
 	Patch       []patchShape `toml:"patch"`
 	Environment string       `toml:"environment"`
@@ -102,7 +102,7 @@ func readFetchTables(label string, text []byte, wheels []wheelShape) error {
 		return err
 	}
 	for i := range wheels {
-		wheels[i].fetchTable = s.Wheel[i].FetchContent
+		wheels[i].FetchTable = s.Wheel[i].FetchContent
 	}
 	return nil
 }
@@ -120,13 +120,13 @@ func (x *wheelShape) fetchContent() *FetchContent {
 	default:
 		return &FetchContent{fault: errors.New("it is neither true nor a table"), Arguments: "CMAKE_ARGS"}
 	}
-	table := x.fetchTable
+	table := x.FetchTable
 	f := &FetchContent{
 		LeaveOut: lowered(table.LeaveOut), Variables: table.Variables,
 		Arguments: cmp.Or(table.Arguments, "CMAKE_ARGS"), Repositories: map[string]ContentRepository{},
 	}
 	for name, r := range table.Repository {
-		f.Repositories[strings.ToLower(name)] = ContentRepository{r.URL, r.Ref, r.Submodules, patches(r.Patches, r.Patch), r.Environment}
+		f.Repositories[strings.ToLower(name)] = ContentRepository{r.URL, r.Ref, r.Submodules, patches(r.Patch), r.Environment}
 	}
 	return f
 }
@@ -154,18 +154,18 @@ func (f *FetchContent) check(bad func(format string, args ...any)) {
 		bad("fetchcontent: %w", f.fault)
 	}
 	if !envRE.MatchString(f.Arguments) {
-		bad("fetchcontent: arguments %q is no variable's name", f.Arguments)
+		bad("fetchcontent: arguments %q is not a variable name", f.Arguments)
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Repositories)) {
 		r := f.Repositories[name]
 		if !ContentName(name) {
-			bad("fetchcontent: repository %q: that is no content's name", name)
+			bad("fetchcontent: repository %q: not a content name", name)
 		}
 		if slices.Contains(f.LeaveOut, name) {
-			bad("fetchcontent: %q is left out and given a repository", name)
+			bad("fetchcontent: %q is both left out and given a repository", name)
 		}
 		if r.Environment != "" && !envRE.MatchString(r.Environment) {
-			bad("fetchcontent: repository %q: environment %q is no variable's name", name, r.Environment)
+			bad("fetchcontent: repository %q: environment %q is not a variable name", name, r.Environment)
 		}
 		checkPatches(r.Patches, func(format string, args ...any) {
 			bad("fetchcontent: repository %q: "+format, append([]any{name}, args...)...)

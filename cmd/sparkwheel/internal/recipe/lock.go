@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -86,6 +87,7 @@ type LockedSubmodule struct {
 	Path   string `toml:"path"`
 	URL    string `toml:"url"`
 	Commit string `toml:"commit"`
+	Ref    string `toml:"ref,omitempty" comment:"of the recipe, which takes it from elsewhere than the tree says"`
 }
 
 // LockedWheel is the build environment of one wheel.
@@ -132,7 +134,7 @@ func LoadLock(path string, r *Recipe) (*Lock, error) {
 		return nil, err
 	}
 	if l.Version != LockVersion {
-		return nil, &MismatchError{path, fmt.Sprintf("lock version %d, this sparkwheel reads %d", l.Version, LockVersion), again}
+		return nil, &MismatchError{path, fmt.Sprintf("lock version %d, but this sparkwheel reads %d", l.Version, LockVersion), again}
 	}
 	if l.RecipeDigest != r.Digest {
 		reason := fmt.Sprintf("made from recipe %s, not from %s", l.Recipe, r.Name)
@@ -220,14 +222,14 @@ func (l *Lock) Beside() []string {
 
 func (b beside) load(dir string) error {
 	if !filepath.IsLocal(b.file) || filepath.Base(b.file) != b.file {
-		return fmt.Errorf("%q is not a file beside the lock", b.file)
+		return fmt.Errorf("%q is not a file in the lock's directory", b.file)
 	}
 	text, err := regular.Read(filepath.Join(dir, b.file))
 	if err != nil {
-		return fmt.Errorf("reading what stands beside it: %w", err)
+		return fmt.Errorf("reading the files beside it: %w", err)
 	}
 	if got := digest(text); got != b.sha256 {
-		return fmt.Errorf("%s was changed by hand: it is %s, the lock pins %s", b.file, got, b.sha256)
+		return fmt.Errorf("%s was changed by hand: it is %s, but the lock pins %s", b.file, got, b.sha256)
 	}
 	*b.text = text
 	return nil
@@ -289,25 +291,26 @@ func (l *Lock) Covers(path string, r *Recipe, o Override) error {
 			if ok {
 				held = s.Ref
 			}
-			return &MismatchError{path, fmt.Sprintf("it holds %s at %s, not at %s", name, held, o.Refs[name]),
+			return &MismatchError{path, fmt.Sprintf("it has %s at %s, not at %s", name, held, o.Refs[name]),
 				r.lockCommand(path) + " --ref " + name + "=" + o.Refs[name]}
 		}
 	}
 	if !o.Base.IsZero() && !o.Base.Equal(l.Base.Reference) {
-		return &MismatchError{path, fmt.Sprintf("it holds base %s, not %s", l.Base.Reference, o.Base),
+		return &MismatchError{path, fmt.Sprintf("it has base %s, not %s", l.Base.Reference, o.Base),
 			r.lockCommand(path) + " --base " + o.Base.String()}
 	}
 	return nil
 }
 
-// Save writes the lock and its pylocks beside it, each atomically, the lock
-// last: a reader finds either the old lock or the new one whole.
+// Save writes the lock and its pylocks beside it, under names that carry the
+// lock's unless that is sparkwheel.lock; each atomically, the lock last: a reader finds either the old lock or the new one whole.
 func (l *Lock) Save(path string) error {
 	slices.SortFunc(l.Sources, func(a, b LockedSource) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.Wheels, func(a, b LockedWheel) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.Indexes, func(a, b LockedIndex) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.Manifests, func(a, b LockedManifest) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.Files, func(a, b LockedFile) int { return cmp.Compare(a.Name, b.Name) })
+	l.nameBeside(path)
 	var text bytes.Buffer
 	text.WriteString("# Made by `sparkwheel lock`: every input of the recipe, pinned. Commit it; edit the recipe, not this.\n")
 	if err := toml.NewEncoder(&text).Encode(l); err != nil {
@@ -326,6 +329,25 @@ func (l *Lock) Save(path string) error {
 		return fmt.Errorf("saving lock: %w", err)
 	}
 	return nil
+}
+
+// nameBeside gives the files beside a lock its name, so that two locks may stand
+// in one directory: pylock.NAME.toml is that of sparkwheel.lock, and
+// pylock.LOCK_NAME.toml that of LOCK.lock. No NAME has an underscore.
+func (l *Lock) nameBeside(path string) {
+	prefix := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) + "_"
+	if prefix == "sparkwheel_" {
+		prefix = ""
+	}
+	for i := range l.Wheels {
+		l.Wheels[i].Pylock = "pylock." + prefix + l.Wheels[i].Name + ".toml"
+	}
+	if l.Runtime != nil {
+		l.Runtime.Pylock = "pylock." + prefix + "runtime.toml"
+	}
+	for i := range l.Manifests {
+		l.Manifests[i].Files = "manifest." + prefix + l.Manifests[i].Name + ".sha256"
+	}
 }
 
 // writeFile puts data at path in one step: readers find the old file or the

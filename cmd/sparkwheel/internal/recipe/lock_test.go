@@ -27,7 +27,7 @@ func testLock(r *Recipe) *Lock {
 		Sources: []LockedSource{{
 			Name: "a", URL: "https://example.com/a.git", Ref: "main", Commit: strings.Repeat("c", 40),
 			Time: time.Date(2026, 6, 3, 9, 56, 43, 0, time.UTC), Tree: strings.Repeat("d", 40), Version: "1.0",
-			Submodules: []LockedSubmodule{{"3rdparty/x", "https://example.com/x.git", strings.Repeat("e", 40)}},
+			Submodules: []LockedSubmodule{{Path: "3rdparty/x", URL: "https://example.com/x.git", Commit: strings.Repeat("e", 40)}},
 		}},
 		Files:  []LockedFile{{"f", "https://example.com/f", strings.Repeat("1", 64), 5}},
 		Wheels: []LockedWheel{{Name: "a", LockedSet: NewSet("a", []byte("lock-version = \"1.0\"\n"))}},

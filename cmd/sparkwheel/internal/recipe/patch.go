@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -150,20 +151,42 @@ type patchShape struct {
 	URL      string `toml:"url"`
 	SHA256   string `toml:"sha256"`
 	Versions string `toml:"versions"`
+
+	written string // its file or URL as the recipe has it
+	dir     string // see Patch
 }
 
-// patches are the keys patches and patch together, in that order; nil where
-// neither is given.
-func patches(files []string, tables []patchShape) []Patch {
-	if files == nil && tables == nil {
+// settlePatches makes tables of the names in patches, which come first, and
+// tells each whose recipe it stands in; nil stays nil.
+func settlePatches(names []string, tables []patchShape, dir string) []patchShape {
+	if names == nil && tables == nil {
+		return nil
+	}
+	all := []patchShape{}
+	for _, name := range names {
+		all = append(all, patchShape{File: name})
+	}
+	all = append(all, tables...)
+	for i := range all {
+		p := &all[i]
+		p.written = cmp.Or(p.URL, p.File)
+		if name, embedded := strings.CutPrefix(p.File, ours); embedded {
+			p.File = path.Join("patches", name)
+		} else {
+			p.dir = dir
+		}
+	}
+	return all
+}
+
+// patches are those of settled tables; nil stays nil.
+func patches(tables []patchShape) []Patch {
+	if tables == nil {
 		return nil
 	}
 	all := []Patch{}
-	for _, f := range files {
-		all = append(all, Patch{File: f})
-	}
 	for _, t := range tables {
-		p := Patch{File: t.File, URL: t.URL, SHA256: t.SHA256}
+		p := Patch{File: t.File, Dir: t.dir, URL: t.URL, SHA256: t.SHA256}
 		if t.Versions != "" {
 			p.Versions, p.fault = version.ParseSpecifiers(t.Versions)
 		}
@@ -199,24 +222,6 @@ func checkPatches(patches []Patch, bad func(format string, args ...any)) {
 // ours begins the name of a patch that comes with sparkwheel, so that a copy of
 // an embedded recipe finds it too.
 const ours = "sparkwheel:"
-
-// settlePatches tells every patch whose recipe it stands in.
-func (r *Recipe) settlePatches() {
-	dir := ""
-	if r.Path != "" {
-		dir = filepath.Dir(r.Path)
-	}
-	for _, list := range r.patchLists() {
-		for i := range list {
-			name, embedded := strings.CutPrefix(list[i].File, ours)
-			if embedded {
-				list[i].File = path.Join("patches", name)
-			} else {
-				list[i].Dir = dir
-			}
-		}
-	}
-}
 
 func (r *Recipe) patchLists() [][]Patch {
 	var all [][]Patch

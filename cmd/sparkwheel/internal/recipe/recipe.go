@@ -6,15 +6,12 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
 	"github.com/sparkwheel/sparkwheel/git"
 )
 
@@ -26,10 +23,13 @@ var embedded embed.FS
 type Recipe struct {
 	Name   string // the embedded recipe's name, else the file's name without .toml
 	Path   string // the file it was read from, "" for an embedded one
-	Digest string // sha256:<hex> of the recipe's text
-	Target Target
-	Base   imagename.Name
-	UV     string // version of uv, from the Python index
+	Digest string // sha256:<hex> of the recipe's text and of those that it extends
+	// Parents are the files of the recipes that it extends; the embedded ones are
+	// not among them.
+	Parents []string
+	Target  Target
+	Base    imagename.Name
+	UV      string // version of uv, from the Python index
 	// ExcludeNewer (YYYY-MM-DD or RFC 3339) keeps what was uploaded later out of
 	// every resolution: a cool-down date.
 	ExcludeNewer string
@@ -71,13 +71,14 @@ type Target struct {
 type Source struct {
 	Name       string
 	Git        git.Source
-	Version    string            // "scm", "tag" or a version
-	Date       string            // YYYY-MM-DD of dirty scm versions; "" is the commit's day
-	Marker     string            // file that records the commit beside the wheels, such as .vllm-commit
-	Submodules []string          // paths, or "*" for all
-	Rewrite    Rewrite           // rules on its requirement files
-	Files      map[string]string // text files written into the tree; values are expanded (see Expand)
-	Patches    []Patch           // in the order in which they are applied
+	Version    string                     // "scm", "tag" or a version
+	Date       string                     // YYYY-MM-DD of dirty scm versions; "" is the commit's day
+	Marker     string                     // file that records the commit beside the wheels, such as .vllm-commit
+	Submodules []string                   // paths, or "*" for all
+	Submodule  map[string]SubmoduleSource // path -> where it is taken from instead
+	Rewrite    Rewrite                    // rules on its requirement files
+	Files      map[string]string          // text files written into the tree; values are expanded (see Expand)
+	Patches    []Patch                    // in the order in which they are applied
 	// Local says that the repository is one of this host's: Git.URL is a path from
 	// the recipe's directory, or a file URL.
 	Local bool
@@ -86,6 +87,10 @@ type Source struct {
 	// Pointers lets a tree with pointers of Git LFS be built.
 	Pointers bool
 }
+
+// SubmoduleSource is what a submodule is taken from instead of what the tree
+// says; without a Ref, the tree's own commit is taken from URL.
+type SubmoduleSource struct{ URL, Ref string }
 
 // Rewrite are the rules on a tree's requirement files.
 type Rewrite struct {
@@ -125,6 +130,8 @@ type Wheel struct {
 	FetchContent *FetchContent // nil leaves what CMake fetches alone
 	Repair       bool          // mend a METADATA that contradicts the build instead of refusing it
 	Repack       bool          // repack the wheel canonically
+	// Missing says why it cannot be built yet, "" that it can.
+	Missing string `json:"-"`
 	// LeaveOut are patterns of files that the wheel does without when it is
 	// repacked, in the form of package doublestar.
 	LeaveOut []string `json:",omitempty"`
@@ -176,20 +183,11 @@ type Over struct{ Winner, Loser string }
 // no such file exists. Its errors show line, column and, for an unknown key,
 // the nearest known one; they are all errors of the recipe, never of the host.
 func Load(name string) (*Recipe, error) {
-	if !strings.ContainsAny(name, "/.") {
-		text, err := embedded.ReadFile("recipes/" + name + ".toml")
-		if err == nil {
-			return Parse(name, "", text)
-		}
-	}
-	text, err := regular.Read(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no recipe %s: neither a file nor one of %s", name, strings.Join(Names(), ", "))
-	}
+	p, err := find(name, "")
 	if err != nil {
-		return nil, fmt.Errorf("reading recipe: %w", err)
+		return nil, err
 	}
-	return Parse(strings.TrimSuffix(filepath.Base(name), ".toml"), name, text)
+	return Parse(p.name, p.path, p.text)
 }
 
 // Names lists the embedded recipes, sorted.
@@ -204,24 +202,26 @@ func Names() []string {
 	return names
 }
 
-// Parse reads a recipe's text. Name and path are what errors and locks call it.
+// Parse reads a recipe's text, and the recipes that it extends, which it looks
+// for beside path. Name and path are what errors and locks call it.
 func Parse(name, path string, text []byte) (*Recipe, error) {
-	label := path
-	if label == "" {
-		label = "recipe " + name
-	}
-	var s shape
-	if err := decode(label, text, &s); err != nil {
+	parts, err := chain(&part{name: name, path: path, text: text})
+	if err != nil {
 		return nil, err
 	}
-	if err := readFetchTables(label, text, s.Wheel); err != nil {
+	s, err := merged(parts)
+	if err != nil {
 		return nil, err
 	}
 	r := s.recipe()
-	r.Name, r.Path, r.Digest = name, path, digest(text)
-	r.settlePatches()
+	r.Name, r.Path, r.Digest = name, path, digestOf(parts)
+	for _, p := range parts[1:] {
+		if p.path != "" {
+			r.Parents = append(r.Parents, p.path)
+		}
+	}
 	if err := r.check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", label, err)
+		return nil, fmt.Errorf("%s: %w", parts[0].label(), err)
 	}
 	return r, nil
 }

@@ -16,8 +16,12 @@ import (
 )
 
 // shape is the TOML of a recipe, so that the rooms' types carry no tags.
+//
+// What the tag merge means, where a recipe extends another, stands at over.
 type shape struct {
-	Target struct {
+	Extends string   `toml:"extends"`
+	Without []string `toml:"without" merge:"append"`
+	Target  struct {
 		Platform string `toml:"platform"`
 		Python   string `toml:"python"`
 		CUDA     string `toml:"cuda"`
@@ -31,11 +35,11 @@ type shape struct {
 		ExcludeNewer string `toml:"exclude-newer"`
 	} `toml:"tools"`
 	GPU         *gpuShape  `toml:"gpu"`
-	Missing     []string   `toml:"missing"`
-	SameVersion [][]string `toml:"same-version"`
+	Missing     []string   `toml:"missing" merge:"append"`
+	SameVersion [][]string `toml:"same-version" merge:"append"`
 	Packages    struct {
-		Image    []string `toml:"image"`
-		Build    []string `toml:"build"`
+		Image    []string `toml:"image" merge:"add"`
+		Build    []string `toml:"build" merge:"add"`
 		Snapshot string   `toml:"snapshot"`
 		Source   []struct {
 			Name   string `toml:"name"`
@@ -50,10 +54,10 @@ type shape struct {
 	Manifest []manifestShape `toml:"manifest"`
 	Index    []indexShape    `toml:"index"`
 	Runtime  struct {
-		Requires  []string            `toml:"requires"`
+		Requires  []string            `toml:"requires" merge:"add"`
 		Files     map[string][]string `toml:"files"`
-		Overrides []string            `toml:"overrides"`
-		Excludes  []string            `toml:"excludes"`
+		Overrides []string            `toml:"overrides" merge:"add"`
+		Excludes  []string            `toml:"excludes" merge:"add"`
 		Complete  bool                `toml:"complete"`
 		Provided  map[string]string   `toml:"provided"`
 	} `toml:"runtime"`
@@ -69,26 +73,30 @@ type shape struct {
 			Winner string `toml:"winner"`
 			Loser  string `toml:"loser"`
 		} `toml:"over"`
-		Shadow []string `toml:"shadow"`
+		Shadow []string `toml:"shadow" merge:"add"`
 	} `toml:"image"`
 }
 
 type sourceShape struct {
-	Name       string       `toml:"name"`
-	URL        string       `toml:"url"`
-	Ref        string       `toml:"ref"`
-	Dirty      bool         `toml:"dirty"`
-	Pointers   bool         `toml:"lfs-pointers"`
-	Version    string       `toml:"version"`
-	Date       string       `toml:"date"`
-	Marker     string       `toml:"marker"`
-	Submodules []string     `toml:"submodules"`
-	Patches    []string     `toml:"patches"`
-	Patch      []patchShape `toml:"patch"`
-	Rewrite    struct {
-		Drop      []string          `toml:"drop"`
+	Name       string   `toml:"name"`
+	URL        string   `toml:"url"`
+	Ref        string   `toml:"ref"`
+	Dirty      bool     `toml:"dirty"`
+	Pointers   bool     `toml:"lfs-pointers"`
+	Version    string   `toml:"version"`
+	Date       string   `toml:"date"`
+	Marker     string   `toml:"marker"`
+	Submodules []string `toml:"submodules" merge:"append"`
+	Submodule  map[string]struct {
+		URL string `toml:"url"`
+		Ref string `toml:"ref"`
+	} `toml:"submodule"`
+	Patches []string     `toml:"patches"`
+	Patch   []patchShape `toml:"patch"`
+	Rewrite struct {
+		Drop      []string          `toml:"drop" merge:"add"`
 		Pin       map[string]string `toml:"pin"`
-		Files     []string          `toml:"files"`
+		Files     []string          `toml:"files" merge:"append"`
 		MustMatch bool              `toml:"must-match"`
 	} `toml:"rewrite"`
 	Files map[string]string `toml:"files"`
@@ -97,7 +105,7 @@ type sourceShape struct {
 type wheelShape struct {
 	wheelKeys
 	FetchContent any        `toml:"fetchcontent"` // true or a table, which is
-	fetchTable   fetchTable // then also here
+	FetchTable   fetchTable `toml:"-"`            // then also here
 }
 
 // wheelKeys are the keys of a wheel that are of one type.
@@ -107,7 +115,7 @@ type wheelKeys struct {
 	Subdirectory string            `toml:"subdirectory"`
 	Distribution string            `toml:"distribution"`
 	Environment  map[string]string `toml:"environment"`
-	Requires     []string          `toml:"requires"`
+	Requires     []string          `toml:"requires" merge:"add"`
 	Config       map[string]string `toml:"config-settings"`
 	Inputs       map[string]string `toml:"inputs"`
 	TrackedFiles string            `toml:"tracked-files"`
@@ -118,7 +126,8 @@ type wheelKeys struct {
 	CPUs         int               `toml:"cpus"`
 	Repair       bool              `toml:"repair"`
 	Repack       *bool             `toml:"repack"`
-	LeaveOut     []string          `toml:"leave-out"`
+	Missing      string            `toml:"missing"`
+	LeaveOut     []string          `toml:"leave-out" merge:"append"`
 	Shim         []struct {
 		Name    string            `toml:"name"`
 		Version string            `toml:"version"`
@@ -181,9 +190,16 @@ func (x *sourceShape) source() Source {
 	if local && x.Ref == "" {
 		x.Ref = "HEAD"
 	}
+	var submodule map[string]SubmoduleSource
+	for at, s := range x.Submodule {
+		if submodule == nil {
+			submodule = map[string]SubmoduleSource{}
+		}
+		submodule[at] = SubmoduleSource(s)
+	}
 	return Source{
-		Name: x.Name, Git: git.Source{URL: x.URL, Ref: x.Ref}, Version: x.Version, Date: x.Date, Marker: x.Marker,
-		Submodules: x.Submodules, Patches: patches(x.Patches, x.Patch), Rewrite: Rewrite(x.Rewrite), Files: x.Files,
+		Name: x.Name, Submodule: submodule, Git: git.Source{URL: x.URL, Ref: x.Ref}, Version: x.Version, Date: x.Date, Marker: x.Marker,
+		Submodules: x.Submodules, Patches: patches(x.Patch), Rewrite: Rewrite(x.Rewrite), Files: x.Files,
 		Local: local, Dirty: x.Dirty, Pointers: x.Pointers,
 	}
 }
@@ -194,7 +210,7 @@ func (x *wheelShape) wheel() Wheel {
 		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Inputs: x.Inputs, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
 		Repair: x.Repair, Repack: x.Repack == nil || *x.Repack, LeaveOut: x.LeaveOut,
 		MemoryPerJob: parseSize(x.MemoryPerJob), Root: x.Root, CPUs: x.CPUs, FetchContent: x.fetchContent(),
-		GPU: x.GPU.gpu(x.Distribution),
+		GPU: x.GPU.gpu(x.Distribution), Missing: x.Missing,
 	}
 	if w.Root == "" {
 		w.Root = "base"
@@ -254,7 +270,7 @@ func knownKeys(t reflect.Type) []string {
 	case reflect.Struct:
 		var keys []string
 		for field := range t.Fields() {
-			if tag := field.Tag.Get("toml"); tag != "" {
+			if tag := field.Tag.Get("toml"); tag != "" && tag != "-" {
 				keys = append(keys, tag)
 			}
 			keys = append(keys, knownKeys(field.Type)...)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
@@ -33,6 +35,9 @@ func Resolve(ctx context.Context, env host.Env, a At, run *stage.Run) (Resolved,
 		return Resolved{}, err
 	}
 	a.Version = v
+	if err := a.replace(ctx, here); err != nil {
+		return Resolved{}, err
+	}
 	t, err := Prepare(ctx, env, a, run)
 	if err != nil {
 		return Resolved{}, err
@@ -57,7 +62,7 @@ func Resolve(ctx context.Context, env host.Env, a At, run *stage.Run) (Resolved,
 		l.Dirty, l.Head = true, a.Head.Hash
 	}
 	for _, s := range t.Submodules {
-		l.Submodules = append(l.Submodules, recipe.LockedSubmodule(s))
+		l.Submodules = append(l.Submodules, recipe.LockedSubmodule{Path: s.Path, URL: s.URL, Commit: s.Commit, Ref: a.Submodule[s.Path].Ref})
 	}
 	return Resolved{l, t}, nil
 }
@@ -66,7 +71,7 @@ func Resolve(ctx context.Context, env host.Env, a At, run *stage.Run) (Resolved,
 type VanishedError struct{ Source, URL, Ref, Commit string }
 
 func (e *VanishedError) Error() string {
-	return fmt.Sprintf("source %s: commit %s is gone from %s (it was %s when it was locked); take it from a bundle or a store that has it, or run `sparkwheel lock --upgrade=%s`",
+	return fmt.Sprintf("source %s: commit %s is no longer at %s (it was %s when it was locked); use a bundle or a store that has it, or run `sparkwheel lock --upgrade=%s`",
 		e.Source, e.Commit, e.URL, e.Ref, e.Source)
 }
 
@@ -74,7 +79,37 @@ func (e *VanishedError) Error() string {
 // recipe's.
 func Locked(src recipe.Source, l recipe.LockedSource, dir string) At {
 	src.Git = git.Source{URL: l.URL, Ref: l.Ref}
-	return At{Source: src, Found: Pinned(l), Dir: dir, Version: l.Unpatched()}
+	a := At{Source: src, Found: Pinned(l), Dir: dir, Version: l.Unpatched()}
+	for _, s := range l.Submodules {
+		if want, ok := src.Submodule[s.Path]; ok && want.URL == s.URL && want.Ref == s.Ref && s.Ref != "" {
+			a.setReplaced(s.Path, git.Replacement{URL: s.URL, Ref: s.Ref, Commit: s.Commit})
+		}
+	}
+	return a
+}
+
+func (a *At) setReplaced(at string, r git.Replacement) {
+	if a.Replaced == nil {
+		a.Replaced = map[string]git.Replacement{}
+	}
+	a.Replaced[at] = r
+}
+
+// replace asks what the refs of submodules that the recipe takes from elsewhere
+// mean now, but for those that a lock has pinned.
+func (a *At) replace(ctx context.Context, env host.Env) error {
+	for _, at := range slices.Sorted(maps.Keys(a.Submodule)) {
+		want := a.Submodule[at]
+		if a.Replaced[at].Commit != "" || want.Ref == "" {
+			continue
+		}
+		c, err := env.Mirrors.Resolve(ctx, git.Source{URL: want.URL, Ref: want.Ref})
+		if err != nil {
+			return fmt.Errorf("submodule %s of source %s: %w", at, a.Name, err)
+		}
+		a.setReplaced(at, git.Replacement{URL: want.URL, Ref: want.Ref, Commit: c.Hash})
+	}
+	return nil
 }
 
 // Checkout prepares a tree that a lock pins, and says so when what comes out is
@@ -95,7 +130,7 @@ func Checkout(ctx context.Context, env host.Env, a At, run *stage.Run) (*Tree, e
 		return nil, err
 	}
 	if t.Hash != a.Commit.Tree {
-		return nil, fmt.Errorf("source %s: the tree of commit %s is %s and the lock pins %s", a.Name, a.Commit.Hash, t.Hash, a.Commit.Tree)
+		return nil, fmt.Errorf("source %s: the tree of commit %s is %s, but the lock pins %s", a.Name, a.Commit.Hash, t.Hash, a.Commit.Tree)
 	}
 	return t, nil
 }

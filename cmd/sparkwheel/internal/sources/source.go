@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,6 +54,23 @@ type At struct {
 	// Version is the source's without the recipe's changes. Where patches are for
 	// some versions, it decides which are applied.
 	Version string
+	// Replaced are the submodules that the recipe takes from elsewhere at a ref, at
+	// its commit.
+	Replaced map[string]git.Replacement
+}
+
+// replacements are all submodules that are taken from elsewhere.
+func (a At) replacements() map[string]git.Replacement {
+	all := maps.Clone(a.Replaced)
+	for at, s := range a.Submodule {
+		if s.Ref == "" {
+			if all == nil {
+				all = map[string]git.Replacement{}
+			}
+			all[at] = git.Replacement{URL: s.URL}
+		}
+	}
+	return all
 }
 
 // Entry is the source's tree in the store, under a key of the commit and of all
@@ -65,6 +83,9 @@ func (a At) Entry(name string) (host.Entry, error) {
 func (a At) entry(name string, patches []namedPatch) host.Entry {
 	h := store.NewHash("tree "+a.Name).Field("form", "2").Field("commit", a.Commit.Hash)
 	h = h.Field("submodules", host.JSON(a.Submodules)).Field("rules", host.JSON(a.Rewrite))
+	if replaced := a.replacements(); len(replaced) > 0 {
+		h = h.Field("replaced", host.JSON(replaced))
+	}
 	var pins []index.Pin
 	for _, p := range patches {
 		h = h.Field("patch", p.sha256)
@@ -101,7 +122,7 @@ func Prepare(ctx context.Context, env host.Env, a At, r *stage.Run) (*Tree, erro
 		return nil, err
 	}
 	if hit {
-		r.Hit("prepared before")
+		r.Hit()
 	}
 	t := &Tree{Dir: filepath.Join(place, "tree"), Key: entry.Key.String()}
 	text, err := os.ReadFile(filepath.Join(place, "prepared.json"))
@@ -129,7 +150,7 @@ type PointersError struct {
 }
 
 func (e *PointersError) Error() string {
-	return fmt.Sprintf("source %s: %s: pointers of Git LFS, whose content is not fetched; give what the build reads as a [[file]] and an input, or set lfs-pointers = true in the [[source]] to build with the pointers in place",
+	return fmt.Sprintf("source %s: %s: Git LFS pointers, whose content is not fetched; add what the build reads as a [[file]] and an input, or set lfs-pointers = true in the [[source]] to build with the pointers in place",
 		e.Source, host.Some(e.Files))
 }
 
@@ -138,7 +159,7 @@ func (a At) fill(ctx context.Context, env host.Env, patches []namedPatch, dir st
 		return err
 	}
 	treeDir := filepath.Join(dir, "tree")
-	opt := git.CheckoutOptions{Submodules: a.Submodules, Ref: a.Git.Ref, Jobs: env.Jobs}
+	opt := git.CheckoutOptions{Submodules: a.Submodules, Replace: a.replacements(), Ref: a.Git.Ref, Jobs: env.Jobs}
 	tree, err := env.Mirrors.Checkout(ctx, a.Git.URL, a.Commit, treeDir, opt, r)
 	if err != nil {
 		return err
