@@ -1,7 +1,9 @@
 package wheel_test
 
 import (
+	"bytes"
 	"crypto"
+	"crypto/sha256"
 	"strings"
 	"testing"
 
@@ -35,6 +37,17 @@ func TestRecordSum(t *testing.T) {
 		if h != want.hash || len(got) != want.length || (err == nil) != want.ok {
 			t.Errorf("%q: %v of %d bytes, %v", hash, h, len(got), err)
 		}
+	}
+}
+
+// TestRecordHashEntry makes a row whose hash reads back.
+func TestRecordHashEntry(t *testing.T) {
+	t.Parallel()
+	h := sha256.New()
+	h.Write([]byte("content"))
+	e := wheel.HashEntry("x/a.py", h, 7)
+	if algorithm, sum, err := e.Sum(); err != nil || algorithm != crypto.SHA256 || !bytes.Equal(sum, h.Sum(nil)) || e.Path != "x/a.py" || e.Size != 7 {
+		t.Errorf("%+v: %v, %x, %v", e, algorithm, sum, err)
 	}
 }
 
