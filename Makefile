@@ -54,10 +54,10 @@ fuzz:
 PKG ?= requirements/version
 FILES ?= $(notdir $(filter-out %_test.go,$(wildcard $(PKG)/*.go)))
 WORKERS ?= 2
-TIMES ?= 20
+TIMES ?= 10
 mutate:
 	GOBIN=$(CURDIR)/bin $(GO) install $(GREMLINS) # go run would put its own go before testdata/mutate's
-	MUTATE_GO="$$(command -v $(GO))" MUTATE_RUN='$(RUN)' GOFLAGS='-trimpath -vet=off' PATH="$(CURDIR)/testdata/mutate:$$PATH" \
+	MUTATE_GO="$$(command -v $(GO))" MUTATE_RUN='$(RUN)' GOFLAGS='-trimpath -vet=off -ldflags=-w' PATH="$(CURDIR)/testdata/mutate:$$PATH" \
 	bin/gremlins unleash --workers $(WORKERS) --timeout-coefficient $(TIMES) -E / \
 	  $(foreach f,$(filter-out $(FILES),$(notdir $(wildcard $(PKG)/*.go))),-E '^$(f)$$') ./$(PKG)
 
