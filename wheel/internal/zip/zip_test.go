@@ -141,6 +141,10 @@ var changed = []struct {
 	{"65,535 entries without zip64", end(func(e *wheeltest.End) { e.Entries = 0xffff }), []string{"entry-count "}},
 	{"length that zip64 must say", end(func(e *wheeltest.End) { e.Length = 0xffffffff }), []string{"error"}},
 	{"no members", func(w *wheeltest.Wheel) { w.Members = nil }, nil},
+	{"no members, zip64 end", func(w *wheeltest.Wheel) {
+		w.Members = nil
+		bigEnd(w, func(_, _ []byte, _ *wheeltest.End) {})
+	}, nil},
 	{"a locator at the start", raw(func([]byte) []byte {
 		return append([]byte("PK\x06\x07"+strings.Repeat("\x00", 16)+"PK\x05\x06"), make([]byte, 18)...)
 	}), []string{"error"}},
