@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -109,7 +110,11 @@ func TestWriteChecksSizes(t *testing.T) {
 		for _, off := range []int{-50, 50} {
 			for _, stored := range []string{"x", ""} {
 				tree := newZipTree(t, map[string][]byte{"x": text(1, size)}, stored)
-				refused(t, lyingInfo{tree, int64(size + off)}, layer.Options{}, "x", "promised")
+				words := []string{"x", fmt.Sprint(size + off)}
+				if off > 0 {
+					words = append(words, fmt.Sprint(size)) // what it holds
+				}
+				refused(t, lyingInfo{tree, int64(size + off)}, layer.Options{}, words...)
 			}
 		}
 	}

@@ -195,24 +195,27 @@ func TestWriteGoldenDigest(t *testing.T) {
 	}
 }
 
-// TestWriteCarriesDeflateStreams looks for the wheel's own bytes in the blob.
+// TestWriteCarriesDeflateStreams looks for the wheel's own bytes in the blob:
+// of streams that are read at once, and in several pieces.
 func TestWriteCarriesDeflateStreams(t *testing.T) {
 	t.Parallel()
-	tree := newZipTree(t, map[string][]byte{"big.so": text(1, 300<<10)})
-	raw, err := tree.members["big.so"].OpenRaw()
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := io.ReadAll(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tree := newZipTree(t, map[string][]byte{"text.so": text(1, 300<<10), "noise.so": noise(2, 700<<10)})
 	blob, err := os.ReadFile(write(t, tree, layer.Options{}).Path())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(blob, want) {
-		t.Error("the blob does not hold the member's deflate stream")
+	for name, m := range tree.members {
+		raw, err := m.OpenRaw()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := io.ReadAll(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(blob, want) {
+			t.Errorf("the blob does not hold the deflate stream of %s", name)
+		}
 	}
 	// Every reader of gzip must find the end of each member by itself.
 	zr, err := gzip.NewReader(bytes.NewReader(blob))

@@ -206,6 +206,8 @@ var changed = []struct {
 	{"zip64 field that repeats all", central(func(h *wheeltest.Header) {
 		h.Extra = wide(uint64(h.Size), uint64(h.Compressed), uint64(h.Offset))
 	}), nil},
+	{"zip64 field, then another", central(func(h *wheeltest.Header) { h.Extra = append(wide(uint64(h.Size)), field(9, nil)...) }), nil},
+	{"two zip64 fields", central(func(h *wheeltest.Header) { h.Extra = append(wide(uint64(h.Size)), wide(uint64(h.Size))...) }), []string{"extra-field a"}},
 	{"zip64 field of another compressed size", central(func(h *wheeltest.Header) {
 		h.Extra = wide(uint64(h.Size), uint64(h.Compressed)+1)
 	}), []string{"zip64 a"}},
