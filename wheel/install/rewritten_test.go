@@ -2,6 +2,8 @@ package install_test
 
 import (
 	"bytes"
+	"crypto/sha512"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -170,6 +172,11 @@ func TestTreeErrors(t *testing.T) {
 	if _, err := d.Read(make([]byte, 1)); err == nil || err == io.EOF {
 		t.Errorf("reading a directory: %v", err)
 	}
+	for _, want := range []int{1, 0} {
+		if list, err := d.(fs.ReadDirFile).ReadDir(0); err != nil || len(list) != want {
+			t.Errorf("listing the root: %v, %v", list, err)
+		}
+	}
 	if info, err := d.Stat(); err != nil || info.Mode() != fs.ModeDir|0o755 {
 		t.Errorf("the root: %v, %v", info, err)
 	}
@@ -196,6 +203,17 @@ func TestConflictMessage(t *testing.T) {
 	}
 }
 
+// sha512Wheel has a file whose SHA-256 RECORD does not say.
+func sha512Wheel(name, text string) *wheeltest.Wheel {
+	w := wheeltest.New(name+"-1.0-py3-none-any.whl", "shared.py", text)
+	sum := sha512.Sum512([]byte(text))
+	w.Record = func(s string) string {
+		return strings.Replace(s, wheeltest.Row("shared.py", text),
+			fmt.Sprintf("shared.py,sha512=%s,%d\n", base64.RawURLEncoding.EncodeToString(sum[:]), len(text)), 1)
+	}
+	return w
+}
+
 // TestSharedContent shares what is the same by any of a file's hashes, and
 // tells apart what only has the same length.
 func TestSharedContent(t *testing.T) {
@@ -219,6 +237,8 @@ func TestSharedContent(t *testing.T) {
 			wheeltest.New("a-1.0-py3-none-any.whl", "a-1.0.dist-info/entry_points.txt", "[console_scripts]\nrun = x:main\n"),
 			wheeltest.New("b-1.0-py3-none-any.whl", "b-1.0.dist-info/entry_points.txt", "[console_scripts]\nrun = y:main\n"), true,
 		},
+		"one SHA-512":  {sha512Wheel("a", "text"), sha512Wheel("b", "text"), false},
+		"two SHA-512s": {sha512Wheel("a", "text"), sha512Wheel("b", "TEXT"), true},
 	} {
 		_, err := install.Tree(debian("3.12"), open(t, tt.a), open(t, tt.b))
 		_, conflict := errors.AsType[*install.ConflictError](err)
