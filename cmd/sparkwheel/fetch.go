@@ -20,7 +20,8 @@ func (a *app) fetchCommand() *cobra.Command {
 		Use:   "fetch [--bundle DIR]",
 		Short: "Bring and verify all that the lock names, into the store or a bundle",
 		Long: "Bring and verify all that the lock names into the store; what is there is not brought again.\n" +
-			"With --bundle, DIR becomes a store that another host builds from without a network:\n" +
+			"With --bundle, DIR becomes a store that another host builds from without a network,\n" +
+			"with the recipe's own files and a lock that says where they are:\n" +
 			"  sparkwheel build --offline --store DIR --lock DIR/sparkwheel.lock",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,6 +31,7 @@ func (a *app) fetchCommand() *cobra.Command {
 	flags.register(cmd)
 	reg.register(cmd)
 	cmd.Flags().StringVarP(&out, "output", "o", "out", "`DIR` that holds the lock of an embedded recipe")
+	registerLocked(cmd, new(bool)) // as ever: a fetch makes no lock
 	cmd.Flags().StringVar(&bundle, "bundle", "", "make `DIR` a store for a host without a network")
 	return cmd
 }
