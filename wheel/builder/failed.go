@@ -63,6 +63,33 @@ func (b *build) withCommands(err error) error {
 	return err
 }
 
+// CountObjects reads the [CommandsFile] in dir and counts the objects that were
+// compiled, and those of them that are for a GPU. Trials of a configuration
+// step are none. Without the file there are none.
+func CountObjects(dir string) (objects, cuda int, err error) {
+	text, err := os.ReadFile(filepath.Join(dir, CommandsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	var commands []struct{ CUDA, Trial bool }
+	if err := json.Unmarshal(text, &commands); err != nil {
+		return 0, 0, fmt.Errorf("reading the compile commands: %w", err)
+	}
+	for _, c := range commands {
+		if c.Trial {
+			continue
+		}
+		objects++
+		if c.CUDA {
+			cuda++
+		}
+	}
+	return objects, cuda, nil
+}
+
 // keepCommands writes what the launcher recorded. Without a record it makes
 // nothing.
 func keepCommands(from, to string) error {

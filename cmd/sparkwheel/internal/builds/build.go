@@ -21,7 +21,7 @@ func (p Plan) Build(ctx context.Context, env host.Env, run *stage.Run) (*Made, e
 		return nil, err
 	}
 	if hit {
-		run.Hit("built before")
+		run.Hit()
 	}
 	made, err := p.read(dir)
 	if err != nil {

@@ -3,6 +3,7 @@ package host
 import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/wheel/builder"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 
@@ -27,11 +28,15 @@ func (e Env) Look(entry Entry) stage.Look {
 		look.Key = entry.Sum
 		missing, bytes := e.missing(entry.Pins)
 		if look.Hit = len(missing) == 0; !look.Hit {
-			look.Reason, look.BytesToFetch = "not in the store: "+Some(missing), bytes
+			look.Reason, look.BytesToFetch = "not cached: "+Some(missing), bytes
 		}
 	default:
 		x := e.Store.Explain(entry.Kind, entry.Key)
 		look.Key, look.Hit, look.Reason, look.LastSeconds = entry.Key.String(), x.Hit, x.Reason, x.Seconds
+		if x.Nearest != "" {
+			// A list that cannot be read tells nothing, and takes nothing else away.
+			look.Objects, look.CUDAObjects, _ = builder.CountObjects(e.Store.Path(entry.Kind, x.Nearest, "files"))
+		}
 		if !x.Hit {
 			_, look.BytesToFetch = e.missing(entry.Pins)
 		}

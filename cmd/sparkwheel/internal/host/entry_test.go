@@ -31,7 +31,9 @@ func TestLook(t *testing.T) {
 		}
 	}
 	made, missing := store.NewHash("x").Field("a", "1").Key(), store.NewHash("x").Field("a", "2").Key()
-	if _, _, err := s.Do(t.Context(), store.Stage, made, func(string) error { return nil }); err != nil {
+	if _, _, err := s.Do(t.Context(), store.Stage, made, func(dir string) error {
+		return os.WriteFile(filepath.Join(dir, "compile-commands.json"), []byte(`[{"file": "a.cc"}, {"file": "b.cu", "cuda": true}, {"file": "try.cu", "cuda": true, "trial": true}]`), 0o644)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
@@ -42,12 +44,12 @@ func TestLook(t *testing.T) {
 		"files that are there": {entry: Entry{Sum: "s", Pins: []index.Pin{here}}, want: stage.Look{Key: "s", Hit: true}},
 		"files that are not": {
 			entry: Entry{Sum: "s", Pins: []index.Pin{here, cut, gone}},
-			want:  stage.Look{Key: "s", Reason: "not in the store: cut, gone", BytesToFetch: 320},
+			want:  stage.Look{Key: "s", Reason: "not cached: cut, gone", BytesToFetch: 320},
 		},
-		"an entry": {entry: Entry{Kind: store.Stage, Key: made, Pins: []index.Pin{gone}}, want: stage.Look{Key: made.String(), Hit: true}, kept: true},
+		"an entry": {entry: Entry{Kind: store.Stage, Key: made, Pins: []index.Pin{gone}}, want: stage.Look{Key: made.String(), Hit: true, Objects: 2, CUDAObjects: 1}, kept: true},
 		"no entry": {
 			entry: Entry{Kind: store.Stage, Key: missing, Pins: []index.Pin{gone}},
-			want:  stage.Look{Key: missing.String(), Reason: "a was 1, is 2", BytesToFetch: 300},
+			want:  stage.Look{Key: missing.String(), Reason: "a was 1, is 2", BytesToFetch: 300, Objects: 2, CUDAObjects: 1},
 		},
 		"one that waits": {entry: Entry{Kind: store.Stage, Waits: "w is built first"}, want: stage.Look{Reason: "w is built first"}},
 	} {

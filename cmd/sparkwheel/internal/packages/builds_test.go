@@ -25,7 +25,7 @@ func TestAddAlone(t *testing.T) {
 		t.Errorf("addAlone (-want +got): %v\n%s", err, diff)
 	}
 	other := recipe.LockedDeb{Name: "gcc", Version: "13"}
-	if _, err := addAlone(seen, seen, []recipe.LockedDeb{python, other}, "a"); err == nil || !strings.Contains(err.Error(), "gcc 12 does not go with the packages of build a; move what needs another one to packages.build") {
+	if _, err := addAlone(seen, seen, []recipe.LockedDeb{python, other}, "a"); err == nil || !strings.Contains(err.Error(), "gcc 12 conflicts with the packages of build a; move what needs another version to packages.build") {
 		t.Errorf("a build with another gcc than all builds': %v", err)
 	}
 }

@@ -26,7 +26,7 @@ func (a *apt) refuseHeld(ctx context.Context, asked []string) error {
 	}
 	for _, name := range changed(string(plan)) {
 		if slices.Contains(held, name) && !slices.ContainsFunc(asked, func(a string) bool { return a == name || strings.HasPrefix(a, name+"=") }) {
-			return fmt.Errorf("installing %s would change %s, which the base holds; name it with a version, %s=VERSION, to change it", strings.Join(asked, ", "), name, name)
+			return fmt.Errorf("installing %s would change %s, which is on hold in the base; give its version, %s=VERSION, to change it", strings.Join(asked, ", "), name, name)
 		}
 	}
 	return nil

@@ -17,6 +17,10 @@ type Look struct {
 	Reason       string  `json:"reason"`         // of a miss: which inputs changed
 	BytesToFetch int64   `json:"bytes_to_fetch"` // of files whose size the lock tells
 	LastSeconds  float64 `json:"last_seconds"`   // what it, or its last version, took
+	// Objects are how many objects it, or its last version, compiled, and
+	// CUDAObjects how many of them for a GPU; 0 where none were recorded.
+	Objects     int `json:"objects,omitempty"`
+	CUDAObjects int `json:"cuda_objects,omitempty"`
 }
 
 // WaitingError says why something cannot be known before a stage has run.

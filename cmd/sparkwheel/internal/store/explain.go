@@ -18,6 +18,7 @@ type Explanation struct {
 	Changes []Change // the inputs that differ from the nearest entry of the same salt
 	Seconds float64  // how long making the entry took, or the nearest one; 0 when none is known
 	Size    int64    // bytes of that entry
+	Nearest string   // its key; "" when no entry is known
 }
 
 // Change is one input that differs. Old or New is "" when there was, or is, none.
@@ -33,7 +34,7 @@ func (c Change) String() string {
 	case was == "":
 		return fmt.Sprintf("%s is new: %s", c.Field, short(is))
 	case is == "":
-		return fmt.Sprintf("%s is gone, was %s", c.Field, short(was))
+		return fmt.Sprintf("%s was removed: %s", c.Field, short(was))
 	case len(was) > maxShown || len(is) > maxShown:
 		was, is = apart(was, is)
 	}
@@ -47,7 +48,7 @@ func (s Store) Explain(kind string, key Key) Explanation {
 	rec, _, err := s.check(context.Background(), kind, key, false)
 	switch {
 	case err == nil:
-		return Explanation{Hit: true, Seconds: rec.Seconds, Size: rec.Size}
+		return Explanation{Hit: true, Seconds: rec.Seconds, Size: rec.Size, Nearest: rec.Key}
 	case !errors.Is(err, fs.ErrNotExist):
 		x := Explanation{Reason: "the entry is damaged: " + err.Error()}
 		if rec != nil {
@@ -59,14 +60,14 @@ func (s Store) Explain(kind string, key Key) Explanation {
 	if near == nil {
 		return Explanation{Reason: "never made in this store"}
 	}
-	x := Explanation{Changes: differ(near.Fields, key.fields), Seconds: near.Seconds, Size: near.Size}
+	x := Explanation{Changes: differ(near.Fields, key.fields), Seconds: near.Seconds, Size: near.Size, Nearest: near.Key}
 	words := make([]string, len(x.Changes))
 	for i, c := range x.Changes {
 		words[i] = c.String()
 	}
 	x.Reason = strings.Join(words, "; ")
 	if x.Reason == "" {
-		x.Reason = "the inputs stand in another order"
+		x.Reason = "the inputs are in another order"
 	}
 	return x
 }

@@ -40,7 +40,7 @@ func (b Plan) Build(ctx context.Context, env host.Env, r *stage.Run) (*Wheel, er
 		return nil, fmt.Errorf("building wheel %s: %w", b.Recipe.Name, err)
 	}
 	if hit {
-		r.Hit("built before")
+		r.Hit()
 	}
 	w, err := b.read(dir)
 	if err != nil {
@@ -124,7 +124,7 @@ func readWheel(dir string) (*Wheel, error) {
 		for _, e := range entries {
 			names = append(names, e.Name())
 		}
-		return nil, fmt.Errorf("%d wheels where one was built: the files are %s; remove %s and build again",
+		return nil, fmt.Errorf("%d wheels instead of one: the files are %s; remove %s and build again",
 			len(files), cmp.Or(strings.Join(names, ", "), "none"), filepath.Dir(dir))
 	}
 	w, err := Read(files[0])
