@@ -72,7 +72,7 @@ func (b Plan) fill(ctx context.Context, env host.Env, dir string, r *stage.Run) 
 	}
 	built, err := builder.Wheels(ctx, box, spec, dir, r)
 	if failed, ok := errors.AsType[*builder.FailedError](err); ok {
-		nameProgramsOutsidePath(failed.Findings, b.root())
+		NameProgramsOutsidePath(failed.Findings, b.root())
 		if failed.Commands != nil {
 			err = errors.Join(err, r.Attach(builder.CommandsFile, failed.Commands))
 		}
