@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
@@ -86,7 +87,7 @@ func HowToCheck(l recipe.LockedSource) []string {
 	ours, merge := l.Commit, ""
 	for _, p := range l.Pulls {
 		fetch += " " + p.Head
-		merge = "git merge-tree --write-tree -X no-renames --merge-base " + p.Base + " " + ours + " " + p.Head
+		merge = strings.Join([]string{"git", "merge-tree", "--write-tree", "-X", "no-renames", "--merge-base", p.Base, ours, p.Head}, " ")
 		ours = "$(" + merge + ")"
 	}
 	return []string{"git init -q check && cd check", fetch, merge}
