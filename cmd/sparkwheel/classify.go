@@ -19,6 +19,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/transport"
 	"github.com/sparkwheel/sparkwheel/git"
@@ -39,6 +40,8 @@ func classify(ctx context.Context, err error) error {
 	switch {
 	case err == nil, errors.As(err, &coded):
 		return err
+	case ctx.Err() != nil && isError[*stage.InterruptedError](err):
+		return &codeError{interruptCode(ctx), fmt.Errorf("%w; finished stages are kept", err)}
 	case ctx.Err() != nil:
 		return &codeError{interruptCode(ctx), fmt.Errorf("interrupted: %w", err)}
 	case calledWrong(err):

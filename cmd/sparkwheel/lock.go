@@ -33,8 +33,8 @@ func (a *app) lockCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lock",
 		Short: "Resolve every input of the recipe and write the lock",
-		Long: "Resolve every input of the recipe and write the lock. What an earlier lock holds stays,\n" +
-			"wherever the recipe still asks the same; --upgrade asks anew.",
+		Long: "Resolve every input of the recipe and write the lock. Pins of an earlier lock are kept where\n" +
+			"the recipe has not changed; --upgrade resolves them again.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.runLock(cmd.Context(), out, &overrides, &reg, upgrade)
@@ -43,7 +43,7 @@ func (a *app) lockCommand() *cobra.Command {
 	overrides.register(cmd)
 	reg.register(cmd)
 	cmd.Flags().StringVarP(&out, "output", "o", "out", "`DIR` for the lock of an embedded recipe")
-	cmd.Flags().StringSliceVar(&upgrade, "upgrade", nil, "ask anew what `NAME` means: a source, a wheel's environment, what its CMake files fetch, the packages of a build, a package, packages, a file, a manifest, base, uv, runtime; without a name, everything")
+	cmd.Flags().StringSliceVar(&upgrade, "upgrade", nil, "resolve `NAME` again (everything if omitted): a source, a wheel's environment, what its CMake files fetch, the packages of a build, a package, packages, a file, a manifest, base, uv, runtime")
 	cmd.Flags().Lookup("upgrade").NoOptDefVal = upgradeAll
 	return cmd
 }
@@ -54,7 +54,7 @@ func (a *app) runLock(ctx context.Context, out string, flags *overrideFlags, reg
 		return err
 	}
 	if a.offline {
-		return notLockedErrorf("lock asks remotes what names mean, and --offline forbids it; run `sparkwheel lock` without --offline")
+		return notLockedErrorf("lock resolves names over the network, and --offline forbids it; run `sparkwheel lock` without --offline")
 	}
 	path := a.lockPath(r, out)
 	if a.lock == "" && r.Path != "" {
@@ -142,7 +142,7 @@ func upgrades(r *recipe.Recipe, before *recipe.Lock, names []string) (pipeline.U
 	known = slices.Compact(known)
 	for _, n := range names {
 		if !slices.Contains(known, n) {
-			return pipeline.Upgrade{}, usageErrorf("--upgrade=%s: recipe %s has no such thing; it has %s", n, r.Name, strings.Join(known, ", "))
+			return pipeline.Upgrade{}, usageErrorf("--upgrade=%s: nothing to upgrade in recipe %s has that name; choose from %s", n, r.Name, strings.Join(known, ", "))
 		}
 	}
 	return pipeline.Upgrade{Names: names}, nil

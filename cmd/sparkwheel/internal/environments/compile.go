@@ -116,7 +116,7 @@ func (q Question) command(env host.Env, b *base.Base, out string) (root string, 
 	if !b.RunsHere(env) {
 		root, python = "/", "/usr/bin/python3"
 		if _, err := os.Stat(python); err != nil {
-			return "", nil, fmt.Errorf("the base is for %s, so that uv needs a Python of this host to resolve for it: install the package python3", b.Platform)
+			return "", nil, fmt.Errorf("the base is for %s, so uv needs a Python of this host to resolve for it: install the package python3", b.Platform)
 		}
 		target = []string{"--python-platform", b.Python.UVPlatform(), "--python-version", b.Python.Version}
 	}

@@ -38,7 +38,7 @@ func (b *build) addRuntime() {
 		}
 		got, err := host.Fetch(ctx, b.Env, all, run)
 		if err == nil && got.Received == 0 {
-			run.Hit("every wheel is in the store")
+			run.Hit()
 		}
 		return all, err
 	}, b.base)
@@ -67,7 +67,7 @@ func (b *build) addFiles() (err error) {
 		all, _ := pins()
 		got, err := host.Fetch(ctx, b.Env.Noting(run), all, run)
 		if err == nil && got.Received == 0 {
-			run.Hit("every file is in the store")
+			run.Hit()
 		}
 		return all, err
 	}))
@@ -222,7 +222,7 @@ func (b *build) addImage(judged *stage.Stage[*Result], layers *stage.Stage[[]ima
 		if err != nil {
 			return nil, err
 		}
-		host.Logf(run, "image %s: %d layers on base %s", digest, len(res.Layers), b.Lock.Base.Digest)
+		host.Logf(run, "image %s: %s on base %s", digest, host.Count(len(res.Layers), "layer"), b.Lock.Base.Digest)
 		return &res, nil
 	}, judged, layers)
 }

@@ -90,7 +90,7 @@ func (s *resolving) contentCommit(ctx context.Context, w recipe.Wheel, l recipe.
 	if before, ok := s.before.Wheel(w.Name); ok && !s.upgrade.has(strings.ToLower(l.Name)) {
 		if old, ok := before.Content(l.Name); ok && old.URL == l.URL && old.Ref == l.Ref {
 			if old.Ref != old.Commit {
-				run.Note("%s of %s stays at %s; --upgrade=%s asks what %s means now", l.Name, w.Name, old.Commit, strings.ToLower(l.Name), old.Ref)
+				run.Note("%s of %s stays at %s; --upgrade=%s resolves %s again", l.Name, w.Name, old.Commit, strings.ToLower(l.Name), old.Ref)
 			}
 			return git.Commit{Hash: old.Commit, Time: old.Time, Tree: old.Tree}, nil
 		}

@@ -32,7 +32,7 @@ func (b *build) judgeGPU(ctx context.Context, res *Result, run *stage.Run) error
 	res.Record.GPU = &judged
 	if b.Image && b.Wheels == nil {
 		for _, x := range judged.Unused {
-			run.Note("gpu.except %q excuses nothing", x)
+			run.Note("gpu.except %q has no effect", x)
 		}
 	}
 	return err

@@ -212,7 +212,7 @@ func (s *resolving) lockUV(ctx context.Context) ([]recipe.LockedUV, error) {
 func (s *resolving) source(ctx context.Context, src recipe.Source, run *stage.Run) (_ sources.Resolved, err error) {
 	old, ok := s.before.Source(src.Name)
 	if ok && old.URL == src.Git.URL && old.Ref == src.Git.Ref && !s.upgrade.has(src.Name) {
-		run.Note("%s stays at %s; --upgrade=%s asks what %s means now", src.Name, old.Commit, src.Name, old.Ref)
+		run.Note("%s stays at %s; --upgrade=%s resolves %s again", src.Name, old.Commit, src.Name, old.Ref)
 		at := sources.Locked(src, *old, s.recipe.Dir())
 		if at.Found.Pulls, err = sources.FindPulls(ctx, s.env, at, old.Pulls, run); err != nil {
 			return sources.Resolved{}, err

@@ -143,7 +143,7 @@ func LoadLock(path string, r *Recipe) (*Lock, error) {
 		return nil, err
 	}
 	if l.Version != LockVersion {
-		return nil, &MismatchError{path, fmt.Sprintf("lock version %d, this sparkwheel reads %d", l.Version, LockVersion), again}
+		return nil, &MismatchError{path, fmt.Sprintf("lock version %d, but this sparkwheel reads %d", l.Version, LockVersion), again}
 	}
 	if l.RecipeDigest != r.Digest {
 		reason := fmt.Sprintf("made from recipe %s, not from %s", l.Recipe, r.Name)
@@ -231,14 +231,14 @@ func (l *Lock) Beside() []string {
 
 func (b beside) load(dir string) error {
 	if !filepath.IsLocal(b.file) || filepath.Base(b.file) != b.file {
-		return fmt.Errorf("%q is not a file beside the lock", b.file)
+		return fmt.Errorf("%q is not a file in the lock's directory", b.file)
 	}
 	text, err := regular.Read(filepath.Join(dir, b.file))
 	if err != nil {
-		return fmt.Errorf("reading what stands beside it: %w", err)
+		return fmt.Errorf("reading the files beside it: %w", err)
 	}
 	if got := digest(text); got != b.sha256 {
-		return fmt.Errorf("%s was changed by hand: it is %s, the lock pins %s", b.file, got, b.sha256)
+		return fmt.Errorf("%s was changed by hand: it is %s, but the lock pins %s", b.file, got, b.sha256)
 	}
 	*b.text = text
 	return nil
@@ -300,12 +300,12 @@ func (l *Lock) Covers(path string, r *Recipe, o Override) error {
 			if ok {
 				held = s.Ref
 			}
-			return &MismatchError{path, fmt.Sprintf("it holds %s at %s, not at %s", name, held, o.Refs[name]),
+			return &MismatchError{path, fmt.Sprintf("it has %s at %s, not at %s", name, held, o.Refs[name]),
 				r.lockCommand(path) + " --ref " + name + "=" + o.Refs[name]}
 		}
 	}
 	if !o.Base.IsZero() && !o.Base.Equal(l.Base.Reference) {
-		return &MismatchError{path, fmt.Sprintf("it holds base %s, not %s", l.Base.Reference, o.Base),
+		return &MismatchError{path, fmt.Sprintf("it has base %s, not %s", l.Base.Reference, o.Base),
 			r.lockCommand(path) + " --base " + o.Base.String()}
 	}
 	return nil

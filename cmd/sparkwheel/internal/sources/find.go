@@ -54,7 +54,7 @@ func Find(ctx context.Context, env host.Env, src recipe.Source, dir string, run 
 			return Found{}, fmt.Errorf("source %s: %w", src.Name, err)
 		}
 		if s.Dirty() {
-			run.Note("%s is taken with its uncommitted changes: what is built cannot be rebuilt elsewhere", src.Git.URL)
+			run.Note("%s is used with its uncommitted changes: what is built cannot be rebuilt elsewhere", src.Git.URL)
 		}
 		return Found{Commit: s.Commit, Head: s.Head}, nil
 	}
@@ -67,7 +67,7 @@ func Find(ctx context.Context, env host.Env, src recipe.Source, dir string, run 
 		return Found{}, fmt.Errorf("source %s: %w", src.Name, err)
 	}
 	if len(untracked) > 0 {
-		run.Note("%s: left out, as no commit has them: %s", src.Name, strings.Join(untracked, ", "))
+		run.Note("%s: left out, not committed: %s", src.Name, strings.Join(untracked, ", "))
 	}
 	host.Logf(run, "%s is commit %s of %s", src.Git.Ref, c.Hash, c.Time.UTC().Format(time.RFC3339))
 	return Found{Commit: c}, nil
@@ -96,11 +96,11 @@ func again(ctx context.Context, env host.Env, a At, run *stage.Run) {
 	now, err := here(ctx, env, a, run)
 	switch {
 	case isDirty(err):
-		run.Note("%s: %v, which are not built", a.Name, err)
+		run.Note("%s: %v, which are left out", a.Name, err)
 	case err != nil:
 		host.Logf(run, "%v", err) // it may be gone: the store may have what is locked
 	case now.Hash != a.Commit.Hash:
-		run.Note("%s has changed since it was locked; `sparkwheel lock --upgrade=%s` takes it as it is now", a.Git.URL, a.Name)
+		run.Note("%s has changed since it was locked; `sparkwheel lock --upgrade=%s` locks it as it is now", a.Git.URL, a.Name)
 	}
 }
 

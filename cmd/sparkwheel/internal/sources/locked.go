@@ -74,7 +74,7 @@ func Resolve(ctx context.Context, env host.Env, a At, run *stage.Run) (Resolved,
 type VanishedError struct{ Source, URL, Ref, Commit string }
 
 func (e *VanishedError) Error() string {
-	return fmt.Sprintf("source %s: commit %s is gone from %s (it was %s when it was locked); take it from a bundle or a store that has it, or run `sparkwheel lock --upgrade=%s`",
+	return fmt.Sprintf("source %s: commit %s is no longer at %s (it was %s when it was locked); use a bundle or a store that has it, or run `sparkwheel lock --upgrade=%s`",
 		e.Source, e.Commit, e.URL, e.Ref, e.Source)
 }
 
@@ -133,7 +133,7 @@ func Checkout(ctx context.Context, env host.Env, a At, run *stage.Run) (*Tree, e
 		return nil, err
 	}
 	if t.Hash != a.Commit.Tree {
-		return nil, fmt.Errorf("source %s: the tree of commit %s is %s and the lock pins %s", a.Name, a.Commit.Hash, t.Hash, a.Commit.Tree)
+		return nil, fmt.Errorf("source %s: the tree of commit %s is %s, but the lock pins %s", a.Name, a.Commit.Hash, t.Hash, a.Commit.Tree)
 	}
 	return t, nil
 }

@@ -126,7 +126,7 @@ func Prepare(ctx context.Context, env host.Env, a At, r *stage.Run) (*Tree, erro
 		return nil, err
 	}
 	if hit {
-		r.Hit("prepared before")
+		r.Hit()
 	}
 	t := &Tree{Dir: filepath.Join(place, "tree"), Key: entry.Key.String()}
 	text, err := os.ReadFile(filepath.Join(place, "prepared.json"))
@@ -154,7 +154,7 @@ type PointersError struct {
 }
 
 func (e *PointersError) Error() string {
-	return fmt.Sprintf("source %s: %s: pointers of Git LFS, whose content is not fetched; give what the build reads as a [[file]] and an input, or set lfs-pointers = true in the [[source]] to build with the pointers in place",
+	return fmt.Sprintf("source %s: %s: Git LFS pointers, whose content is not fetched; add what the build reads as a [[file]] and an input, or set lfs-pointers = true in the [[source]] to build with the pointers in place",
 		e.Source, host.Some(e.Files))
 }
 

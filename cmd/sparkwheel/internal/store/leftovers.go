@@ -37,7 +37,7 @@ func (s Store) leftovers(ctx context.Context) ([]Entry, error) {
 		if err != nil {
 			return nil //nolint:nilerr // it went meanwhile
 		}
-		e := Entry{ID: id, Name: "left by a run that died", Used: info.ModTime().UTC()}
+		e := Entry{ID: id, Name: "left by a killed run", Used: info.ModTime().UTC()}
 		_, e.Bytes, err = onDisk(ctx, path, map[uint64]bool{})
 		all = append(all, e)
 		return err
