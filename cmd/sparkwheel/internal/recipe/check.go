@@ -180,6 +180,11 @@ func (r *Recipe) checkWheels() []error {
 				bad("%s: environment: %q is not a variable name", where, k)
 			}
 		}
+		for _, glob := range slices.Concat(w.MustContain, w.Prebuilt) {
+			if glob == "" || !doublestar.ValidatePattern(glob) {
+				bad("%s: %q is not a path pattern", where, glob)
+			}
+		}
 		w.FetchContent.check(func(format string, args ...any) { bad("%s: "+format, append([]any{where}, args...)...) })
 		for _, s := range w.Shims {
 			if s.Name == "" || s.Version == "" || len(s.Files) == 0 {

@@ -132,6 +132,11 @@ type Wheel struct {
 	Repack       bool          // repack the wheel canonically
 	// Missing says why it cannot be built yet, "" that it can.
 	Missing string `json:"-"`
+	// MustContain are patterns of files that the wheel must have, in the form of
+	// package doublestar.
+	MustContain []string `json:"-"`
+	// Prebuilt are patterns of files whose GPU code is not compiled by the build.
+	Prebuilt []string `json:"-"`
 	// LeaveOut are patterns of files that the wheel does without when it is
 	// repacked, in the form of package doublestar.
 	LeaveOut []string `json:",omitempty"`

@@ -127,6 +127,8 @@ type wheelKeys struct {
 	Repair       bool              `toml:"repair"`
 	Repack       *bool             `toml:"repack"`
 	Missing      string            `toml:"missing"`
+	MustContain  []string          `toml:"must-contain" merge:"append"`
+	Prebuilt     []string          `toml:"prebuilt" merge:"append"`
 	LeaveOut     []string          `toml:"leave-out" merge:"append"`
 	Shim         []struct {
 		Name    string            `toml:"name"`
@@ -210,7 +212,7 @@ func (x *wheelShape) wheel() Wheel {
 		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Inputs: x.Inputs, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
 		Repair: x.Repair, Repack: x.Repack == nil || *x.Repack, LeaveOut: x.LeaveOut,
 		MemoryPerJob: parseSize(x.MemoryPerJob), Root: x.Root, CPUs: x.CPUs, FetchContent: x.fetchContent(),
-		GPU: x.GPU.gpu(x.Distribution), Missing: x.Missing,
+		GPU: x.GPU.gpu(x.Distribution), Missing: x.Missing, MustContain: x.MustContain, Prebuilt: x.Prebuilt,
 	}
 	if w.Root == "" {
 		w.Root = "base"
