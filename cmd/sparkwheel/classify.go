@@ -68,7 +68,7 @@ func classify(ctx context.Context, err error) error {
 // calledWrong is whether the call or the recipe is at fault.
 func calledWrong(err error) bool {
 	return isError[*git.RefError](err) || isError[*git.AmbiguousError](err) || isError[*git.SchemeError](err) ||
-		isError[*git.DirtyError](err) || isError[*hosts.NotFoundError](err) || isError[*sources.VersionError](err) || isError[*sources.PatchError](err) || isError[*sources.PointersError](err) ||
+		isError[*git.DirtyError](err) || isError[*hosts.NotFoundError](err) || isError[*sources.VersionError](err) || isError[*sources.PatchError](err) || isError[*git.MergeError](err) || isError[*git.MergeBaseError](err) || isError[*sources.PointersError](err) ||
 		isError[*host.PlatformError](err) || isError[*sources.ContentError](err) ||
 		isError[*base.UnsupportedError](err) || isError[*base.PythonVersionError](err) || errors.Is(err, base.ErrNoPython) ||
 		isError[*registry.PlatformError](err) || isError[*layout.TagError](err) || isError[*imagename.SyntaxError](err) ||

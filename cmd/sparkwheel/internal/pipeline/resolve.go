@@ -222,17 +222,25 @@ func (s *resolving) lockUV(ctx context.Context) ([]recipe.LockedUV, error) {
 	return environments.LockUV(ctx, s.env, s.recipe.UV)
 }
 
-func (s *resolving) source(ctx context.Context, src recipe.Source, run *stage.Run) (sources.Resolved, error) {
+func (s *resolving) source(ctx context.Context, src recipe.Source, run *stage.Run) (_ sources.Resolved, err error) {
 	old, ok := s.before.Source(src.Name)
 	if ok && old.URL == src.Git.URL && old.Ref == src.Git.Ref && !s.upgrade.has(src.Name) {
 		run.Note("%s stays at %s; --upgrade=%s resolves %s again", src.Name, old.Commit, src.Name, old.Ref)
-		return sources.Resolve(ctx, s.env, sources.Locked(src, *old, s.recipe.Dir()), run)
+		at := sources.Locked(src, *old, s.recipe.Dir())
+		if at.Found.Pulls, err = sources.FindPulls(ctx, s.env, at, old.Pulls, run); err != nil {
+			return sources.Resolved{}, err
+		}
+		return sources.Resolve(ctx, s.env, at, run)
 	}
 	found, err := sources.Find(ctx, s.env, src, s.recipe.Dir(), run)
 	if err != nil {
 		return sources.Resolved{}, err
 	}
-	return sources.Resolve(ctx, s.env, sources.At{Source: src, Found: found, Dir: s.recipe.Dir()}, run)
+	at := sources.At{Source: src, Found: found, Dir: s.recipe.Dir()}
+	if at.Found.Pulls, err = sources.FindPulls(ctx, s.env, at, nil, run); err != nil {
+		return sources.Resolved{}, err
+	}
+	return sources.Resolve(ctx, s.env, at, run)
 }
 
 func (s *resolving) set(ctx context.Context, q environments.Question, run *stage.Run) (namedSet, error) {

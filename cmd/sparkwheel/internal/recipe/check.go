@@ -121,6 +121,11 @@ func (r *Recipe) checkSources() []error {
 				bad("%s: submodule %q: a path in the tree and a url are needed", where, at)
 			}
 		}
+		for i, n := range s.Pulls {
+			if n < 1 || slices.Contains(s.Pulls[:i], n) {
+				bad("%s: pulls: %d is not the number of one more pull request", where, n)
+			}
+		}
 		checkPatches(s.Patches, func(format string, args ...any) { bad("%s: "+format, append([]any{where}, args...)...) })
 		for f := range s.Files {
 			if !localPath(f) {

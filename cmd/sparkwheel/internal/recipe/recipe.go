@@ -84,6 +84,7 @@ type Source struct {
 	Submodule  map[string]SubmoduleSource // path -> where it is taken from instead
 	Rewrite    Rewrite                    // rules on its requirement files
 	Files      map[string]string          // text files written into the tree; values are expanded (see Expand)
+	Pulls      []int                      // pull requests that are merged into it before the patches, in their order
 	Patches    []Patch                    // in the order in which they are applied
 	// Local says that the repository is one of this host's: Git.URL is a path from
 	// the recipe's directory, or a file URL.

@@ -98,6 +98,7 @@ type sourceShape struct {
 		URL string `toml:"url"`
 		Ref string `toml:"ref"`
 	} `toml:"submodule"`
+	Pulls   []int        `toml:"pulls"`
 	Patches []string     `toml:"patches"`
 	Patch   []patchShape `toml:"patch"`
 	Rewrite struct {
@@ -209,7 +210,7 @@ func (x *sourceShape) source() Source {
 	}
 	return Source{
 		Name: x.Name, Submodule: submodule, Git: git.Source{URL: x.URL, Ref: x.Ref}, Version: x.Version, Date: x.Date, Marker: x.Marker,
-		Submodules: x.Submodules, Patches: patches(x.Patch), Rewrite: Rewrite(x.Rewrite), Files: x.Files,
+		Submodules: x.Submodules, Pulls: x.Pulls, Patches: patches(x.Patch), Rewrite: Rewrite(x.Rewrite), Files: x.Files,
 		Local: local, Dirty: x.Dirty, Pointers: x.Pointers,
 	}
 }
