@@ -63,7 +63,7 @@ func makeBase(ctx context.Context, file string) (err error) {
 		codename, half)
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1767225600", "LC_ALL=C")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("mmdebstrap: %w\n%s\ngive a root file system of your own instead: `make demo BASE=tar:FILE`", err, tail(out))
+		return fmt.Errorf("mmdebstrap: %w\n%s\nuse a root file system of your own instead: `make demo BASE=tar:FILE`", err, tail(out))
 	}
 	return os.Rename(half, file)
 }
@@ -82,7 +82,7 @@ func codename(osRelease string) (string, error) {
 			return strings.Trim(v, `"'`), nil
 		}
 	}
-	return "", errors.Join(lines.Err(), fmt.Errorf("%s names no release of Debian or Ubuntu; give a root file system with Python: `make demo BASE=tar:FILE`", osRelease))
+	return "", errors.Join(lines.Err(), fmt.Errorf("%s does not name a release of Debian or Ubuntu; use a root file system with Python: `make demo BASE=tar:FILE`", osRelease))
 }
 
 // tail keeps the last lines of a program's output.

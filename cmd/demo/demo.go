@@ -106,7 +106,7 @@ func (d *demo) sources(ctx context.Context) (map[string]string, error) {
 		r := repository{half: bare(d.in("git"), p.repository)}
 		out, err := r.command(ctx, "rev-parse", p.tag()+"^{commit}").Output()
 		if err != nil {
-			return nil, fmt.Errorf("asking for %s of %s: %w; remove %s and try again", p.tag(), p.repository, err, d.in("git"))
+			return nil, fmt.Errorf("resolving %s of %s: %w; remove %s and try again", p.tag(), p.repository, err, d.in("git"))
 		}
 		_, short, _ := strings.Cut(p.repository, "/")
 		commits["."+short+"-commit"] = strings.TrimSpace(string(out))
@@ -137,7 +137,7 @@ func (d *demo) makeBase(ctx context.Context) error {
 	file := d.in("base.tar")
 	d.base = "tar:" + file
 	if _, err := os.Stat(file); err == nil {
-		d.say("  base %s is there", d.short(file))
+		d.say("  base %s exists", d.short(file))
 		return nil
 	}
 	start := time.Now()
@@ -217,7 +217,7 @@ func (d *demo) prove(ctx context.Context, digest string, commits map[string]stri
 	}
 	d.say("  Python %s in %s says:", a.Python, pinned)
 	for _, i := range a.Distributions {
-		d.say("    %-18s %-14s %5d files, all as RECORD says; installed by %s from %s", i.Name, i.Version, i.Files, i.Installer, i.URL)
+		d.say("    %-18s %-14s %5d files, all as in RECORD; installed by %s from %s", i.Name, i.Version, i.Files, i.Installer, i.URL)
 	}
 	for _, file := range slices.Sorted(maps.Keys(commits)) {
 		d.say("    %-18s %s", file, a.Commits[file])
@@ -241,12 +241,12 @@ func (d *demo) close(digest string, took time.Duration) {
 	} {
 		d.say("  %-8s %s", line[0], line[1])
 	}
-	d.say("\nTry next (%s):", map[bool]string{false: "git server and registry are stopped, none of this needs them", true: "git server and registry run until ^C"}[d.serve])
+	d.say("\nTry next (%s):", map[bool]string{false: "git server and registry are stopped; none of this needs them", true: "git server and registry run until ^C"}[d.serve])
 	for _, line := range [][2]string{
 		{"what is in the image", sparkwheel + " layer ls oci:" + out("image")},
 		{"what is left to do: nothing", sparkwheel + " plan -r empty " + lock + " --store " + store},
 		{"all inputs in one directory, for a host without a network", sparkwheel + " fetch -r empty " + lock + " --store " + store + " --bundle " + bundle},
-		{"there: the same digest, built anew", sparkwheel + " build -r empty " + lock + " --store " + bundle + " --offline -o " + d.short(d.in("again"))},
+		{"there: the same digest, built again", sparkwheel + " build -r empty " + lock + " --store " + bundle + " --offline -o " + d.short(d.in("again"))},
 		{"whether this host can build for a GB10", sparkwheel + " doctor"},
 		{"leave git server and registry running, to build other refs", "make demo SERVE=1"},
 	} {

@@ -159,10 +159,10 @@ func TestCheck(t *testing.T) {
 		t.Error(err)
 	}
 	for want, spoil := range map[string]func(a *answer){
-		"not 0.22.1":             func(a *answer) { a.Distributions[0].Version = "0.22.2" },
-		"lacks vllm":             func(a *answer) { a.Distributions = a.Distributions[1:] },
-		"not as its RECORD says": func(a *answer) { a.Distributions[1].Wrong = []string{"x.py"} },
-		"built was abc":          func(a *answer) { a.Commits = nil },
+		"not 0.22.1":                 func(a *answer) { a.Distributions[0].Version = "0.22.2" },
+		"missing in the image: vllm": func(a *answer) { a.Distributions = a.Distributions[1:] },
+		"differ from its RECORD":     func(a *answer) { a.Distributions[1].Wrong = []string{"x.py"} },
+		"built was abc":              func(a *answer) { a.Commits = nil },
 	} {
 		a := good()
 		spoil(a)

@@ -80,7 +80,7 @@ func ask(ctx context.Context, img v1.Image, dir string) (*answer, error) {
 	}
 	var a answer
 	if err := json.Unmarshal(out.Bytes(), &a); err != nil {
-		return nil, fmt.Errorf("reading what Python said: %w\n%s", err, tail(out.Bytes()))
+		return nil, fmt.Errorf("reading Python's answer: %w\n%s", err, tail(out.Bytes()))
 	}
 	return &a, nil
 }
@@ -97,12 +97,12 @@ func (a *answer) check(commits map[string]string) error {
 			return fmt.Errorf("the image has %s %s, not %s", d.Name, d.Version, version)
 		}
 		if len(d.Wrong) > 0 {
-			return fmt.Errorf("%d files of %s are not as its RECORD says: %s", len(d.Wrong), d.Name, d.Wrong[0])
+			return fmt.Errorf("files of %[2]s that differ from its RECORD: %[1]d, the first %[3]s", len(d.Wrong), d.Name, d.Wrong[0])
 		}
 		delete(want, d.Name)
 	}
 	if len(want) > 0 {
-		return fmt.Errorf("the image lacks %s", strings.Join(slices.Sorted(maps.Keys(want)), " and "))
+		return fmt.Errorf("missing in the image: %s", strings.Join(slices.Sorted(maps.Keys(want)), " and "))
 	}
 	for _, file := range slices.Sorted(maps.Keys(commits)) {
 		if a.Commits[file] != commits[file] {

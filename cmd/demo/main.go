@@ -21,7 +21,7 @@ func main() {
 	d := demo{out: os.Stdout}
 	flag.StringVar(&d.dir, "dir", "demo", "keep everything in `DIR`")
 	flag.StringVar(&d.sparkwheel, "sparkwheel", "bin/sparkwheel", "the `PROGRAM` to show")
-	flag.StringVar(&d.base, "base", os.Getenv("BASE"), "build on `BASE` (tar:FILE, oci:DIR or a registry reference) and not on a root made by mmdebstrap")
+	flag.StringVar(&d.base, "base", os.Getenv("BASE"), "build on `BASE` (tar:FILE, oci:DIR or a registry reference) instead of a root made by mmdebstrap")
 	flag.BoolVar(&d.serve, "serve", os.Getenv("SERVE") != "", "leave git server and registry running at the end")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

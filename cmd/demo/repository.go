@@ -26,7 +26,7 @@ const forge = "https://github.com/"
 func repositories(ctx context.Context, c *index.Client, cache, dir string, say func(string, ...any)) error {
 	for _, p := range projects() {
 		if _, err := os.Stat(bare(dir, p.repository)); err == nil {
-			say("  %s %s is there", p.repository, p.tag())
+			say("  %s %s exists", p.repository, p.tag())
 			continue
 		}
 		start := time.Now()
@@ -140,7 +140,7 @@ func (r *repository) member(name string, h *tar.Header, body io.Reader) error {
 	case h.Typeflag == tar.TypeSymlink:
 		return r.blob("120000", name, int64(len(h.Linkname)), strings.NewReader(h.Linkname))
 	case h.Typeflag != tar.TypeReg:
-		return fmt.Errorf("an sdist holds no entry of type %q", h.Typeflag)
+		return fmt.Errorf("entries of type %q do not belong in an sdist", h.Typeflag)
 	case h.Mode&0o100 != 0:
 		return r.blob("100755", name, h.Size, body)
 	}

@@ -38,9 +38,9 @@ func (a *app) buildCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build [TARGET...]",
 		Short: "Build the recipe's wheels and image from the lock",
-		Long: "Build the recipe's wheels and image from the lock. When there is none, it is made first: beside the\n" +
-			"recipe's file, or in DIR for an embedded recipe. When the recipe was edited since, what the edit touched\n" +
-			"is locked again and each change is shown. --locked and --offline refuse both (exit 4).\n" +
+		Long: "Build the recipe's wheels and image from the lock; if there is none, write it first: next to the\n" +
+			"recipe's file, or to DIR for an embedded recipe. If the recipe has changed since, lock what the change\n" +
+			"touches and report each new pin. With --locked or --offline, both are refused (exit 4).\n" +
 			"A TARGET is the name of a wheel or of a [[build]] in the recipe, `wheels` or `image` (the default: everything).",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runBuild(cmd.Context(), &f, args)
@@ -58,7 +58,7 @@ func (a *app) buildCommand() *cobra.Command {
 
 // registerLocked adds --locked.
 func registerLocked(cmd *cobra.Command, locked *bool) {
-	cmd.Flags().BoolVar(locked, "locked", false, "refuse (exit 4) a lock that is missing or does not fit the recipe, and write none")
+	cmd.Flags().BoolVar(locked, "locked", false, "exit 4 if the lock is missing or does not fit the recipe, and never write one")
 }
 
 // registerSandbox adds --sandbox.
@@ -68,9 +68,9 @@ func registerSandbox(cmd *cobra.Command, mode *string) {
 
 // registerStrictness adds --allow and --complete.
 func registerStrictness(cmd *cobra.Command, s *image.Strictness) {
-	cmd.Flags().StringArrayVar(&s.Allow, "allow", nil, "accept that the image has another version of distribution `NAME` than is required (repeatable; recorded)")
-	cmd.Flags().BoolVar(&s.Complete, "complete", false, "refuse an image that lacks a required distribution")
-	cmd.Flags().BoolVar(&s.NoReplace, "no-replace", false, "refuse wheels whose distributions the base already has, rather than replace those")
+	cmd.Flags().StringArrayVar(&s.Allow, "allow", nil, "accept a version of distribution `NAME` that does not satisfy the requirements (repeatable; recorded)")
+	cmd.Flags().BoolVar(&s.Complete, "complete", false, "refuse an image in which a required distribution is missing")
+	cmd.Flags().BoolVar(&s.NoReplace, "no-replace", false, "refuse wheels of distributions that the base already has, instead of replacing them")
 }
 
 func (a *app) runBuild(ctx context.Context, f *buildFlags, targets []string) error {
@@ -80,14 +80,14 @@ func (a *app) runBuild(ctx context.Context, f *buildFlags, targets []string) err
 		return err
 	}
 	if len(r.Missing) > 0 {
-		return usageErrorf("recipe %s needs what sparkwheel does not reach yet:\n  - %s\nuse `-r empty`, or a recipe of your own without these", r.Name, strings.Join(r.Missing, "\n  - "))
+		return usageErrorf("recipe %s cannot be built yet; still missing:\n  - %s\nuse `-r empty`, or a recipe of your own without these", r.Name, strings.Join(r.Missing, "\n  - "))
 	}
 	names, image, err := chooseTargets(r, targets)
 	if err != nil {
 		return err
 	}
 	if f.push != "" && !image {
-		return usageErrorf("--push needs the image, and only %s was asked for", strings.Join(targets, ", "))
+		return usageErrorf("--push needs the image, but the targets are %s", strings.Join(targets, ", "))
 	}
 	f.reg.loginAt(registryImage(f.push), f.base)
 	env, err := a.openEnv(&f.reg)

@@ -65,7 +65,7 @@ func (w *workshop) nothingToDo(args []string, want string) {
 		w.t.Errorf("--offline opened a network socket:\n%s", sockets)
 	}
 	plan := w.command("", w.program, append([]string{"plan"}, args...)...).mustRun()
-	if plan != "nothing to do: every stage is in the store" {
+	if plan != "nothing to do: every stage is cached" {
 		w.t.Errorf("plan after a build says %q", plan)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/git"
@@ -31,13 +32,13 @@ func (a *app) cacheUsageCommand() *cobra.Command {
 	var entries bool
 	cmd := &cobra.Command{
 		Use:   "du",
-		Short: "Say what the store takes of the disk",
+		Short: "Show how much disk space the store uses",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(func(s store.Store) error { return a.cacheUsage(cmd.Context(), s, entries) })
 		},
 	}
-	cmd.Flags().BoolVar(&entries, "entries", false, "list each entry, the largest first")
+	cmd.Flags().BoolVar(&entries, "entries", false, "list every entry, largest first")
 	return cmd
 }
 
@@ -90,9 +91,9 @@ func (a *app) writeUsage(doc usageDocument) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", store.Size(e.Bytes), e.Used.Format(time.DateOnly), e.ID, e.Name)
 	}
 	for _, k := range doc.Kinds {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", store.Size(k.Bytes), countEntries(k.Entries), k.Kind)
+		fmt.Fprintf(table, "%s\t%s\t%s\n", store.Size(k.Bytes), host.Count(k.Entries, "entry"), k.Kind)
 	}
-	fmt.Fprintf(table, "%s\tin all\t%s\n%s\tfree\t\n", store.Size(doc.Bytes), doc.Store, store.Size(doc.Free))
+	fmt.Fprintf(table, "%s\ttotal\t%s\n%s\tfree\t\n", store.Size(doc.Bytes), doc.Store, store.Size(doc.Free))
 	return table.Flush()
 }
 
@@ -100,16 +101,16 @@ func (a *app) cacheVerifyCommand() *cobra.Command {
 	var remove bool
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Read all of the store and name what is damaged",
+		Short: "Read the whole store and report what is damaged",
 		Long: `Verify reads every blob, every file of bases, tools and outputs, and every
-object of the git mirrors, and compares their digests. It exits with 3 when
-something is damaged.`,
+object of the git mirrors, and checks their digests. It exits with code 3 if
+anything is damaged.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(func(s store.Store) error { return a.cacheVerify(cmd.Context(), s, remove) })
 		},
 	}
-	cmd.Flags().BoolVar(&remove, "remove", false, "remove what is damaged, so that the next run brings or makes it again")
+	cmd.Flags().BoolVar(&remove, "remove", false, "remove what is damaged; the next run downloads or makes it again")
 	return cmd
 }
 
@@ -152,16 +153,9 @@ func (a *app) cacheVerify(ctx context.Context, s store.Store, remove bool) error
 		return err
 	}
 	if remove {
-		return faultsErrorf("removed %s with damage from %s", countEntries(len(faults)), s.Dir)
+		return faultsErrorf("removed %s, damaged, from %s", host.Count(len(faults), "entry"), s.Dir)
 	}
-	return faultsErrorf("damage in %s of %s; remove them with `sparkwheel cache verify --remove`", countEntries(len(faults)), s.Dir)
-}
-
-func countEntries(n int) string {
-	if n == 1 {
-		return "1 entry"
-	}
-	return fmt.Sprintf("%d entries", n)
+	return faultsErrorf("damaged: %s of %s; remove them with `sparkwheel cache verify --remove`", host.Count(len(faults), "entry"), s.Dir)
 }
 
 // parseAge reads a duration, with days.
@@ -169,13 +163,13 @@ func parseAge(s string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		n, err := strconv.ParseUint(days, 10, 16)
 		if err != nil {
-			return 0, usageErrorf("--unused-for %q is no number of days; give one such as 30d or 12h", s)
+			return 0, usageErrorf("--unused-for %q is not a number of days; give one such as 30d or 12h", s)
 		}
 		return time.Duration(n) * 24 * time.Hour, nil
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d < 0 {
-		return 0, usageErrorf("--unused-for %q is no duration; give one such as 30d or 12h", s)
+		return 0, usageErrorf("--unused-for %q is not a duration; give one such as 30d or 12h", s)
 	}
 	return d, nil
 }

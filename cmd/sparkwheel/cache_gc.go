@@ -12,6 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/packages"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/regular"
@@ -29,14 +30,14 @@ func (a *app) cacheCleanCommand() *cobra.Command {
 	var f cleanFlags
 	cmd := &cobra.Command{
 		Use:   "gc",
-		Short: "Remove what is not needed from the store",
-		Long: `Gc removes what is damaged, what dead runs left and
+		Short: "Remove what is no longer needed from the store",
+		Long: `Gc removes what is damaged, what killed runs left behind and
 
-  - with --keep LOCK (repeatable): all that none of these locks needs;
-  - without: bases and outputs of stages that were not used for 30 days. What was
-    brought over the network stays.
+  - with --keep LOCK (repeatable): everything that none of these locks needs;
+  - without: bases and stage outputs that were not used for 30 days. Downloads
+    are kept.
 
-It refuses while another run has the store open.`,
+It refuses to run while another run has the store open.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(func(s store.Store) error { return a.cacheClean(cmd.Context(), s, f) })
@@ -44,7 +45,7 @@ It refuses while another run has the store open.`,
 	}
 	cmd.Flags().StringArrayVar(&f.keep, "keep", nil, "keep what `LOCK` needs, and nothing else (repeatable)")
 	cmd.Flags().StringVar(&f.unusedFor, "unused-for", "", "remove only what was not used for `DURATION`, such as 12h or 30d (default 30d without --keep)")
-	cmd.Flags().BoolVarP(&f.dry, "dry-run", "n", false, "say what would be removed and remove nothing")
+	cmd.Flags().BoolVarP(&f.dry, "dry-run", "n", false, "list what would be removed, and remove nothing")
 	return cmd
 }
 
@@ -78,7 +79,7 @@ func (a *app) cacheClean(ctx context.Context, s store.Store, f cleanFlags) error
 	if f.dry {
 		verb = "would remove"
 	}
-	return a.result(doc, fmt.Sprintf("%s %s, %s", verb, countEntries(len(removed)), store.Size(doc.Bytes)))
+	return a.result(doc, fmt.Sprintf("%s %s, %s", verb, host.Count(len(removed), "entry"), store.Size(doc.Bytes)))
 }
 
 // keepOf reads the flags and the locks that they name.

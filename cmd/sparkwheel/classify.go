@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/environments"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
@@ -19,8 +20,10 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/transport"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/hosts"
@@ -39,6 +42,8 @@ func classify(ctx context.Context, err error) error {
 	switch {
 	case err == nil, errors.As(err, &coded):
 		return err
+	case ctx.Err() != nil && isError[*stage.InterruptedError](err):
+		return &codeError{interruptCode(ctx), fmt.Errorf("%w; finished stages are kept", err)}
 	case ctx.Err() != nil:
 		return &codeError{interruptCode(ctx), fmt.Errorf("interrupted: %w", err)}
 	case calledWrong(err):
@@ -63,7 +68,7 @@ func classify(ctx context.Context, err error) error {
 // calledWrong is whether the call or the recipe is at fault.
 func calledWrong(err error) bool {
 	return isError[*git.RefError](err) || isError[*git.AmbiguousError](err) || isError[*git.SchemeError](err) ||
-		isError[*git.DirtyError](err) || isError[*hosts.NotFoundError](err) || isError[*sources.VersionError](err) || isError[*sources.PatchError](err) || isError[*sources.PointersError](err) ||
+		isError[*git.DirtyError](err) || isError[*hosts.NotFoundError](err) || isError[*sources.VersionError](err) || isError[*sources.PatchError](err) || isError[*git.MergeError](err) || isError[*git.MergeBaseError](err) || isError[*sources.PointersError](err) ||
 		isError[*host.PlatformError](err) || isError[*sources.ContentError](err) ||
 		isError[*base.UnsupportedError](err) || isError[*base.PythonVersionError](err) || errors.Is(err, base.ErrNoPython) ||
 		isError[*registry.PlatformError](err) || isError[*layout.TagError](err) || isError[*imagename.SyntaxError](err) ||
@@ -72,7 +77,10 @@ func calledWrong(err error) bool {
 
 // faulty is whether a check found faults.
 func faulty(err error) bool {
-	return isError[*truth.Error](err) || isError[*pipeline.VersionsError](err) || isError[*gate.Error](err) || isError[*fit.Error](err) || isError[*install.ConflictError](err) ||
+	if failed, ok := errors.AsType[*builder.FailedError](err); ok && failed.Refused != "" {
+		return true
+	}
+	return isError[*environments.ABIError](err) || isError[*wheels.MissingFilesError](err) || isError[*wheels.UnrecordedError](err) || isError[*truth.Error](err) || isError[*pipeline.VersionsError](err) || isError[*gate.Error](err) || isError[*fit.Error](err) || isError[*install.ConflictError](err) ||
 		isError[*wheel.TagError](err) || isError[*wheel.VerifyError](err) || isError[*wheel.FilenameError](err)
 }
 

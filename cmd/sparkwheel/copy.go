@@ -39,11 +39,11 @@ func (a *app) copyCommand() *cobra.Command {
 	var f copyFlags
 	cmd := &cobra.Command{
 		Use:   "copy [--image IMAGE] HOST...",
-		Short: "Bring an image to other machines over SSH, only what each lacks",
-		Long: "Bring an image into the docker, podman or containerd of other machines over SSH.\n" +
-			"Only layers that a machine lacks are sent; nothing is installed or configured there.\n" +
-			"ssh is the user's own, with its configuration, agent and known hosts: `ssh HOST true` must\n" +
-			"work without a question.",
+		Short: "Send an image to other hosts over SSH: only the layers missing there",
+		Long: "Send an image to the docker, podman or containerd of other hosts over SSH.\n" +
+			"Only layers that are missing there are sent; nothing is installed or configured.\n" +
+			"It runs your ssh, with its configuration, agent and known hosts: `ssh HOST true` must\n" +
+			"log in without a prompt.",
 		Example: "  sparkwheel copy --tag vllm-node spark2 spark3\n" +
 			"  sparkwheel copy --image registry.example/team/vllm:v1 --via spark2=192.168.177.12 spark2",
 		Args: cobra.MinimumNArgs(1),
@@ -53,9 +53,9 @@ func (a *app) copyCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.TextVar(&f.image, "image", builtImage, "the `IMAGE`: "+imagename.Forms)
 	flags.StringVar(&f.tag, "tag", "", "its `NAME` on the hosts (default the registry's name for it, else sparkwheel:latest)")
-	flags.StringVar(&f.platform, "platform", "", "the `OS/ARCH` to take from an image of several (default this host's)")
-	flags.StringArrayVar(&f.via, "via", nil, "reach a host at another address, `HOST=ADDRESS`, such as a faster fabric's (repeatable)")
-	flags.StringVar(&f.runtime, "runtime", "", "load into `docker|podman|containerd` (default what answers first)")
+	flags.StringVar(&f.platform, "platform", "", "the `OS/ARCH` to choose from a multi-platform image (default this host's)")
+	flags.StringArrayVar(&f.via, "via", nil, "reach a host at another address, `HOST=ADDRESS`, such as one on a faster network (repeatable)")
+	flags.StringVar(&f.runtime, "runtime", "", "load into `docker|podman|containerd` (default the first that answers)")
 	flags.StringVar(&f.namespace, "namespace", "", "containerd's `NAMESPACE` (default default; Kubernetes uses k8s.io)")
 	flags.StringVar(&f.sshConfig, "ssh-config", "", "use this `FILE` in place of ~/.ssh/config")
 	return cmd
@@ -129,7 +129,7 @@ func (f *copyFlags) target() (name.Tag, error) {
 	}
 	tag, err := name.NewTag(s)
 	if err != nil {
-		return tag, usageErrorf("--tag %q is no image name: %w", s, err)
+		return tag, usageErrorf("--tag %q is not an image name: %w", s, err)
 	}
 	return tag, nil
 }
@@ -154,7 +154,7 @@ func (f *copyFlags) loader() (*hosts.Loader, error) {
 	switch f.runtime {
 	case "", "docker", "podman", "containerd":
 	default:
-		return nil, usageErrorf("--runtime %q is none of docker, podman, containerd", f.runtime)
+		return nil, usageErrorf("--runtime %q is not one of docker, podman, containerd", f.runtime)
 	}
 	ssh := &hosts.SSH{Env: os.Environ(), Via: map[string]string{}}
 	if f.sshConfig != "" {
@@ -186,7 +186,7 @@ func (a *app) copyTo(ctx context.Context, env host.Env, loader *hosts.Loader, im
 			case r.Err != nil:
 				run.Note("%s", r.Err)
 			case r.Sent == 0:
-				run.Note("the host has it already")
+				run.Note("already on the host")
 			}
 			return r, nil
 		})

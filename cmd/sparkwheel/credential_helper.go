@@ -30,7 +30,7 @@ const helperOutput = 1 << 20
 // run is a registry.Helper.
 func (h credentialHelpers) run(ctx context.Context, name, input string) ([]byte, error) {
 	program := "docker-credential-" + name
-	timed, cancel := context.WithTimeoutCause(ctx, h.limit, fmt.Errorf("it gave no answer within %s", h.limit))
+	timed, cancel := context.WithTimeoutCause(ctx, h.limit, fmt.Errorf("it did not answer within %s", h.limit))
 	defer cancel()
 	slow := time.AfterFunc(h.quiet, func() {
 		if !stage.Tell(ctx, "waiting for %s", program) {

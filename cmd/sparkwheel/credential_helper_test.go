@@ -80,7 +80,7 @@ func TestCredentialHelperIsTold(t *testing.T) {
 	var said lockedBuffer
 	h := credentialHelpers{limit: 100 * time.Millisecond, quiet: time.Nanosecond, stderr: &said}
 	_, err := h.run(t.Context(), "odd", "host.example")
-	if err == nil || err.Error() != "it gave no answer within 100ms" {
+	if err == nil || err.Error() != "it did not answer within 100ms" {
 		t.Errorf("got %v", err)
 	}
 	if got := said.String(); got != "waiting for docker-credential-odd\n" {

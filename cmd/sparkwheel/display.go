@@ -109,7 +109,7 @@ func stoppingText(names []string) string {
 	if len(names) > shown {
 		names = append(names[:shown:shown], fmt.Sprintf("%d more", len(names)-shown))
 	}
-	return strings.TrimSpace("stopping "+strings.Join(names, ", ")) + " (again to end at once)"
+	return strings.TrimSpace("stopping "+strings.Join(names, ", ")) + " (interrupt again to end at once)"
 }
 
 // watch is told of the display that is open, nil of none.
@@ -142,5 +142,5 @@ func (a *app) sayStopping() {
 		shown.stopping()
 		return
 	}
-	fmt.Fprintln(a.Stderr, "sparkwheel: stopping (again to end at once)")
+	fmt.Fprintln(a.Stderr, "sparkwheel: stopping (interrupt again to end at once)")
 }

@@ -21,10 +21,10 @@ import (
 func (a *app) doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
-		Short: "Say whether this host can build the recipe, and what to do where it cannot",
-		Long: `Doctor tries what a build needs: it reads the platform, the kernel, memory, disk
-and GPU, and starts a child in namespaces that really mounts. Each check says what
-was found, what is needed and what helps. It exits with 3 when a build could not run.`,
+		Short: "Check whether this host can build the recipe, and say what to do if not",
+		Long: `Doctor tries what a build needs: it reads the platform, kernel, memory, disk and
+GPU, and starts a child in namespaces that really mounts. Each check reports what
+was found, what is needed and the remedy. It exits with code 3 if a build cannot run.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context()) },
 	}

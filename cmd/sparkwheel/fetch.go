@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
@@ -18,10 +19,10 @@ func (a *app) fetchCommand() *cobra.Command {
 	var out, bundle string
 	cmd := &cobra.Command{
 		Use:   "fetch [--bundle DIR]",
-		Short: "Bring and verify all that the lock names, into the store or a bundle",
-		Long: "Bring and verify all that the lock names into the store; what is there is not brought again.\n" +
-			"With --bundle, DIR becomes a store that another host builds from without a network,\n" +
-			"with the recipe's own files and a lock that says where they are:\n" +
+		Short: "Download everything in the lock to the store or a bundle, and verify it",
+		Long: "Download everything in the lock to the store and verify it; what is cached is not downloaded again.\n" +
+			"With --bundle, DIR becomes a store that another host builds from without a network, with the recipe's\n" +
+			"own files and a lock that says where they are:\n" +
 			"  sparkwheel build --offline --store DIR --lock DIR/sparkwheel.lock",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -60,7 +61,7 @@ func (a *app) runFetch(ctx context.Context, out, bundle string, flags *overrideF
 		return classify(ctx, err)
 	}
 	doc := fetchDocument{Store: req.Env.Store.Dir, Files: got.Files, Bytes: got.Bytes, Received: got.Received}
-	line := fmt.Sprintf("%d files, %s, of which %s came now, in %s", got.Files, store.Size(got.Bytes), store.Size(got.Received), req.Env.Store.Dir)
+	line := fmt.Sprintf("%s, %s, of which %s downloaded now, in %s", host.Count(got.Files, "file"), store.Size(got.Bytes), store.Size(got.Received), req.Env.Store.Dir)
 	if bundle != "" {
 		if err := pipeline.Bundle(ctx, req, bundle, got); err != nil {
 			return classify(ctx, err)

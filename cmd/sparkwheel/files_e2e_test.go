@@ -45,7 +45,7 @@ sha256 = "4a44dc15364204a80fe80e9039455cc1608281820fe2b24f1e5233ade6af1dd5" # "1
 	if !strings.Contains(members, "alpha/words.py") {
 		t.Errorf("the wheel lacks the file that was put into its source:\n%s", members)
 	}
-	if got := run("plan").mustRun(); got != "nothing to do: every stage is in the store" {
+	if got := run("plan").mustRun(); got != "nothing to do: every stage is cached" {
 		t.Errorf("plan after a build:\n%s", got)
 	}
 	text = "two"

@@ -21,7 +21,7 @@ func TestFilesFromLockToImage(t *testing.T) {
 	t.Parallel()
 	d := openDepot(t)
 	out := filepath.Join(d.dir, "out")
-	if got := d.mustRun("plan"); !strings.Contains(got, "file words: not in the store: words.txt; brings 4 B") {
+	if got := d.mustRun("plan"); !strings.Contains(got, "file words: not cached: words.txt; downloads 4 B") {
 		t.Errorf("plan before a fetch:\n%s", got)
 	}
 	digest := d.mustRun("build", "-o", out)
@@ -32,7 +32,7 @@ func TestFilesFromLockToImage(t *testing.T) {
 	if diff := cmp.Diff(want, d.inImage(out, want)); diff != "" {
 		t.Errorf("in the image (-want +got):\n%s", diff)
 	}
-	if got := d.mustRun("plan"); got != "nothing to do: every stage is in the store" {
+	if got := d.mustRun("plan"); got != "nothing to do: every stage is cached" {
 		t.Errorf("plan after the build:\n%s", got)
 	}
 	if got := d.mustRun("plan", "--push", "127.0.0.1:9/a:1"); got != "push to 127.0.0.1:9/a:1: never made in this store" {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/imagename"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/inspection"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/waste"
@@ -18,7 +19,7 @@ import (
 func (a *app) imageCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "image",
-		Short: "Look into images",
+		Short: "Inspect images",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -30,19 +31,19 @@ func (a *app) imageWasteCommand() *cobra.Command {
 	var f imageFlags
 	cmd := &cobra.Command{
 		Use:   "waste IMAGE",
-		Short: "Show the bytes of an image that nobody can reach or needs",
+		Short: "Show bytes of an image that are unreachable or not needed",
 		Long: `Reads every layer of IMAGE (` + imagename.Forms + `)
 and counts, uncompressed and each byte once:
 
   hidden           files that a layer above replaces or removes
-  duplicates       files of 4 KiB and more with the content of another one
+  duplicates       files of 4 KiB or more with the same content as another
   static-archives  *.a
   headers          C, C++ and CUDA headers
-  tests            directories called test or tests among Python's packages
+  tests            directories named test or tests in Python packages
   caches           of apt and pip, and temporary files
   documentation    manuals, locales and the like
 
-Some of it can be needed: compilers that run with the product read headers.`,
+Some of it may be needed: compilers that run in the image read headers.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.imageWaste(cmd.Context(), &f, args[0])
@@ -106,7 +107,7 @@ func writeWaste(w io.Writer, image string, r *waste.Report) error {
 		return err
 	}
 	for _, k := range r.Kinds {
-		fmt.Fprintf(&b, "\n  %s: %s in %s; %s\n", k.Kind, byteSize(k.Bytes), fileCount(k.Files), k.Remedy)
+		fmt.Fprintf(&b, "\n  %s: %s in %s; %s\n", k.Kind, byteSize(k.Bytes), host.Count(k.Files, "file"), k.Remedy)
 		for _, x := range k.Largest[:min(len(k.Largest), 3)] {
 			fmt.Fprintf(&b, "    %s  %s (layer %d)", byteSize(x.Size), inspection.Path(x.Path), x.Layer)
 			if x.Of != "" {
@@ -117,11 +118,4 @@ func writeWaste(w io.Writer, image string, r *waste.Report) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-func fileCount(n int) string {
-	if n == 1 {
-		return "1 file"
-	}
-	return fmt.Sprintf("%d files", n)
 }

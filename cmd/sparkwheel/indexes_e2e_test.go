@@ -164,10 +164,10 @@ requires = ["app"]
 		t.Errorf("build printed %q", digest)
 	}
 	first.yanked = "app-1.0-py3-none-any.whl"
-	run("lock", "--base", base).wantCode(0, "app-1.0-py3-none-any.whl is pinned though it was withdrawn upstream: it eats data")
+	run("lock", "--base", base).wantCode(0, "app-1.0-py3-none-any.whl is pinned but was yanked upstream: it eats data")
 	run("lock", "--base", base, "--upgrade").wantCode(1, "resolving the environment runtime", "yanked")
 	first.yanked = ""
 	c := run("lock", "--base", base, "--upgrade")
 	c.Env = append(c.Env, "UV_INDEX_EXTRA_PASSWORD=wrong")
-	c.wantCode(1, "an index did not answer: ", "401", "check the user and password")
+	c.wantCode(1, "an index failed: ", "401", "check the user and password")
 }

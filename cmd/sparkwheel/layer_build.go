@@ -38,7 +38,7 @@ type wheelFlags struct {
 func (f *wheelFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.wheels, "wheel", nil, "wheel `FILE` to install (repeatable)")
 	cmd.Flags().TextVar(&f.base, "base", imagename.Name{}, "`BASE` image: "+imagename.Forms+" (default the recipe's)")
-	cmd.Flags().StringVar(&f.platform, "platform", "", "`OS/ARCH` of the image (default by the wheels' tags, else the host's)")
+	cmd.Flags().StringVar(&f.platform, "platform", "", "`OS/ARCH` of the image (default from the wheels' tags, else the host's)")
 	f.reg.register(cmd)
 	registerStrictness(cmd, &f.strict)
 	cmd.Flags().StringVar(&f.python, "python", "", "`VERSION` of Python, such as 3.12, for a base without one")
@@ -110,7 +110,7 @@ func imageWriter(out string) (func(context.Context, v1.Image) error, error) {
 			return archive.WriteDocker(ctx, n.Path, "sparkwheel:latest", img)
 		}, nil
 	}
-	return nil, usageErrorf("-o %s is none of oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE", n)
+	return nil, usageErrorf("-o %s is not one of oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE", n)
 }
 
 // checkImageOutput looks before the work at what is in an output's place.

@@ -5,13 +5,15 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 )
 
 func (a *app) layerDiffCommand() *cobra.Command {
 	var f imageFlags
 	cmd := &cobra.Command{
 		Use:   "diff A B",
-		Short: "Say which layers B has that A has not, and how many bytes a host with A must fetch for B",
+		Short: "Show the layers of B that A does not have, and the bytes that a host with A must download for B",
 		Long: "Compare two images layer by layer. A and B are oci:DIR[:TAG], oci-archive:FILE,\n" +
 			"docker-archive:FILE or references in a registry.",
 		Args: cobra.ExactArgs(2),
@@ -38,7 +40,7 @@ func (a *app) runLayerDiff(ctx context.Context, f *imageFlags, from, to string) 
 	if err := printLayers(a.Stdout, diff.Added, "+ "); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.Stdout, "%d layers kept, %s to ship\n", len(diff.Kept), byteSize(diff.BytesToShip))
+	_, err = fmt.Fprintf(a.Stdout, "%s kept, %s to send\n", host.Count(len(diff.Kept), "layer"), byteSize(diff.BytesToShip))
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 )
 
 // imageFlags say which image of a reference is meant and how it is reached.
@@ -20,7 +21,7 @@ type imageFlags struct {
 }
 
 func (f *imageFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.platform, "platform", "", "`OS/ARCH` to choose of an image for several (default the host's)")
+	cmd.Flags().StringVar(&f.platform, "platform", "", "`OS/ARCH` to choose from a multi-platform image (default the host's)")
 	f.reg.register(cmd)
 }
 
@@ -41,7 +42,7 @@ func (a *app) layerLsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls IMAGE",
 		Short: "List the layers of an image and the wheels in them",
-		Long: "List the layers of an image, the lowest first: digest, size, files and wheels.\n" +
+		Long: "List the layers of an image, lowest first: digest, size, files and wheels.\n" +
 			"IMAGE is oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or a reference in a registry.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -106,7 +107,7 @@ func printLayers(w io.Writer, layers []layerDocument, mark string) error {
 	for _, l := range layers {
 		wheels := strings.Join(l.Wheels, " ")
 		if len(l.Packages) > 0 {
-			wheels = fmt.Sprintf("%d packages", len(l.Packages))
+			wheels = host.Count(len(l.Packages), "package")
 		}
 		if len(l.Replaces) > 0 {
 			wheels = "replaces " + strings.Join(l.Replaces, ", ")

@@ -22,7 +22,7 @@ func (a *app) layerPushCommand() *cobra.Command {
 		Short: "Push wheels as layers on a base image, or an image as it is, to a registry",
 		Long: "Push wheels as layers on a base image to a registry, base layers included.\n" +
 			"Positional arguments before the last are wheels too. With --image, that image is pushed as it is.\n" +
-			"Layers that the registry has are not sent; what a cut or killed push left there is used by the next.\n" +
+			"Layers that the registry already has are not sent; a push that follows an interrupted one uses what that sent.\n" +
 			"Logins are those of docker and podman, unless --username says otherwise.",
 		Example: "  sparkwheel layer push dist/*.whl --base docker.io/library/python:3.12-slim-bookworm registry.example/team/vllm:v1\n" +
 			"  sparkwheel layer push --image oci:out/image registry.example/team/vllm:v1\n" +

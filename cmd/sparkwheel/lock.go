@@ -31,9 +31,9 @@ func (a *app) lockCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lock",
 		Short: "Resolve every input of the recipe and write the lock",
-		Long: "Resolve every input of the recipe and write the lock: beside the recipe's file, or in DIR for an\n" +
-			"embedded recipe. What an earlier lock holds stays, wherever the recipe still asks the same; a ref that\n" +
-			"means something else by now is shown, and --upgrade=NAME takes what it means now.",
+		Long: "Resolve every input of the recipe and write the lock: next to the recipe's file, or to DIR for an\n" +
+			"embedded recipe. Pins of an earlier lock are kept where the recipe has not changed. A ref that means\n" +
+			"another commit now is reported; --upgrade=NAME takes that commit.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.runLock(cmd.Context(), out, &overrides, &reg, upgrade)
@@ -42,7 +42,7 @@ func (a *app) lockCommand() *cobra.Command {
 	overrides.register(cmd)
 	reg.register(cmd)
 	cmd.Flags().StringVarP(&out, "output", "o", "out", "`DIR` for the lock of an embedded recipe")
-	cmd.Flags().StringSliceVar(&upgrade, "upgrade", nil, "ask anew what `NAME` means: a source, a wheel's environment, what its CMake files fetch, the packages of a build, a package, packages, a file, a manifest, base, uv, runtime; without a name, everything")
+	cmd.Flags().StringSliceVar(&upgrade, "upgrade", nil, "resolve `NAME` again (everything if omitted): a source, a wheel's environment, what its CMake files fetch, the packages of a build, a package, packages, a file, a manifest, base, uv, runtime")
 	cmd.Flags().Lookup("upgrade").NoOptDefVal = upgradeAll
 	return cmd
 }
@@ -53,7 +53,7 @@ func (a *app) runLock(ctx context.Context, out string, flags *overrideFlags, reg
 		return err
 	}
 	if a.offline {
-		return notLockedErrorf("lock asks remotes what names mean, and --offline forbids it; run `sparkwheel lock` without --offline")
+		return notLockedErrorf("lock resolves names over the network, and --offline forbids it; run `sparkwheel lock` without --offline")
 	}
 	path, held := a.lockPath(r, out), a.heldLock(r, out)
 	reg.loginAt(flags.base)
@@ -126,7 +126,7 @@ func upgrades(r *recipe.Recipe, before *recipe.Lock, names []string) (pipeline.U
 	known = slices.Compact(known)
 	for _, n := range names {
 		if !slices.Contains(known, n) {
-			return pipeline.Upgrade{}, usageErrorf("--upgrade=%s: recipe %s has no such thing; it has %s", n, r.Name, strings.Join(known, ", "))
+			return pipeline.Upgrade{}, usageErrorf("--upgrade=%s: nothing to upgrade in recipe %s has that name; choose from %s", n, r.Name, strings.Join(known, ", "))
 		}
 	}
 	return pipeline.Upgrade{Names: names}, nil

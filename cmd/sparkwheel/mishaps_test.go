@@ -36,9 +36,9 @@ func TestFetchOfOtherBytes(t *testing.T) {
 	d.serveBody("/words.txt", []byte("longer than it was"))
 	d.wantCode(codeFailed, []string{"it has 18 bytes, pinned are 4"}, "fetch")
 	d.serveBody("/words.txt", nil)
-	d.wantCode(codeNetwork, []string{d.server.URL + "/words.txt answers 404", "fetching words.txt (pinned in the lock as file words): ", "if a mirror has it, give --mirror PREFIX=BASE; build from a bundle that has it; or take another version by `sparkwheel lock --upgrade=words`"}, "fetch")
+	d.wantCode(codeNetwork, []string{d.server.URL + "/words.txt answers 404", "fetching words.txt (pinned in the lock as file words): ", "if a mirror has it, give --mirror PREFIX=BASE; build from a bundle that has it; or use another version: `sparkwheel lock --upgrade=words`"}, "fetch")
 	d.serveBody("/words.txt", right)
-	if got := d.mustRun("fetch"); !strings.HasPrefix(got, "4 files, ") || !strings.Contains(got, "of which 4 B came now") {
+	if got := d.mustRun("fetch"); !strings.HasPrefix(got, "4 files, ") || !strings.Contains(got, "of which 4 B downloaded now") {
 		t.Errorf("the next right fetch says %q", got)
 	}
 }
@@ -58,15 +58,15 @@ func TestLockEditedByHand(t *testing.T) {
 	}{
 		"a hash":          {"recipe.lock", words.SHA256, strings.Repeat("1", 64), codeFailed, []string{"checking words.txt", "pinned is " + strings.Repeat("1", 64)}},
 		"half a hash":     {"recipe.lock", words.SHA256, words.SHA256[:32], codeFailed, []string{"words.txt", "its pin has no sha256", "sparkwheel lock"}},
-		"a URL":           {"recipe.lock", words.URL, depotHost + "other.txt", codeNotLocked, []string{"the lock does not hold file words as the recipe has it (" + words.URL, "run `sparkwheel lock`"}},
-		"a missing table": {"recipe.lock", "name = 'words'", "name = 'sword'", codeNotLocked, []string{"the lock does not hold file words; run `sparkwheel lock`"}},
+		"a URL":           {"recipe.lock", words.URL, depotHost + "other.txt", codeNotLocked, []string{"missing in the lock: file words as the recipe has it (" + words.URL, "run `sparkwheel lock`"}},
+		"a missing table": {"recipe.lock", "name = 'words'", "name = 'sword'", codeNotLocked, []string{"missing in the lock: file words; run `sparkwheel lock`"}},
 		"an unknown key":  {"recipe.lock", "platform = ", "platfrom = ", codeNotLocked, []string{"recipe.lock:6:1: unknown key platfrom (nearest known key: platform)", "sparkwheel lock -r"}},
 		"no TOML":         {"recipe.lock", "lock-version = 1", "lock-version = ", codeNotLocked, []string{"the lock cannot be read", "sparkwheel lock -r"}},
 		"another recipe":  {"recipe.lock", d.lock.RecipeDigest, "sha256:" + strings.Repeat("2", 64), codeNotLocked, []string{"recipe recipe has changed since it was locked; run `sparkwheel lock -r"}},
-		"a later version": {"recipe.lock", "lock-version = 1", "lock-version = 2", codeNotLocked, []string{"lock version 2, this sparkwheel reads 1"}},
-		"a base":          {"recipe.lock", d.lock.Base.Digest, "sha256:" + strings.Repeat("3", 64), codeFailed, []string{"it is now " + d.lock.Base.Digest + " and the lock pins sha256:3333", "sparkwheel lock --upgrade=base"}},
+		"a later version": {"recipe.lock", "lock-version = 1", "lock-version = 2", codeNotLocked, []string{"lock version 2, but this sparkwheel reads 1"}},
+		"a base":          {"recipe.lock", d.lock.Base.Digest, "sha256:" + strings.Repeat("3", 64), codeFailed, []string{"it is now " + d.lock.Base.Digest + ", but the lock pins sha256:3333", "sparkwheel lock --upgrade=base"}},
 		"a pylock":        {"pylock.recipe_runtime.toml", "two-1.0", "two-2.0", codeNotLocked, []string{"pylock.recipe_runtime.toml was changed by hand", "the lock pins " + d.lock.Runtime.SHA256}},
-		"a path":          {"recipe.lock", "'pylock.recipe_runtime.toml'", "'../pylock.recipe_runtime.toml'", codeNotLocked, []string{"is not a file beside the lock"}},
+		"a path":          {"recipe.lock", "'pylock.recipe_runtime.toml'", "'../pylock.recipe_runtime.toml'", codeNotLocked, []string{"is not a file in the lock's directory"}},
 	} {
 		text := map[string]string{"recipe.lock": lock, "pylock.recipe_runtime.toml": pylock}[tt.file]
 		if !strings.Contains(text, tt.old) {
@@ -91,10 +91,10 @@ func TestStoreOfAnotherVersion(t *testing.T) {
 	right := d.read("store/version")
 	for _, version := range []string{"sparkwheel store 0\n", "sparkwheel store 2\n", "something else"} {
 		d.write("store/version", version)
-		d.wantCode(codeFailed, []string{"it is a \"" + strings.TrimSpace(version) + "\", this sparkwheel writes \"sparkwheel store 1\"", "give --store another directory"}, "fetch")
+		d.wantCode(codeFailed, []string{"it is a \"" + strings.TrimSpace(version) + "\", but this sparkwheel writes \"sparkwheel store 1\"", "give --store another directory"}, "fetch")
 	}
 	d.write("store/version", right)
-	if got := d.mustRun("fetch"); !strings.Contains(got, "of which 0 B came now") {
+	if got := d.mustRun("fetch"); !strings.Contains(got, "of which 0 B downloaded now") {
 		t.Errorf("the store's files were brought again: %s", got)
 	}
 }
@@ -114,9 +114,9 @@ func TestBundleThatIsNotWhole(t *testing.T) {
 		if err := os.Remove(path); err != nil { // it is a link to the store's
 			t.Fatal(err)
 		}
-		d.wantCode(codeNotLocked, []string{says + " is not in the store and --offline forbids fetching it"}, "build", offline...)
+		d.wantCode(codeNotLocked, []string{says + " is not cached and --offline forbids downloading it"}, "build", offline...)
 		d.write(blob(name), whole[:len(whole)-1])
-		d.wantCode(codeNotLocked, []string{fmt.Sprintf("%s is damaged in the store (%d bytes of %d)", says, len(whole)-1, len(whole))}, "build", offline...)
+		d.wantCode(codeNotLocked, []string{fmt.Sprintf("the cached %s is damaged (%d bytes of %d)", says, len(whole)-1, len(whole))}, "build", offline...)
 		d.write(blob(name), whole)
 	}
 	sums := exec.CommandContext(t.Context(), "sha256sum", "--quiet", "-c", "SHA256SUMS")
@@ -128,7 +128,7 @@ func TestBundleThatIsNotWhole(t *testing.T) {
 	// The bundle of a lock whose file has changed since.
 	d.serveBody("/words.txt", []byte("c\n"))
 	d.makeLock()
-	d.wantCode(codeNotLocked, []string{"words.txt is not in the store"}, "build", "--offline", "--store", bundle, "-o", filepath.Join(d.dir, "out"))
+	d.wantCode(codeNotLocked, []string{"words.txt is not cached"}, "build", "--offline", "--store", bundle, "-o", filepath.Join(d.dir, "out"))
 	d.mustRun("fetch", "--bundle", bundle)
 	d.mustRun("build", offline...)
 }
@@ -152,7 +152,7 @@ func TestLockWithoutAWheelForThePlatform(t *testing.T) {
 	if err := d.lock.Save(filepath.Join(d.dir, "recipe.lock")); err != nil {
 		t.Fatal(err)
 	}
-	d.wantCode(codeFailed, []string{"two 1.0 has no wheel for this target; there are", "two-1.0-cp312-cp312-manylinux_2_28_x86_64.whl", "take versions that have a wheel"}, "fetch")
+	d.wantCode(codeFailed, []string{"two 1.0 has no wheel for this target; there are", "two-1.0-cp312-cp312-manylinux_2_28_x86_64.whl", "use versions that have a wheel"}, "fetch")
 }
 
 // A tag that moved changes nothing for a lock; a commit that is gone upstream is
@@ -198,6 +198,6 @@ func TestMovedTagAndVanishedCommit(t *testing.T) {
 	git("tag", "-f", "v1")
 	git("reflog", "expire", "--expire=now", "--all")
 	git("gc", "-q", "--prune=now")
-	d.wantCode(codeFailed, []string{"commit " + commit + " is gone from " + depotHost + "org/a.git (it was v1 when it was locked)", "sparkwheel lock --upgrade=a"}, "fetch", "--store", filepath.Join(d.dir, "empty"))
+	d.wantCode(codeFailed, []string{"commit " + commit + " is no longer at " + depotHost + "org/a.git (it was v1 when it was locked)", "sparkwheel lock --upgrade=a"}, "fetch", "--store", filepath.Join(d.dir, "empty"))
 	d.mustRun("build", "--offline", "--store", bundle, "-o", filepath.Join(d.dir, "out"))
 }

@@ -35,10 +35,10 @@ image = ["python3", "libgomp1", "ca-certificates", "vim-tiny", "cron"]
 build = ["ninja-build"]
 [[source]]`, 1)
 	w.write("recipe.toml", strings.Replace(recipe, `"vim-tiny"`, `"vim-tinny"`, 1))
-	w.sparkwheel("", "root", "lock", "--base", base).wantCode(1, "no archive of the base has package vim-tinny (near: vim-tiny)")
+	w.sparkwheel("", "root", "lock", "--base", base).wantCode(1, "no archive of the base has the package vim-tinny (near: vim-tiny)")
 	w.write("recipe.toml", recipe)
 	want := w.sparkwheel("", "root", "build", "--base", base).mustRun()
-	if plan := w.sparkwheel("", "root", "plan").mustRun(); plan != "nothing to do: every stage is in the store" {
+	if plan := w.sparkwheel("", "root", "plan").mustRun(); plan != "nothing to do: every stage is cached" {
 		t.Errorf("plan after a build says %q", plan)
 	}
 	record, err := os.ReadFile(filepath.Join(w.dir, "root/out/build.json"))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/progress"
@@ -19,8 +20,8 @@ func (a *app) planCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan [TARGET...]",
 		Short: "Show what a build would do, and why",
-		Long: "Show each stage of a build that is not in the store, which of its inputs changed,\nwhat it would bring and how long it last took. Nothing runs and nobody is asked.\n" +
-			"Flags that decide on what is built are those of `sparkwheel build`.",
+		Long: "Show each stage of a build that is not cached, which of its inputs changed, what it\nwould download and how long it took last time. Nothing runs, and the network is not used.\n" +
+			"Flags that change what is built are those of `sparkwheel build`.",
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.runPlan(&f, args)
 		},
@@ -50,7 +51,7 @@ func (a *app) runPlan(f *planFlags, targets []string) error {
 	}
 	if f.push != "" {
 		if !req.Image {
-			return usageErrorf("--push needs the image, and only %s was asked for", strings.Join(targets, ", "))
+			return usageErrorf("--push needs the image, but the targets are %s", strings.Join(targets, ", "))
 		}
 		if _, err := pushTarget(f.push); err != nil {
 			return err
@@ -75,19 +76,19 @@ func (a *app) runPlan(f *planFlags, targets []string) error {
 func planText(steps []stage.Look) string {
 	missing := pipeline.Missing(steps)
 	if len(missing) == 0 {
-		return "nothing to do: every stage is in the store"
+		return "nothing to do: every stage is cached"
 	}
 	var lines []string
 	for _, s := range missing {
 		line := fmt.Sprintf("%s: %s", s.Name, s.Reason)
 		if s.BytesToFetch > 0 {
-			line += "; brings " + store.Size(s.BytesToFetch)
+			line += "; downloads " + store.Size(s.BytesToFetch)
 		}
 		if s.LastSeconds > 0 {
 			line += "; last took " + progress.Duration(time.Duration(s.LastSeconds*float64(time.Second)))
 		}
 		if s.Objects > 0 {
-			line += fmt.Sprintf("; last compiled %s, %d for a GPU", countObjects(s.Objects), s.CUDAObjects)
+			line += fmt.Sprintf("; last compiled %s, %d for a GPU", host.Count(s.Objects, "object"), s.CUDAObjects)
 		}
 		lines = append(lines, line)
 	}

@@ -117,7 +117,7 @@ func TestE2EFetchOntoBadDisks(t *testing.T) {
 	}
 	d.write("recipe.lock", lock)
 	mount("-o", "remount,ro")
-	d.wantCode(codeDisk, []string{"read-only", store, "give --store a directory that you may write"}, "build", "-o", filepath.Join(d.dir, "out"))
+	d.wantCode(codeDisk, []string{"read-only", store, "give --store a directory that you can write to"}, "build", "-o", filepath.Join(d.dir, "out"))
 	mount("-o", "remount,rw")
 	d.mustRun("build", "-o", filepath.Join(d.dir, "out"))
 }

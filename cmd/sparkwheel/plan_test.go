@@ -13,7 +13,7 @@ func TestPlanTellsWhatTheLastBuildTook(t *testing.T) {
 		{Name: "wheel vllm", Reason: "environment was A, is B", BytesToFetch: 3 << 20, LastSeconds: 1926, Objects: 359, CUDAObjects: 346},
 		{Name: "wheel one", Reason: "never made in this store", Objects: 1},
 	})
-	want := "wheel vllm: environment was A, is B; brings 3.0 MiB; last took 32m06s; last compiled 359 objects, 346 for a GPU\n" +
+	want := "wheel vllm: environment was A, is B; downloads 3.0 MiB; last took 32m06s; last compiled 359 objects, 346 for a GPU\n" +
 		"wheel one: never made in this store; last compiled 1 object, 0 for a GPU"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

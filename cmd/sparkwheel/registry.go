@@ -36,13 +36,13 @@ type registryFlags struct {
 }
 
 func (f *registryFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.username, "username", "", "`NAME` at the registry (default by docker's or podman's configuration)")
+	cmd.Flags().StringVar(&f.username, "username", "", "user `NAME` at the registry (default from docker's or podman's configuration)")
 	cmd.Flags().BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from standard input")
-	cmd.Flags().BoolVar(&f.plainHTTP, "plain-http", false, "speak HTTP without TLS to registries (never needed on loopback)")
-	cmd.Flags().StringVar(&f.caCert, "ca-cert", "", "trust the authorities in `FILE` (PEM) too")
-	cmd.Flags().StringVar(&f.clientCert, "client-cert", "", "show registries the certificate in `FILE` (PEM)")
-	cmd.Flags().StringVar(&f.clientKey, "client-key", "", "and prove it with the key in `FILE` (PEM)")
-	cmd.Flags().StringArrayVar(&f.mirrors, "registry-mirror", nil, "as `HOST=MIRROR`, such as docker.io=cache.local:5000: pull what is at HOST from MIRROR first (repeatable)")
+	cmd.Flags().BoolVar(&f.plainHTTP, "plain-http", false, "use HTTP without TLS for registries (not needed on loopback)")
+	cmd.Flags().StringVar(&f.caCert, "ca-cert", "", "also trust the certificate authorities in `FILE` (PEM)")
+	cmd.Flags().StringVar(&f.clientCert, "client-cert", "", "client certificate `FILE` (PEM)")
+	cmd.Flags().StringVar(&f.clientKey, "client-key", "", "private key `FILE` (PEM) of the client certificate")
+	cmd.Flags().StringArrayVar(&f.mirrors, "registry-mirror", nil, "pull images of HOST from MIRROR first, `HOST=MIRROR`, such as docker.io=cache.local:5000 (repeatable)")
 }
 
 // loginAt names the registry of --username: that of the first reference that
@@ -167,7 +167,7 @@ func registryImage(target string) imagename.Name {
 func pushTarget(target string) (name.Tag, error) {
 	n, err := imagename.Parse(target)
 	if err == nil && !n.Remote() {
-		return name.Tag{}, usageErrorf("%q is not an image in a registry, and a push goes to one", target)
+		return name.Tag{}, usageErrorf("%q is not an image in a registry, which a push needs", target)
 	}
 	if err != nil {
 		return name.Tag{}, usageErrorf("%w", err)

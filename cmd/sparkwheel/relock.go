@@ -62,7 +62,7 @@ func (a *app) lockForBuild(ctx context.Context, env host.Env, w wanted) (*recipe
 		if err = l.Covers(held, w.recipe, w.override); err != nil || held == path || w.locked {
 			return l, err
 		}
-		fmt.Fprintf(a.Stderr, "the lock %s is kept beside the recipe from now on: %s\n", held, path)
+		fmt.Fprintf(a.Stderr, "the lock %s is now kept next to the recipe: %s\n", held, path)
 		return l, saveLock(l, path)
 	case ok && mismatch.Edited != nil && !w.locked && !a.offline:
 		w.before = mismatch.Edited
@@ -70,11 +70,11 @@ func (a *app) lockForBuild(ctx context.Context, env host.Env, w wanted) (*recipe
 			return nil, err
 		}
 		w.override = w.before.Overrides(w.recipe)
-		fmt.Fprintf(a.Stderr, "recipe %s has changed since %s was made: locking again what the change touches\n", w.recipe.Name, held)
+		fmt.Fprintf(a.Stderr, "recipe %s has changed since %s was written: locking what the change touches\n", w.recipe.Name, held)
 	case !errors.Is(err, recipe.ErrNoLock) || a.lock != "" || w.locked:
 		return nil, err
 	case a.offline:
-		return nil, notLockedErrorf("there is no lock at %s and --offline forbids making one; run `sparkwheel lock` while there is a network", path)
+		return nil, notLockedErrorf("there is no lock at %s and --offline forbids writing one; run `sparkwheel lock` without --offline", path)
 	}
 	if err := a.writeLock(ctx, env, w, path); err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (a *app) writeLock(ctx context.Context, env host.Env, w wanted, path string
 		fmt.Fprintln(a.Stderr, line)
 	}
 	if len(changes) == 0 {
-		fmt.Fprintf(a.Stderr, "%s: nothing that is locked has changed\n", path)
+		fmt.Fprintf(a.Stderr, "%s: no pin has changed\n", path)
 	}
 	return nil
 }

@@ -152,7 +152,7 @@ func TestLockAfterATagMoved(t *testing.T) {
 	d, git := openRelocked(t)
 	d.mustRun("lock")
 	was := git("rev-parse", "v1.0")
-	if _, _, said := d.run("lock"); strings.Contains(said, "stays at") || !strings.Contains(said, "nothing that is locked has changed") {
+	if _, _, said := d.run("lock"); strings.Contains(said, "stays at") || !strings.Contains(said, "no pin has changed") {
 		t.Errorf("lock of what has not changed says\n%s", said)
 	}
 
@@ -170,7 +170,7 @@ func TestLockAfterATagMoved(t *testing.T) {
 		t.Errorf("locked is %s, version %s", s.Commit, s.Version)
 	}
 	git("tag", "-d", "v1.0")
-	d.says([]string{"a stays at " + was + ", though " + depotHost + "org/a.git has no v1.0 any more"}, nil, "lock")
+	d.says([]string{"a stays at " + was + ", though " + depotHost + "org/a.git no longer has v1.0"}, nil, "lock")
 	git("tag", "v1.0")
 	d.says(nil, []string{"a: v1.0 " + was + " -> v1.0 " + now}, "lock", "--upgrade=a")
 
@@ -218,7 +218,7 @@ func TestBuildRelocksWhatAnEditTouched(t *testing.T) {
 	d.mustRun("build", build("--locked", "--offline")...)
 
 	d.edit("workdir = \"/opt\"", "workdir = \"/srv\"")
-	d.says([]string{"nothing that is locked has changed"}, nil, "build", build()...)
+	d.says([]string{"no pin has changed"}, nil, "build", build()...)
 	d.edit("ref = \"v1.0\"", "ref = \"main\"")
 	d.says(nil, []string{"a: v1.0 " + was + " -> main " + git("rev-parse", "main")}, "build", build()...)
 }
@@ -231,8 +231,8 @@ func TestRelockKeepsWhatFlagsAskedFor(t *testing.T) {
 	d.mustRun("lock", "--ref", "a=side")
 	d.edit("[tools]", "[image]\nworkdir = \"/opt\"\n[tools]")
 	d.wantCode(codeNotLocked, []string{"recipe.lock --ref a=side`"}, "plan")
-	d.wantCode(codeNotLocked, []string{"it holds a at side, not at main"}, "build", "--ref", "a=main", "-o", filepath.Join(d.dir, "out"))
-	d.says([]string{"nothing that is locked has changed"}, nil, "build", "-o", filepath.Join(d.dir, "out"))
+	d.wantCode(codeNotLocked, []string{"it has a at side, not at main"}, "build", "--ref", "a=main", "-o", filepath.Join(d.dir, "out"))
+	d.says([]string{"no pin has changed"}, nil, "build", "-o", filepath.Join(d.dir, "out"))
 	d.edit("ref = \"v1.0\"", "ref = \"main\"")
 	commit := git("rev-parse", "main")
 	d.says(nil, []string{"a: side " + commit + " -> main " + commit}, "build", "-o", filepath.Join(d.dir, "out"))
@@ -268,7 +268,7 @@ func TestBuildLocksBesideTheRecipe(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(d.dir, "recipe.lock")); err == nil {
 		t.Error("build --locked wrote a lock")
 	}
-	d.says([]string{"is kept beside the recipe from now on: " + filepath.Join(d.dir, "recipe.lock")}, nil, "build", "-o", out)
+	d.says([]string{"is now kept next to the recipe: " + filepath.Join(d.dir, "recipe.lock")}, nil, "build", "-o", out)
 	if got := d.locked("recipe.lock").Sources[0].Commit; got != was {
 		t.Errorf("the lock that came along has a at %s, not at %s", got, was)
 	}

@@ -25,17 +25,17 @@ func (a *app) rewriteCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rewrite DIR",
 		Short: "Apply the recipe's requirement rules to a source tree",
-		Long: `Apply the recipe's rules on requirements to the source tree in DIR: its
-requirement files, those they include, and pyproject.toml. Without a flag, what
-would change is listed; --diff shows it as a unified diff that git apply takes;
---write makes it. What a rule matches and cannot change, and rules that match
-nothing, are told on stderr; with must-match in the recipe the latter is exit 3.`,
+		Long: `Apply the recipe's requirement rules to the source tree in DIR: its requirement
+files, those they include, and pyproject.toml. Without a flag, list what would
+change; --diff shows it as a unified diff for git apply; --write changes the
+files. Matches that cannot be changed, and rules that match nothing, are reported
+on stderr; with must-match in the recipe, the latter is an error (exit code 3).`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return a.runRewrite(args[0], f) },
 	}
 	c.Flags().BoolVar(&f.diff, "diff", false, "print a unified diff")
 	c.Flags().BoolVar(&f.write, "write", false, "write the changed files")
-	c.Flags().StringVar(&f.source, "source", "", "take the rules of the recipe's source `NAME` (default: the one that has rules)")
+	c.Flags().StringVar(&f.source, "source", "", "use the rules of the recipe's source `NAME` (default the one that has rules)")
 	c.MarkFlagsMutuallyExclusive("diff", "write")
 	return c
 }
@@ -85,7 +85,7 @@ func (a *app) rewriteRules(source string) (rewrite.Rules, error) {
 	case len(found) == 0:
 		return rewrite.Rules{}, usageErrorf("no source of recipe %s has rewrite rules", r.Name)
 	case len(found) > 1:
-		return rewrite.Rules{}, usageErrorf("several sources of recipe %s have rewrite rules; choose one by --source NAME", r.Name)
+		return rewrite.Rules{}, usageErrorf("several sources of recipe %s have rewrite rules; choose one with --source NAME", r.Name)
 	}
 	return found[0].Rewrite.Rules(), nil
 }

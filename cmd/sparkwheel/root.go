@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string, env environment) int {
 		fmt.Fprintln(env.Stderr, "the disk is full: free some with `sparkwheel cache gc`, or give --store or -o a directory on a larger disk")
 	}
 	if a.unwritable(err) {
-		fmt.Fprintf(env.Stderr, "the store %s cannot be written: give --store a directory that you may write\n", a.store)
+		fmt.Fprintf(env.Stderr, "the store %s cannot be written: give --store a directory that you can write to\n", a.store)
 	}
 	return code
 }
@@ -115,14 +115,14 @@ func (a *app) rootCommand() *cobra.Command {
 	})
 	f := root.PersistentFlags()
 	f.StringVarP(&a.recipe, "recipe", "r", "", "recipe `FILE` or name of an embedded one (default that of a bundle's --lock, else ./sparkwheel.toml, else spark)")
-	f.StringVar(&a.lock, "lock", "", "lock `FILE` (default beside the recipe's file, or DIR/sparkwheel.lock for an embedded recipe)")
+	f.StringVar(&a.lock, "lock", "", "lock `FILE` (default next to the recipe's file, or DIR/sparkwheel.lock for an embedded recipe)")
 	f.StringVar(&a.store, "store", "", "store `DIR` (default $XDG_CACHE_HOME/sparkwheel)")
-	f.StringArrayVar(&a.mirrors, "mirror", nil, "send URLs that begin with `PREFIX=BASE`'s prefix to its base (repeatable)")
-	f.BoolVar(&a.offline, "offline", false, "open no network connection")
-	f.IntVarP(&a.jobs, "jobs", "j", runtime.NumCPU(), "work on `N` things at once")
+	f.StringArrayVar(&a.mirrors, "mirror", nil, "download URLs that start with PREFIX from BASE instead, `PREFIX=BASE` (repeatable)")
+	f.BoolVar(&a.offline, "offline", false, "make no network connections")
+	f.IntVarP(&a.jobs, "jobs", "j", runtime.NumCPU(), "run `N` jobs at once")
 	f.BoolVar(&a.json, "json", false, "print one JSON document on stdout")
-	f.StringVar(&a.progress, "progress", "auto", "progress as `auto|tty|plain|json|none`")
-	f.BoolVarP(&a.verbose, "verbose", "v", false, "say more on stderr")
+	f.StringVar(&a.progress, "progress", "auto", "progress display: `auto|tty|plain|json|none`")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "print more on stderr")
 	root.AddCommand(a.commands()...)
 	usageArgs(root)
 	return root
@@ -167,7 +167,7 @@ func (a *app) checkGlobals() error {
 	switch a.progress {
 	case "auto", "tty", "plain", "json", "none":
 	default:
-		return usageErrorf("--progress %q is none of auto, tty, plain, json, none", a.progress)
+		return usageErrorf("--progress %q is not one of auto, tty, plain, json, none", a.progress)
 	}
 	if a.jobs < 1 {
 		return usageErrorf("--jobs %d: at least one job is needed", a.jobs)
@@ -191,5 +191,5 @@ func (a *app) defaultStore() (string, error) {
 	if home := a.Getenv("HOME"); home != "" {
 		return filepath.Join(home, ".cache", "sparkwheel"), nil
 	}
-	return "", usageErrorf("no place for the store: neither XDG_CACHE_HOME nor HOME is set; give --store DIR")
+	return "", usageErrorf("no directory for the store: neither XDG_CACHE_HOME nor HOME is set; give --store DIR")
 }

@@ -43,10 +43,10 @@ func (a *app) serveCommand() *cobra.Command {
 	}
 	f.reg.register(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:5000", "listen at `ADDRESS`; another than loopback serves everyone who reaches it")
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:5000", "listen on `ADDRESS`; any address but loopback serves everyone who can reach it")
 	flags.StringVar(&f.name, "name", "", "the repository's `NAME` (default that of the layout's directory or of the image)")
-	flags.StringVar(&f.cert, "tls-cert", "", "speak https with the certificate in `FILE` (PEM)")
-	flags.StringVar(&f.key, "tls-key", "", "and the key in `FILE` (PEM)")
+	flags.StringVar(&f.cert, "tls-cert", "", "serve https with the certificate in `FILE` (PEM)")
+	flags.StringVar(&f.key, "tls-key", "", "private key `FILE` (PEM) of the certificate")
 	return cmd
 }
 
@@ -90,7 +90,7 @@ func (a *app) runServe(ctx context.Context, f *serveFlags, images []string) erro
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", f.listen)
 	if err != nil {
-		return &codeError{codeFailed, fmt.Errorf("listening at %s: %w; give another address with --listen", f.listen, err)}
+		return &codeError{codeFailed, fmt.Errorf("listening on %s: %w; give another address with --listen", f.listen, err)}
 	}
 	doc.Address = l.Addr().String()
 	lines := make([]string, len(doc.Images))
@@ -137,7 +137,7 @@ func (f *serveFlags) addLayout(server *registry.Server, dir string) ([]servedIma
 		repo = strings.ToLower(filepath.Base(abs))
 	}
 	if _, err := name.NewRepository("localhost/" + repo); err != nil {
-		return nil, usageErrorf("%q is no repository name; give one with --name: %w", repo, err)
+		return nil, usageErrorf("%q is not a repository name; give one with --name: %w", repo, err)
 	}
 	tags, err := server.AddLayout(repo, dir)
 	if err != nil {

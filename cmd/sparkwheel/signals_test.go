@@ -51,8 +51,8 @@ func TestSignalsEndARun(t *testing.T) {
 			if !ok || exit.ExitCode() != test.code {
 				t.Errorf("ended with %v, want exit status %d\n%s", err, test.code, &said)
 			}
-			// Either is waited for, or is not yet, or not any more.
-			if !strings.Contains(said.String(), "uv pins (again to end at once)") && !strings.Contains(said.String(), "interrupted: stopping base (again to end at once)") {
+			// At once, and at the end with what ran.
+			if !strings.Contains(said.String(), "(interrupt again to end at once)") || !strings.Contains(said.String(), "sparkwheel: interrupted while running ") {
 				t.Errorf("does not say what it stops:\n%s", &said)
 			}
 			t.Logf("spoke after %v", heard)
@@ -66,9 +66,9 @@ func TestSignalsEndARun(t *testing.T) {
 func TestStoppingText(t *testing.T) {
 	t.Parallel()
 	for want, names := range map[string][]string{
-		"stopping (again to end at once)":                 nil,
-		"stopping wheel vllm (again to end at once)":      {"wheel vllm"},
-		"stopping a, b, c, 2 more (again to end at once)": {"a", "b", "c", "d", "e"},
+		"stopping (interrupt again to end at once)":                 nil,
+		"stopping wheel vllm (interrupt again to end at once)":      {"wheel vllm"},
+		"stopping a, b, c, 2 more (interrupt again to end at once)": {"a", "b", "c", "d", "e"},
 	} {
 		if got := stoppingText(names); got != want {
 			t.Errorf("%q says %q, want %q", names, got, want)

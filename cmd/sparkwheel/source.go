@@ -53,12 +53,12 @@ func (a *app) sourceExportCommand() *cobra.Command {
 		Use:   "export URL REF DIR",
 		Short: "Write the tree of a ref as plain files, submodules included",
 		Long: `Write the tree of a ref as plain files into DIR, which must be missing or empty.
-URL is https, http, ssh (git@host:path too) or the path of a repository here.
-Submodules go with it at the commits that the tree records; --submodule PATH
-(repeatable) takes only those. The full SHA goes to stdout.
+URL is https, http, ssh (also git@host:path) or the path of a local repository.
+Submodules are included at the commits that the tree records; --submodule PATH
+(repeatable) includes only those. The full SHA goes to stdout.
 
-What was fetched stays in the store, without compression, so that the next export
-of the commit copies it: it takes about as much of the disk as the tree itself.`,
+What was fetched is cached uncompressed, so that the next export of the commit
+copies it: it takes about as much disk space as the tree itself.`,
 		Args: cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(opt.Submodules) == 0 {
@@ -69,8 +69,8 @@ of the commit copies it: it takes about as much of the disk as the tree itself.`
 		},
 	}
 	f := c.Flags()
-	f.StringArrayVar(&opt.Submodules, "submodule", nil, "take only the submodule at `PATH` (repeatable; default all)")
-	f.BoolVar(&opt.GitDir, "git-dir", false, "add a .git in which `git rev-parse HEAD` answers")
+	f.StringArrayVar(&opt.Submodules, "submodule", nil, "include only the submodule at `PATH` (repeatable; default all)")
+	f.BoolVar(&opt.GitDir, "git-dir", false, "add a .git in which `git rev-parse HEAD` works")
 	f.BoolVar(&opt.Verify, "verify", false, "read back what was written and compare its tree hash")
 	return c
 }
@@ -105,14 +105,14 @@ func (a *app) exportSource(ctx context.Context, src git.Source, dir string, opt 
 		}
 		untracked, err := m.CheckClean(ctx, src, c)
 		if len(untracked) > 0 {
-			run.Note("left out, as no commit has them: %s", strings.Join(untracked, ", "))
+			run.Note("left out, not committed: %s", strings.Join(untracked, ", "))
 		}
 		return c, err
 	})
 	written := stage.Add(g, "export", func(ctx context.Context, run *stage.Run) (git.Tree, error) {
 		t, err := m.Checkout(ctx, src.URL, resolved.Value(), dir, opt, run)
 		if len(t.Pointers) > 0 {
-			run.Note("written as pointers of Git LFS, whose content is not fetched: %s", strings.Join(t.Pointers, ", "))
+			run.Note("written as Git LFS pointers, whose content is not fetched: %s", strings.Join(t.Pointers, ", "))
 		}
 		return t, err
 	}, resolved)
@@ -155,9 +155,9 @@ func (a *app) sourceDescribeCommand() *cobra.Command {
 		Use:   "describe URL REF",
 		Short: "Print a ref's commit, time, nearest tag and scm version",
 		Long: `Print a ref's full SHA, its commit time, the nearest tag with the distance from
-it, and the version that setuptools_scm computes. The server is asked for its
-tags each time, and for commits that the store lacks, never for files. With
---offline, a full SHA that was described before is described as it was then.`,
+it, and the version that setuptools_scm computes. It reads the server's tags each
+time, and downloads commits that are not cached, but no files. With --offline, a
+full SHA that was described before is described as it was then.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.describeSource(cmd.Context(), git.Source{URL: args[0], Ref: args[1]})

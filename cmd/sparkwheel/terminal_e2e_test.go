@@ -94,7 +94,7 @@ func TestE2ETerminal(t *testing.T) {
 			t.Errorf("%q is left on the screen", trace)
 		}
 	}
-	for _, line := range []string{"\nuv pins: stopped after ", "sparkwheel: interrupted: stopping "} {
+	for _, line := range []string{"\nuv pins: stopped after ", "sparkwheel: interrupted while running "} {
 		if !strings.Contains("\n"+shown, line) {
 			t.Errorf("the screen lacks %q", line)
 		}

@@ -18,11 +18,11 @@ func (a *app) verifyCommand() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "verify [TARGET...]",
-		Short: "Build wheels and packages again under other circumstances and compare",
-		Long: "Build each wheel, and what each [[build]] makes, a second time, with another time, number of jobs, umask,\n" +
-			"home, host name and order of directories and without the compiler cache, and say that it is equal or which\n" +
-			"members differ (exit 3). A TARGET is the name of a wheel or of a [[build]] in the recipe, or `wheels` (the\n" +
-			"default: all of them). A file is checked by `sparkwheel wheel verify`.",
+		Short: "Rebuild wheels and packages under varied conditions and compare the bytes",
+		Long: "Rebuild each wheel, and what each [[build]] makes, with another time, number of jobs, umask, home, host\n" +
+			"name and directory order, without the compiler cache, and report that it is equal or which members differ\n" +
+			"(exit code 3). A TARGET is the name of a wheel or of a [[build]] in the recipe, or `wheels` (the default:\n" +
+			"all of them). To check a wheel file, use `sparkwheel wheel verify`.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runVerify(cmd.Context(), out, &flags, &reg, args)
 		},
@@ -63,7 +63,7 @@ func (a *app) sayVerdicts(verdicts []wheels.Verdict) error {
 		if v.Equal {
 			line += " equal"
 		} else {
-			line += " differs when built again:\n" + v.Difference
+			line += " differs when rebuilt:\n" + v.Difference
 			differ = append(differ, v.File)
 		}
 		lines = append(lines, line)
@@ -72,7 +72,7 @@ func (a *app) sayVerdicts(verdicts []wheels.Verdict) error {
 		return err
 	}
 	if len(differ) > 0 {
-		return faultsErrorf("%s: built again, the bytes differ", strings.Join(differ, ", "))
+		return faultsErrorf("%s: the bytes differ when rebuilt", strings.Join(differ, ", "))
 	}
 	return nil
 }

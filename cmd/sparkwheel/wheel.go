@@ -16,7 +16,7 @@ import (
 func (a *app) wheelCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wheel",
-		Short: "Look into wheels",
+		Short: "Inspect, verify and repair wheels",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -28,16 +28,16 @@ func (a *app) wheelVerifyCommand() *cobra.Command {
 	var flags []string
 	cmd := &cobra.Command{
 		Use:   "verify FILE...",
-		Short: "Say all that is wrong with wheels; exit 3 where something is",
-		Long: `Reads each wheel to its last byte and says everything that is wrong with it: its
-archive (local headers against the directory, overlaps, hidden and trailing
-bytes), its paths and scripts, its dist-info, and RECORD against the content,
-both ways. Each fault has a code; cmd/sparkwheel/docs/wheel-faults.md
-explains them. With --used, its METADATA must admit what its build used, too.
+		Short: "Report every fault of wheels, with exit code 3 if there is one",
+		Long: `Reads each wheel to its last byte and reports every fault: of the archive (local
+headers against the directory, overlaps, hidden and trailing bytes), of paths and
+scripts, of its dist-info, and of RECORD against the content, both ways. Each
+fault has a code; cmd/sparkwheel/docs/wheel-faults.md explains them. With --used,
+its METADATA must also allow the versions that it was built with.
 
 Prints one line for each wheel and each fault; --json prints
 {"file","faults":[{"code","path","message"}],"warnings":[…]}, and a list of
-these for several files. Warnings are legal and odd, and do not fail the check.`,
+these for several files. Warnings are unusual but legal, and do not fail the check.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			used, err := parseUsed(flags)
@@ -83,7 +83,7 @@ func (a *app) wheelVerify(ctx context.Context, files []string, used []truth.Used
 		}
 		bad++
 		if (&wheel.VerifyError{Faults: r.Faults}).Mendable() {
-			own = fmt.Sprintf("; if it is your own build, `sparkwheel wheel repair %s` makes a sound one of it", r.File)
+			own = fmt.Sprintf("; if it is your own build, `sparkwheel wheel repair %s` writes a valid one", r.File)
 		}
 	}
 	if bad > 0 {

@@ -32,7 +32,7 @@ func (a *app) wheelInspectCommand() *cobra.Command {
 	var f inspectFlags
 	cmd := &cobra.Command{
 		Use:   "inspect FILE...",
-		Short: "Show what is inside binaries, and whether their GPU code runs",
+		Short: "Show what is in binaries and which GPUs their code runs on",
 		Long: `Reads the binaries in each FILE: a wheel, a .deb, a library, an object, an
 archive, a cubin, a directory of these, or an image (` + imagename.Forms + `).
 It needs neither a GPU nor CUDA.
@@ -41,13 +41,14 @@ Each library with GPU code gets a verdict for the GPU:
 
   native       machine code for exactly this GPU
   family       machine code for another GPU of its family, which runs
-  ptx          code that the driver compiles at the first use
+  ptx          code that the driver compiles on first use
   ptx-too-new  PTX that is too new for the driver (with --driver)
   none         nothing that runs
 
 The verdict of a library is that of its worst piece, and a wheel's that of its
-worst library. --require refuses less, with exit 3. cmd/sparkwheel/docs/gpu.md
-explains the rules. --json prints all that was read.`,
+worst library. --require refuses anything worse, with exit code 3.
+cmd/sparkwheel/docs/gpu.md explains the rules. --json prints everything that was
+read.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.parse(a); err != nil {
@@ -58,7 +59,7 @@ explains the rules. --json prints all that was read.`,
 	}
 	cmd.Flags().StringVar(&f.gpu, "gpu", "", "compute `CAPABILITY` to judge for, e.g. 12.1 (default the recipe's gpu-arch)")
 	cmd.Flags().StringVar(&f.driver, "driver", "", "CUDA `VERSION` of the driver there, e.g. 13.0: newer PTX does not run")
-	cmd.Flags().StringVar(&f.require, "require", "", "exit 3 where a verdict is less than `native|family|ptx`")
+	cmd.Flags().StringVar(&f.require, "require", "", "exit with code 3 if a verdict is worse than `native|family|ptx`")
 	f.image.register(cmd)
 	return cmd
 }
@@ -71,7 +72,7 @@ func (f *inspectFlags) parse(a *app) (err error) {
 			return err
 		}
 		if gpu = r.Target.GPUArch; gpu == "" {
-			return usageErrorf("recipe %s is for no GPU; name one, e.g. --gpu 12.1", r.Name)
+			return usageErrorf("recipe %s does not name a GPU; give one, e.g. --gpu 12.1", r.Name)
 		}
 	}
 	if f.target.GPU, err = cuda.ParseGPU(gpu); err != nil {
@@ -191,7 +192,7 @@ func inspectWheel(ctx context.Context, f *inspectFlags, file string, o inspect.O
 func (a *app) inspectImage(ctx context.Context, f *inspectFlags, reference string, o inspect.Options) (*inspection.Document, error) {
 	name, err := imagename.Parse(reference)
 	if err != nil {
-		return nil, usageErrorf("%s is no file, and no image: %w", reference, err)
+		return nil, usageErrorf("%s is neither a file nor an image: %w", reference, err)
 	}
 	platform, err := f.image.chosen()
 	if err != nil {

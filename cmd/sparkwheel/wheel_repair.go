@@ -25,19 +25,19 @@ func (a *app) wheelRepairCommand() *cobra.Command {
 	var inPlace bool
 	cmd := &cobra.Command{
 		Use:   "repair FILE...",
-		Short: "Write wheels of your own build anew so that they are valid",
-		Long: `Writes each wheel anew with the same files and all around them true: RECORD, the
-archive, and where they disagree, the name and version of METADATA and the tags
-of the file name for all of it. It is for wheels of your own build: that the
-files in somebody else's are what they should be, only they can say.
+		Short: "Rewrite wheels of your own build so that they are valid",
+		Long: `Writes each wheel again with the same files and corrects what surrounds them:
+RECORD, the archive and, where they disagree, the name and version (METADATA
+decides) and the tags (the file name decides). It is for wheels of your own build:
+only the builder of a wheel knows whether its files are what they should be.
 
-What cannot be mended so (paths that leave the wheel, damaged content, a
-METADATA that cannot be read) is listed, exit 3. The wheel goes to -o DIR under
+What cannot be repaired (paths that leave the wheel, damaged content, a METADATA
+that cannot be read) is listed, with exit code 3. The wheel goes to -o DIR under
 its right name; --in-place replaces the file instead. The path goes to stdout.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if inPlace && cmd.Flags().Changed("output") {
-				return usageErrorf("--in-place and -o are two places; give one")
+				return usageErrorf("give --in-place or -o, not both")
 			}
 			return a.wheelRepair(cmd.Context(), args, out, inPlace)
 		},

@@ -228,8 +228,8 @@ func TestHelpers(t *testing.T) {
 		{host: "other.example", out: `{"Username":"<token>","Secret":"b"}`, asked: "all other.example", want: authn.AuthConfig{IdentityToken: "b"}},
 		{host: "index.docker.io", out: `{"Username":"a","Secret":"b"}`, asked: "all https://index.docker.io/v1/", want: authn.AuthConfig{Username: "a", Password: "b"}},
 		{host: "other.example", out: "credentials not found in native keychain\n", err: errors.New("exit code 1"), asked: "all other.example"},
-		{host: "other.example", err: errors.New("it gave no answer within 1m0s"), asked: "all other.example",
-			says: "asking docker-credential-all about other.example: it gave no answer within 1m0s"},
+		{host: "other.example", err: errors.New("it did not answer within 1m0s"), asked: "all other.example",
+			says: "asking docker-credential-all about other.example: it did not answer within 1m0s"},
 		{host: "other.example", out: "<html>", asked: "all other.example", says: "docker-credential-all about other.example: its answer is not JSON"},
 		{host: "evil.example", says: `not the name of a program`},
 	}

@@ -24,9 +24,9 @@ func TestRealUbuntu(t *testing.T) {
 		t.Fatalf("the restriction of user namespaces reads %q", got.out)
 	}
 	for step, wants := range map[string]map[string]string{
-		"root-doctor":    {"namespaces": "true work as root", "apparmor": "true restricts user namespaces, which root does not need", "cgroups": "true cgroup v2", "overlay": "true works"},
-		"refused-doctor": {"namespaces": "false refused in a user namespace: ", "apparmor": "false restricts user namespaces, and sparkwheel has no profile"},
-		"user-doctor":    {"namespaces": "true work in a user namespace", "apparmor": "true restricts user namespaces, but not sparkwheel's", "overlay": "true works", "cgroups": "false none that may be written"},
+		"root-doctor":    {"namespaces": "true work as root", "apparmor": "true user namespaces are restricted, which does not affect root", "cgroups": "true cgroup v2", "overlay": "true works"},
+		"refused-doctor": {"namespaces": "false refused in a user namespace: ", "apparmor": "false user namespaces are restricted, and sparkwheel has no profile"},
+		"user-doctor":    {"namespaces": "true work in a user namespace", "apparmor": "true user namespaces are restricted, but not for sparkwheel", "overlay": "true works", "cgroups": "false none that is writablen"},
 		"session-doctor": {"namespaces": "true work in a user namespace", "cgroups": "true cgroup v2"},
 	} {
 		found := checks(t, said[step])

@@ -143,7 +143,7 @@ func OpenImage(ctx context.Context, env host.Env, n imagename.Name, pinned strin
 		}
 		return b.Image, nil
 	case "":
-		return nil, errors.New("no image is named; give " + imagename.Forms)
+		return nil, errors.New("no image is given; use " + imagename.Forms)
 	}
 	return nil, &UnsupportedError{n}
 }
@@ -242,7 +242,7 @@ func Unpacked(ctx context.Context, env host.Env, at Pinned, run *stage.Run) (*Ba
 		return nil, err
 	}
 	if brought && unpacked {
-		run.Hit("unpacked before")
+		run.Hit()
 	}
 	return b, nil
 }

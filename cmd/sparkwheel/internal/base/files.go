@@ -182,7 +182,7 @@ func writeList(ctx context.Context, w io.Writer, l v1.Layer, diffID v1.Hash) err
 		return err
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != diffID.Hex {
-		return fmt.Errorf("its tar is sha256:%s, not the %s that the image's configuration names", got, diffID)
+		return fmt.Errorf("its tar is sha256:%s, but the image's configuration says %s", got, diffID)
 	}
 	return nil
 }

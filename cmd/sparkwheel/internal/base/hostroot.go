@@ -30,7 +30,7 @@ func ReadHost(root, python string) (*HostRoot, error) {
 	}
 	os3 := filepath.Join(root, filepath.Dir(filepath.Dir(path)), "lib", "python"+python, "os.py")
 	if _, err := os.Stat(os3); err != nil {
-		return nil, fmt.Errorf("building on the host's own system: its %s is not Python %s, which the lock is for: %w; take a base of the host's version, or root = \"base\"", path, python, err)
+		return nil, fmt.Errorf("building on the host's own system: its %s is not Python %s, for which the lock was made: %w; use a base with the host's version, or root = \"base\"", path, python, err)
 	}
 	h := &HostRoot{Python: path}
 	release, err := os.ReadFile(filepath.Join(root, "etc/os-release"))

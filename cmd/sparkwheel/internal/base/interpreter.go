@@ -21,7 +21,7 @@ import (
 type PythonVersionError struct{ Asked, Path, Found string }
 
 func (e *PythonVersionError) Error() string {
-	return fmt.Sprintf("Python %s was asked for, and %s of the base is Python %s; leave out --python, or take a base that has it", e.Asked, e.Path, e.Found)
+	return fmt.Sprintf("--python is %s, but %s of the base is Python %s; leave out --python, or use a base with that version", e.Asked, e.Path, e.Found)
 }
 
 // defaultPath is PATH where an image does not set it.
@@ -62,7 +62,7 @@ func (b *Base) ListedPython(config v1.Config, asked string) (py Python, told str
 		py.Full = said
 	}
 	if said != "" && said != found.version && !strings.HasPrefix(said, found.version+".") {
-		told = fmt.Sprintf("the base says PYTHON_VERSION=%s, and its %s is Python %s: wheels are judged for the latter", said, found.path, found.version)
+		told = fmt.Sprintf("the base says PYTHON_VERSION=%s, but its %s is Python %s: wheels are checked against the latter", said, found.path, found.version)
 	}
 	return py, told, nil
 }
@@ -87,7 +87,7 @@ func (b *Base) FindPython(ctx context.Context, env host.Env, config v1.Config, a
 	}
 	answer, err := b.ask(ctx, env, py.Path, run)
 	if err != nil {
-		run.Note("the base's interpreter does not run here (%v); its layout is taken from its files", err)
+		run.Note("the base's interpreter does not run here (%v); its layout is read from its files", err)
 		return py, nil
 	}
 	return answer, nil
@@ -114,9 +114,9 @@ func findInterpreter(files *listing.Files, searchPath, asked string) (interprete
 	if asked == "" {
 		switch {
 		case !ok:
-			return found, fmt.Errorf("%w; say with --python which version the image will have", ErrNoPython)
+			return found, fmt.Errorf("%w; give the version that the image will have with --python", ErrNoPython)
 		case found.version == "":
-			return found, fmt.Errorf("the base does not say which version of Python %s is; say with --python", found.path)
+			return found, fmt.Errorf("the base does not say which version of Python %s is; give it with --python", found.path)
 		}
 		return found, nil
 	}

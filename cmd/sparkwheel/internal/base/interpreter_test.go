@@ -63,7 +63,7 @@ func TestListedPython(t *testing.T) {
 	}{
 		{name: "CPython's own", files: own, env: []string{"PYTHON_VERSION=3.11.9"}, want: "/usr/local/bin/python3 3.11 3.11.9 usr/local/lib/python3.11/site-packages any"},
 		{name: "PYTHON_VERSION of another", files: own, env: []string{"PYTHON_VERSION=3.12.1"},
-			want: "/usr/local/bin/python3 3.11 3.11 usr/local/lib/python3.11/site-packages any", told: "PYTHON_VERSION=3.12.1, and its /usr/local/bin/python3 is Python 3.11"},
+			want: "/usr/local/bin/python3 3.11 3.11 usr/local/lib/python3.11/site-packages any", told: "PYTHON_VERSION=3.12.1, but its /usr/local/bin/python3 is Python 3.11"},
 		{name: "headers tell more", files: append(own, "usr/local/include/python3.11/patchlevel.h = #define PY_VERSION      \t\"3.11.7\"\n"), env: []string{"PYTHON_VERSION=3.11"},
 			want: "/usr/local/bin/python3 3.11 3.11.7 usr/local/lib/python3.11/site-packages any"},
 		{name: "Debian", files: debian, want: "/usr/bin/python3 3.12 3.12 usr/local/lib/python3.12/dist-packages 2.39"},

@@ -115,7 +115,7 @@ func (b *Base) ask(ctx context.Context, env host.Env, path string, log io.Writer
 		})
 		if err != nil {
 			host.Logf(log, "%s", out.String())
-			return fmt.Errorf("asking the base's interpreter: %w", err)
+			return fmt.Errorf("querying the base's interpreter: %w", err)
 		}
 		return os.WriteFile(filepath.Join(dir, "answer.json"), out.Bytes(), 0o644)
 	})
@@ -175,7 +175,7 @@ func ReadPython(root, architecture, asked string) (Python, error) {
 	path, err := findPython(root)
 	if errors.Is(err, ErrNoPython) {
 		if asked == "" {
-			return Python{}, fmt.Errorf("%w; say with --python which version the image will have", err)
+			return Python{}, fmt.Errorf("%w; give the version that the image will have with --python", err)
 		}
 		return FilePython("/usr/bin/python3", asked, machine, root), err
 	}
@@ -186,7 +186,7 @@ func ReadPython(root, architecture, asked string) (Python, error) {
 	if version == "" {
 		dirs, _ := filepath.Glob(filepath.Join(root, filepath.Dir(filepath.Dir(path)), "lib", "python3.*", "os.py"))
 		if len(dirs) != 1 {
-			return Python{}, fmt.Errorf("the base has %d versions of Python at %s; say with --python which one", len(dirs), path)
+			return Python{}, fmt.Errorf("the base has %d versions of Python at %s; choose one with --python", len(dirs), path)
 		}
 		version = strings.TrimPrefix(filepath.Base(filepath.Dir(dirs[0])), "python")
 	}

@@ -44,7 +44,7 @@ func TestReadPython(t *testing.T) {
 	}{
 		"Debian's":           {debian, "", answer{"/usr/bin/python3", "3.12", "usr/local/lib/python3.12/dist-packages", "/usr/bin/python3", "2.39", ""}},
 		"CPython's own":      {own, "", answer{"/usr/local/bin/python3", "3.13", "usr/local/lib/python3.13/site-packages", "/usr/local/bin/python3", "", ""}},
-		"two versions":       {two, "", answer{Err: "2 versions of Python at /usr/bin/python3; say with --python which one"}},
+		"two versions":       {two, "", answer{Err: "2 versions of Python at /usr/bin/python3; choose one with --python"}},
 		"two, one asked for": {two, "3.12", answer{"/usr/bin/python3", "3.12", "usr/local/lib/python3.12/dist-packages", "/usr/bin/python3", "", ""}},
 		"none":               {t.TempDir(), "", answer{Err: "the base has no Python"}},
 		"none, one asked for": {t.TempDir(), "3.12", answer{

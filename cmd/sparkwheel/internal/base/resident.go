@@ -91,5 +91,5 @@ func findResident(ctx context.Context, env host.Env, n imagename.Name, reference
 
 // changed says that a base no longer is what the lock pins.
 func changed(got, pinned string) error {
-	return fmt.Errorf("it is now %s and the lock pins %s; give back the old one, or run `sparkwheel lock --upgrade=base`", got, pinned)
+	return fmt.Errorf("it is now %s, but the lock pins %s; restore the old one, or run `sparkwheel lock --upgrade=base`", got, pinned)
 }

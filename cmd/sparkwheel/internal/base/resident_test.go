@@ -92,7 +92,7 @@ func TestResident(t *testing.T) {
 	open(env(), first, first, 1) // another store: docker has it still, by its ID
 	open(here, "", second, 1)
 	gone := "sha256:" + strings.Repeat("0", 64)
-	if _, _, err := Open(t.Context(), env(), name, gone, v1.Platform{}); err == nil || !strings.Contains(err.Error(), "it is now "+second+" and the lock pins "+gone) {
+	if _, _, err := Open(t.Context(), env(), name, gone, v1.Platform{}); err == nil || !strings.Contains(err.Error(), "it is now "+second+", but the lock pins "+gone) {
 		t.Errorf("a pinned image that is gone: %v", err)
 	}
 	img, err := OpenImage(t.Context(), here, name, "", v1.Platform{})

@@ -58,7 +58,7 @@ func unpackMeanwhile(ctx context.Context, env host.Env, t *archive.RootTar) (img
 		return nil, err
 	}
 	if len(config.RootFS.DiffIDs) != 1 || config.RootFS.DiffIDs[0] != diffID {
-		return nil, errors.New("the tar has changed while it was read")
+		return nil, errors.New("the tar changed while it was read")
 	}
 	return img, keepRoot(ctx, env, img, dir, shape)
 }

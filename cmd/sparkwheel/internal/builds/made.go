@@ -186,7 +186,7 @@ func only(dir string, i int) (string, error) {
 		return "", err
 	}
 	if len(entries) != 1 {
-		return "", fmt.Errorf("%s holds %d entries where a build left one; remove it and build again", outputDir(dir, i), len(entries))
+		return "", fmt.Errorf("%s has %d entries instead of the one that a build leaves; remove it and build again", outputDir(dir, i), len(entries))
 	}
 	return filepath.Join(outputDir(dir, i), entries[0].Name()), nil
 }

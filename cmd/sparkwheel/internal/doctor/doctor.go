@@ -71,7 +71,7 @@ func (h Host) platform(n Needs) Check {
 		c.Needed = "any"
 	case n.Platform != h.Platform:
 		c.OK = false
-		c.Remedy = fmt.Sprintf("build recipe %s on a %s host (a GX10 is linux/arm64), or take `-r empty` here", n.Recipe, n.Platform)
+		c.Remedy = fmt.Sprintf("build recipe %s on a %s host (a GX10 is linux/arm64), or use `-r empty` here", n.Recipe, n.Platform)
 	}
 	return c
 }

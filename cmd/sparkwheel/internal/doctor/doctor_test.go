@@ -89,13 +89,13 @@ func TestExamine(t *testing.T) {
 		},
 		{
 			name: "AppArmor with a profile", change: func(h *doctor.Host, _ *doctor.Needs) { h.Sandbox.AppArmor = true },
-			found: map[string]string{"apparmor": "not sparkwheel's"},
+			found: map[string]string{"apparmor": "not for sparkwheel"},
 		},
 		{
 			name: "AppArmor and root", change: func(h *doctor.Host, _ *doctor.Needs) {
 				h.Sandbox.AppArmor, h.Sandbox.UserNamespace = true, false
 			},
-			found: map[string]string{"apparmor": "root does not need", "namespaces": "as root"},
+			found: map[string]string{"apparmor": "does not affect root", "namespaces": "as root"},
 		},
 		{
 			name: "a probe that broke", change: func(h *doctor.Host, _ *doctor.Needs) {

@@ -23,7 +23,7 @@ func (h Host) memory(n Needs) Check {
 		c.Remedy = fmt.Sprintf("build recipe %s on a host with more memory", n.Recipe)
 	case available < n.Memory:
 		c.Required = false
-		c.Remedy = "stop what uses the memory (a running model keeps most of it), or give fewer jobs (-j 1)"
+		c.Remedy = "stop what uses the memory (a running model takes most of it), or use fewer jobs (-j 1)"
 	default:
 		c.OK = true
 	}
@@ -51,7 +51,7 @@ func (h Host) disk(n Needs) Check {
 		if e, ok := errors.AsType[*store.ReadOnlyError](h.Store.Err); ok {
 			c.Found = fmt.Sprintf("%s cannot be written: %v", e.Dir, e.Reason())
 		}
-		c.Remedy = "give --store a directory on a local disk that you may write"
+		c.Remedy = "give --store a directory on a local disk that you can write to"
 	case h.Store.Free < n.Disk:
 		c.Found = fmt.Sprintf("%s free at %s", store.Size(h.Store.Free), h.Store.Dir)
 		c.Remedy = "free some with `sparkwheel cache gc`, or give --store a directory on a larger disk"

@@ -36,16 +36,16 @@ func (h Host) namespaces() Check {
 // appArmor tells Ubuntu's restriction apart from other reasons that namespaces
 // fail: only there does a profile help.
 func (h Host) appArmor() Check {
-	c := Check{Name: "apparmor", OK: true, Found: "does not restrict user namespaces", Needed: "no restriction of user namespaces, or a profile, or root", Required: true}
+	c := Check{Name: "apparmor", OK: true, Found: "user namespaces are not restricted", Needed: "unrestricted user namespaces, or a profile, or root", Required: true}
 	if !h.Sandbox.AppArmor {
 		return c
 	}
-	c.Found = "restricts user namespaces, "
+	c.Found = "user namespaces are restricted, "
 	switch {
 	case !h.Sandbox.UserNamespace:
-		c.Found += "which root does not need"
+		c.Found += "which does not affect root"
 	case h.Sandbox.Namespaces == nil:
-		c.Found += "but not sparkwheel's"
+		c.Found += "but not for sparkwheel"
 	default:
 		c.OK = false
 		c.Found += "and sparkwheel has no profile"
@@ -58,7 +58,7 @@ func (h Host) overlay() Check {
 	c := Check{Name: "overlay", OK: true, Found: "works", Needed: "overlay mounts, for builds whose changes are captured"}
 	switch {
 	case h.Sandbox.Namespaces != nil:
-		c.OK, c.Found = false, "not tried: there is no mount namespace"
+		c.OK, c.Found = false, "not tried: no mount namespace"
 		c.Remedy = "as for namespaces"
 	case h.Sandbox.Overlay != nil:
 		c.OK, c.Found = false, firstLine(h.Sandbox.Overlay)
@@ -68,10 +68,10 @@ func (h Host) overlay() Check {
 }
 
 func (h Host) cgroups() Check {
-	c := Check{Name: "cgroups", OK: h.Sandbox.Memory != sandbox.Watcher, Found: string(h.Sandbox.Memory), Needed: "a memory cgroup that may be written, to limit a build's memory"}
+	c := Check{Name: "cgroups", OK: h.Sandbox.Memory != sandbox.Watcher, Found: string(h.Sandbox.Memory), Needed: "a writable memory cgroup, to limit a build's memory"}
 	if !c.OK {
-		c.Found = "none that may be written: a build's memory is watched instead"
-		c.Remedy = "for a limit that the kernel keeps, run as `systemd-run --user --scope -p Delegate=yes sparkwheel ...`, or as root"
+		c.Found = "none that is writable: a build's memory is watched instead"
+		c.Remedy = "for a limit that the kernel enforces, run as `systemd-run --user --scope -p Delegate=yes sparkwheel ...`, or as root"
 	}
 	return c
 }

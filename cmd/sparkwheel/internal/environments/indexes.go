@@ -82,7 +82,7 @@ func (m *merged) explain(err error) error {
 	if err == nil || len(m.failed) == 0 {
 		return err
 	}
-	return fmt.Errorf("%w\nan index did not answer: %s", err, host.Some(m.failed))
+	return fmt.Errorf("%w\nan index failed: %s", err, host.Some(m.failed))
 }
 
 // writeNetrc leaves the user's passwords, and those of the recipe's indexes, for
@@ -142,7 +142,7 @@ func givenBy(ctx context.Context, env host.Env, x recipe.Index, name string, set
 			// Of a file without a sha256 the index can only say that it has it.
 			return f.Name == w.Name && (f.SHA256 == w.SHA256 || f.SHA256 == "")
 		}) {
-			return false, fmt.Errorf("%s in %s came from %s, and the recipe takes %s from index %s (%s): unset UV_INDEX and UV_EXTRA_INDEX_URL, which go before it",
+			return false, fmt.Errorf("%s in %s came from %s, but the recipe takes %s from index %s (%s): unset UV_INDEX and UV_EXTRA_INDEX_URL, which take precedence",
 				w.Name, set.Pylock, index.Redact(w.URL), name, x.Name, x.URL)
 		}
 	}

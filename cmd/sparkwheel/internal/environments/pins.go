@@ -66,7 +66,7 @@ func Hash(ctx context.Context, env host.Env, b *base.Base, name string, text []b
 		if text, err = index.AddSHA256(text, f.URL, pin.SHA256); err != nil {
 			return nil, fmt.Errorf("locking %s: %w", f.Name, err)
 		}
-		run.Note("%s: its index gives no sha256; it was downloaded and is locked as %s", f.Name, pin.SHA256)
+		run.Note("%s: its index has no sha256; it was downloaded and locked as %s", f.Name, pin.SHA256)
 	}
 	return text, nil
 }

@@ -71,7 +71,7 @@ func TestHash(t *testing.T) {
 	}
 	sum := sha256.Sum256(content)
 	hexSum := hex.EncodeToString(sum[:])
-	if len(said) != 1 || !strings.Contains(said[0], "x-1.0-py3-none-any.whl: its index gives no sha256; it was downloaded and is locked as "+hexSum) {
+	if len(said) != 1 || !strings.Contains(said[0], "x-1.0-py3-none-any.whl: its index has no sha256; it was downloaded and locked as "+hexSum) {
 		t.Errorf("said %q", said)
 	}
 	pins, err := Pins(b, recipe.NewSet("x", got))

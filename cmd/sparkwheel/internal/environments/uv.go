@@ -61,7 +61,7 @@ func FetchUV(ctx context.Context, env host.Env, locked []recipe.LockedUV, p v1.P
 		return Tool{}, fmt.Errorf("fetching uv %s: %w", f.Version, err)
 	}
 	if hit {
-		r.Hit("unpacked before")
+		r.Hit()
 	}
 	return Tool{Path: filepath.Join(dir, "uv"), SHA256: f.SHA256}, nil
 }
@@ -96,7 +96,7 @@ func unpackMember(archive, member, path string) (err error) {
 	defer z.Close()
 	in, err := z.Open(member)
 	if err != nil {
-		return fmt.Errorf("%s has no %s: %w", filepath.Base(archive), member, err)
+		return fmt.Errorf("%s does not have %s: %w", filepath.Base(archive), member, err)
 	}
 	defer in.Close()
 	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)

@@ -23,12 +23,12 @@ func NoteYanked(ctx context.Context, env host.Env, pins []index.Pin, run *stage.
 		g.Go(func() error {
 			files, err := env.Index.Files(ctx, pin.Name)
 			if err != nil {
-				host.Logf(run, "asking whether %s was withdrawn: %v", pin.File, err)
+				host.Logf(run, "checking whether %s was yanked: %v", pin.File, err)
 				return nil
 			}
 			at := slices.IndexFunc(files, func(f index.File) bool { return f.SHA256 == pin.SHA256 })
 			if at >= 0 && files[at].Yanked {
-				reasons[i] = cmp.Or(files[at].YankedReason, "no reason is given")
+				reasons[i] = cmp.Or(files[at].YankedReason, "no reason given")
 			}
 			return nil
 		})
@@ -36,7 +36,7 @@ func NoteYanked(ctx context.Context, env host.Env, pins []index.Pin, run *stage.
 	_ = g.Wait()
 	for i, reason := range reasons {
 		if reason != "" {
-			run.Note("%s is pinned though it was withdrawn upstream: %s", pins[i].File, reason)
+			run.Note("%s is pinned but was yanked upstream: %s", pins[i].File, reason)
 		}
 	}
 }

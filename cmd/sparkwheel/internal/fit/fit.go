@@ -105,7 +105,7 @@ type Error struct{ Problems []Problem }
 func (e *Error) Error() string {
 	const shown = 20
 	var b strings.Builder
-	fmt.Fprintf(&b, "laying the wheels upon the base: %d problem", len(e.Problems))
+	fmt.Fprintf(&b, "installing the wheels on the base: %d problem", len(e.Problems))
 	if len(e.Problems) != 1 {
 		b.WriteByte('s')
 	}

@@ -232,7 +232,7 @@ func TestJudgeRefuses(t *testing.T) {
 		says   string
 	}{
 		{name: "nothing is to be replaced", old: requests("1.0", "requests.py", "1"), opt: fit.Options{NoReplace: true},
-			want: []string{"replaces-distribution " + site + "requests-1.0.dist-info"}, says: "the base has requests 1.0"},
+			want: []string{"replaces-distribution " + site + "requests-1.0.dist-info"}, says: "the base already has requests 1.0"},
 		{name: "no RECORD", base: map[string]string{site + "requests-1.0.dist-info/METADATA": meta},
 			want: []string{"no-record " + site + "requests-1.0.dist-info"}},
 		{name: "a damaged RECORD", base: map[string]string{site + "requests-1.0.dist-info/METADATA": meta, site + "requests-1.0.dist-info/RECORD": "x\n"},
@@ -260,7 +260,7 @@ func TestJudgeRefuses(t *testing.T) {
 		{name: "a directory over a file", base: map[string]string{site + "requests": "1"}, want: []string{"file-in-the-way " + site + "requests"}},
 		{name: "the scheme's directory is a file", base: map[string]string{"usr/local/share": "1"}, want: []string{"file-in-the-way usr/local/share"}},
 		{name: "a directory over a dangling link", base: map[string]string{site + "requests": "-> ../gone"}, want: []string{"link-in-the-way " + site + "requests"}, says: "leads nowhere"},
-		{name: "a directory over a loop", base: map[string]string{site + "requests": "-> requests"}, want: []string{"link-in-the-way " + site + "requests"}, says: "round in a circle"},
+		{name: "a directory over a loop", base: map[string]string{site + "requests": "-> requests"}, want: []string{"link-in-the-way " + site + "requests"}, says: "forms a loop"},
 		{name: "a directory over a link to a file", base: map[string]string{site + "requests": "-> /etc/passwd", "etc/passwd": "x"}, want: []string{"link-in-the-way " + site + "requests"}},
 		{name: "a link leads elsewhere", base: map[string]string{site + "requests": "-> /opt/requests", "opt/requests/": ""}, want: []string{"link-in-the-way " + site + "requests"}, says: "/opt/requests: its files would be written there"},
 		{name: "a link leads to another package", base: map[string]string{site + "requests": "-> urllib3", site + "urllib3/": ""}, want: []string{"link-in-the-way " + site + "requests"}},

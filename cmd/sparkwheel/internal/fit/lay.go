@@ -73,7 +73,7 @@ func (j *judge) layDir(name string, there listing.Entry) (to string, ok bool) {
 	target, err := j.base.Files.Stat(there.Name)
 	switch {
 	case errors.Is(err, listing.ErrLoop):
-		j.problem(p, "its directory /%s is a link of the base that leads round in a circle (to %q)", name, there.Link)
+		j.problem(p, "its directory /%s is a link of the base that forms a loop (to %q)", name, there.Link)
 	case err != nil:
 		j.problem(p, "its directory /%s is a link of the base that leads nowhere (to %q)", name, there.Link)
 	case !isDir(target):

@@ -59,10 +59,10 @@ func (j *judge) supersede(d installed.Distribution, w Wheel) error {
 		j.problem(p, "the base has %s installed as editable (%s): its modules are in a checkout, which the wheel cannot replace", r, d.Info)
 	case d.How == installed.Unrecorded:
 		p.Code = CodeUnrecorded
-		j.problem(p, "the base has %s without a RECORD (%s): which files to remove is not known", r, d.Info)
+		j.problem(p, "the base has %s without a RECORD (%s): the files to remove are unknown", r, d.Info)
 	case j.opt.NoReplace:
 		p.Code = CodeReplaces
-		j.problem(p, "the base has %s (%s), and nothing is to be replaced", r, d.Info)
+		j.problem(p, "the base already has %s (%s), and replacing is not allowed", r, d.Info)
 	default:
 		j.remove(d, files)
 		j.verdict.Replaced = append(j.verdict.Replaced, r)

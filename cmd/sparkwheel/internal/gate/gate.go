@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/wheel/inspect"
 	"github.com/sparkwheel/sparkwheel/wheel/inspect/cuda"
@@ -47,11 +48,7 @@ type Error struct {
 
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "judging the GPU code for %s: %d binaries are less than the recipe requires (%s)", e.GPU, len(e.Refused), e.Require)
-	if len(e.Refused) == 1 {
-		b.Reset()
-		fmt.Fprintf(&b, "judging the GPU code for %s: a binary is less than the recipe requires (%s)", e.GPU, e.Require)
-	}
+	fmt.Fprintf(&b, "judging the GPU code for %s: worse than the recipe requires (%s): %s", e.GPU, e.Require, host.Count(len(e.Refused), "file"))
 	for _, r := range e.Refused {
 		fmt.Fprintf(&b, "\n  %s", r)
 	}

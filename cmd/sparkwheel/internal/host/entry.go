@@ -28,7 +28,7 @@ func (e Env) Look(entry Entry) stage.Look {
 		look.Key = entry.Sum
 		missing, bytes := e.missing(entry.Pins)
 		if look.Hit = len(missing) == 0; !look.Hit {
-			look.Reason, look.BytesToFetch = "not in the store: "+Some(missing), bytes
+			look.Reason, look.BytesToFetch = "not cached: "+Some(missing), bytes
 		}
 	default:
 		x := e.Store.Explain(entry.Kind, entry.Key)

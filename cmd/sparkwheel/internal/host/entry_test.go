@@ -44,7 +44,7 @@ func TestLook(t *testing.T) {
 		"files that are there": {entry: Entry{Sum: "s", Pins: []index.Pin{here}}, want: stage.Look{Key: "s", Hit: true}},
 		"files that are not": {
 			entry: Entry{Sum: "s", Pins: []index.Pin{here, cut, gone}},
-			want:  stage.Look{Key: "s", Reason: "not in the store: cut, gone", BytesToFetch: 320},
+			want:  stage.Look{Key: "s", Reason: "not cached: cut, gone", BytesToFetch: 320},
 		},
 		"an entry": {entry: Entry{Kind: store.Stage, Key: made, Pins: []index.Pin{gone}}, want: stage.Look{Key: made.String(), Hit: true, Objects: 2, CUDAObjects: 1}, kept: true},
 		"no entry": {

@@ -9,7 +9,7 @@ import (
 type OfflineError struct{ What string }
 
 func (e *OfflineError) Error() string {
-	return fmt.Sprintf("%s is not in the store and --offline forbids fetching it; run `sparkwheel fetch` while there is a network", e.What)
+	return fmt.Sprintf("%s is not cached and --offline forbids downloading it; run `sparkwheel fetch` without --offline", e.What)
 }
 
 // DamagedError says that a file of the store has another size than the lock
@@ -20,12 +20,12 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("%s is damaged in the store (%d bytes of %d)", e.File, e.Got, e.Want)
+	return fmt.Sprintf("the cached %s is damaged (%d bytes of %d)", e.File, e.Got, e.Want)
 }
 
 // NotLockedError names something that the recipe asks for and the lock lacks.
 type NotLockedError struct{ What string }
 
 func (e *NotLockedError) Error() string {
-	return "the lock does not hold " + e.What + "; run `sparkwheel lock`"
+	return "missing in the lock: " + e.What + "; run `sparkwheel lock`"
 }

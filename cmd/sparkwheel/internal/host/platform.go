@@ -24,7 +24,7 @@ func (e Env) Platform(p string) (v1.Platform, error) {
 type PlatformError struct{ Want, Host string }
 
 func (e *PlatformError) Error() string {
-	return fmt.Sprintf("the recipe is for %s and this host is %s: build it on a %s host, or set target.platform to \"host\"", e.Want, e.Host, e.Want)
+	return fmt.Sprintf("the recipe is for %s, but this host is %s: build it on a %s host, or set target.platform to \"host\"", e.Want, e.Host, e.Want)
 }
 
 // Buildable says, as a *PlatformError, that a recipe builds wheels for another

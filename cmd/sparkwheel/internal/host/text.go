@@ -33,7 +33,20 @@ func WriteJSON(w io.Writer, document any) error {
 func JSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(errors.Join(errors.New("a plain value did not encode"), err))
+		panic(errors.Join(errors.New("encoding a plain value failed"), err))
 	}
 	return string(b)
+}
+
+// Count is a number of things in words: "1 entry", "2 entries", "0 wheels". noun
+// is a singular whose plural is regular.
+func Count(n int, noun string) string {
+	if n != 1 {
+		if stem, ok := strings.CutSuffix(noun, "y"); ok {
+			noun = stem + "ies"
+		} else {
+			noun += "s"
+		}
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }

@@ -54,7 +54,7 @@ func Write(ctx context.Context, env host.Env, at Place, groups [][]Member, run *
 		g.Go(func() (err error) {
 			layers[i], err = groupLayer(ctx, env, at, groups[i])
 			if err == nil {
-				host.Logf(run, "layer %d of %d: %d wheels", i+1, len(groups), len(groups[i]))
+				host.Logf(run, "layer %d of %d: %s", i+1, len(groups), host.Count(len(groups[i]), "wheel"))
 			}
 			return err
 		})

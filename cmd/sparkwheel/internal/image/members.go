@@ -87,7 +87,7 @@ func openMembers(env host.Env, members []Member, use func([]*wheel.Reader) error
 func openMember(path, sum string) (*wheel.Reader, error) {
 	var digest [32]byte
 	if n, err := hex.Decode(digest[:], []byte(sum)); err != nil || n != len(digest) {
-		return nil, fmt.Errorf("%s: %q is no sha256", filepath.Base(path), sum)
+		return nil, fmt.Errorf("%s: %q is not a sha256", filepath.Base(path), sum)
 	}
 	return wheel.OpenPinned(path, digest)
 }

@@ -60,10 +60,10 @@ func NoteVerdict(v fit.Verdict, run *stage.Run) {
 		run.Note("replaces %s of the base", named(v.Replaced))
 	}
 	if len(v.Left) > 0 {
-		run.Note("files of replaced distributions outside Python's directories stay: %s", host.Some(v.Left))
+		run.Note("files of replaced distributions outside Python's directories are kept: %s", host.Some(v.Left))
 	}
 	if len(v.Shadowed) > 0 {
-		run.Note("hides %s of the base's Debian packages, which stay", named(v.Shadowed))
+		run.Note("shadows %s of the base's Debian packages, which stay installed", named(v.Shadowed))
 	}
 }
 

@@ -115,7 +115,7 @@ func (p Provided) read(dir string) (Member, error) {
 		return Member{}, err
 	}
 	if len(files) != 1 {
-		return Member{}, fmt.Errorf("%s holds %d wheels where one was written; remove it and build again", dir, len(files))
+		return Member{}, fmt.Errorf("%s has %d wheels instead of one; remove it and build again", dir, len(files))
 	}
 	sum, size, err := host.HashFile(files[0])
 	return Member{File: filepath.Base(files[0]), Path: files[0], SHA256: sum, Size: size}, err

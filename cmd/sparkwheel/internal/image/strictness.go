@@ -6,6 +6,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/requirements"
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
@@ -39,7 +40,7 @@ func (s Strictness) Judge(b *base.Base, in Inspected, r *stage.Run) (truth.Judge
 	before := truth.Image(installed, b.Python.Environment(), opt)
 	j.Faults, j.Warnings = without(j.Faults, before.Faults), without(j.Warnings, before.Warnings)
 	if missing := Distributions(j.Warnings); len(missing) > 0 {
-		r.Note("%d required distributions are not in the image: %s", len(missing), strings.Join(missing, ", "))
+		r.Note("%s missing in the image: %s", host.Count(len(missing), "required distribution"), strings.Join(missing, ", "))
 	}
 	for _, f := range j.Allowed {
 		r.Note("allowed: %s", f.Message)
@@ -48,7 +49,7 @@ func (s Strictness) Judge(b *base.Base, in Inspected, r *stage.Run) (truth.Judge
 		if slices.ContainsFunc(in.Verdict.Shadowed, func(r fit.Replaced) bool { return r.Name == name }) {
 			continue
 		}
-		r.Note("--allow %s accepted nothing", name)
+		r.Note("--allow %s had no effect", name)
 	}
 	return j, j.Err("the image")
 }

@@ -60,7 +60,7 @@ type SyntaxError struct {
 }
 
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("%q does not name an image: %s", e.Text, e.Reason)
+	return fmt.Sprintf("%q is not the name of an image: %s", e.Text, e.Reason)
 }
 
 // tagRE is a tag as OCI's distribution and docker have it.
@@ -82,7 +82,7 @@ func Parse(s string) (Name, error) {
 func parse(s string) (n Name, reason string) {
 	switch {
 	case s == "":
-		return n, "it is empty; give " + Forms
+		return n, "it is empty; use " + Forms
 	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return n, "it has a control character"
 	case s == string(Scratch), s == string(Host):
@@ -116,7 +116,7 @@ func checkReference(ref string) string {
 	case strings.HasPrefix(ref, "/"), strings.HasPrefix(ref, "./"), strings.HasPrefix(ref, "../"):
 		return "a path needs a prefix that says what it is: oci:DIR, oci-archive:FILE, docker-archive:FILE or tar:FILE"
 	case strings.HasPrefix(ref, "-"):
-		return "it begins with a dash: programs would take it for an option"
+		return "it begins with a dash: programs would read it as an option"
 	case strings.Contains(ref, "://"):
 		return "a reference has no scheme; leave out " + ref[:strings.Index(ref, "://")+3]
 	}

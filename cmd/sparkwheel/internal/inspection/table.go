@@ -45,7 +45,7 @@ func (d *Document) headline() string {
 	if len(d.ELF) == 0 {
 		return "no binaries"
 	}
-	return "no GPU code that is loaded as it is"
+	return "no GPU code that is loaded as is"
 }
 
 // verdicts are the columns, best first.

@@ -98,7 +98,7 @@ func (a *apt) chooseRoot(ctx context.Context, root *os.Root) error {
 		return fmt.Errorf("starting the base's apt: %w", err)
 	}
 	if _, err := os.Stat("/usr/bin/apt-get"); err != nil {
-		return fmt.Errorf("the base is for %s and its apt does not run here: install the package qemu-user-static, or lock on a host that has apt: %w", b.Platform, err)
+		return fmt.Errorf("the base is for %s and its apt does not run here: install the package qemu-user-static, or lock on a host with apt: %w", b.Platform, err)
 	}
 	a.box = &sandbox.Sandbox{Root: "/"}
 	for _, p := range []string{"etc/apt", "usr/share/keyrings", "var/lib/dpkg/status"} {

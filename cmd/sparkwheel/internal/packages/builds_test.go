@@ -25,7 +25,7 @@ func TestAddAlone(t *testing.T) {
 		t.Errorf("addAlone (-want +got): %v\n%s", err, diff)
 	}
 	other := recipe.LockedDeb{Name: "gcc", Version: "13"}
-	if _, err := addAlone(seen, seen, []recipe.LockedDeb{python, other}, "a"); err == nil || !strings.Contains(err.Error(), "gcc 12 does not go with the packages of build a; move what needs another one to packages.build") {
+	if _, err := addAlone(seen, seen, []recipe.LockedDeb{python, other}, "a"); err == nil || !strings.Contains(err.Error(), "gcc 12 conflicts with the packages of build a; move what needs another version to packages.build") {
 		t.Errorf("a build with another gcc than all builds': %v", err)
 	}
 }
@@ -35,6 +35,18 @@ func TestChanged(t *testing.T) {
 	got := changed("NOTE: This is only a simulation!\nRemv old [1]\nInst libnccl2 [2.19-1] (2.30-1 NVIDIA:x [amd64])\nInst libc6:i386 (2.36 Debian:12 [i386])\nConf libnccl2 (2.30-1 NVIDIA:x [amd64])\n")
 	if diff := cmp.Diff([]string{"libnccl2", "libc6"}, got); diff != "" {
 		t.Errorf("changed (-want +got):\n%s", diff)
+	}
+}
+
+func TestHeldBack(t *testing.T) {
+	t.Parallel()
+	refusal := "The following packages have unmet dependencies:\n fakeroot : Depends: libfakeroot (>= 1.31-1.2) but 0.1-1 is to be installed\n" +
+		" x : PreDepends: liby:any (= 2) but 1 is to be installed\n      Depends: libfakeroot but it is not installable\nE: Unable to correct problems, you have held broken packages.\n"
+	if diff := cmp.Diff([]string{"libfakeroot", "liby"}, heldBack(refusal, []string{"liby", "fakeroot", "libfakeroot"})); diff != "" {
+		t.Errorf("heldBack (-want +got):\n%s", diff)
+	}
+	if got := heldBack(refusal, []string{"fakeroot"}); got != nil {
+		t.Errorf("heldBack = %q", got)
 	}
 }
 

@@ -57,13 +57,13 @@ func (i *installation) do(ctx context.Context, run *stage.Run) (*layer.Blob, str
 		return nil, "", err
 	}
 	if hit {
-		run.Note("%d packages were installed before", len(i.set.Debs))
+		run.Note("%s cached", host.Count(len(i.set.Debs), "installed package"))
 	}
 	if i.cleared, err = readCleared(dir); err != nil {
 		return nil, "", err
 	}
 	for _, path := range i.cleared {
-		run.Note("/%s no longer sets its user or group: a package's script gave it away, and sparkwheel cannot know to whom", path)
+		run.Note("/%s no longer sets its user or group: a package's script changed its owner, and sparkwheel cannot know to whom", path)
 	}
 	blob, err := layer.Open(dir)
 	if err != nil {
@@ -170,11 +170,11 @@ func (i *installation) run(ctx context.Context, work, changes string, pins []ind
 			cmd.Args = append(cmd.Args, i.set.Debs[n].Name)
 		}
 	}
-	host.Logf(run, "installing %d packages", len(pins))
+	host.Logf(run, "installing %s", host.Count(len(pins), "package"))
 	box := &sandbox.Sandbox{Root: i.root, Scratch: work}
 	err := box.Run(ctx, cmd)
 	if _, ran := errors.AsType[*sandbox.ExitError](err); err != nil && !ran && i.architecture != i.env.Host.Architecture {
-		return fmt.Errorf("installing packages for %s takes its programs emulated here, by the package qemu-user-static: %w", i.architecture, err)
+		return fmt.Errorf("installing packages for %s runs its programs emulated here; install the package qemu-user-static: %w", i.architecture, err)
 	}
 	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok {
 		exit.Args = []string{"apt-get", "install"} // the script's text says nothing to the user

@@ -27,9 +27,9 @@ func TestReadURIs(t *testing.T) {
 		t.Errorf("debs (-want +got):\n%s", diff)
 	}
 	for text, want := range map[string]string{
-		"'file:/srv/a_1_all.deb' a_1_all.deb 1 ":        "addresses of http and https alone",
+		"'file:/srv/a_1_all.deb' a_1_all.deb 1 ":        "only http and https URLs",
 		"'http://example.com/a.deb' a.deb 1 ":           "not NAME_VERSION_ARCHITECTURE.deb",
-		"'http://example.com/a_1_all.deb' a_1_all.deb ": "no address of a package",
+		"'http://example.com/a_1_all.deb' a_1_all.deb ": "not the URL of a package",
 	} {
 		if _, err := readURIs(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s gave %v", text, err)
@@ -48,7 +48,7 @@ func TestFindSHA256(t *testing.T) {
 		t.Errorf("findSHA256 = %s, %v", got, err)
 	}
 	d.Version, d.URL, d.Size = "2", "http://example.com/a_2_all.deb", 9
-	if _, err := findSHA256(records, d); err == nil || !strings.Contains(err.Error(), "gives no SHA256 of a 2 (all)") {
+	if _, err := findSHA256(records, d); err == nil || !strings.Contains(err.Error(), "has no SHA256 of a 2 (all)") {
 		t.Errorf("a record without SHA256 gave %v", err)
 	}
 }

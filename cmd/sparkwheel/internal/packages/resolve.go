@@ -73,7 +73,7 @@ func Resolve(ctx context.Context, env host.Env, b *base.Base, w Wanted, run *sta
 // the debs that every build sees.
 func addAlone(debs, seen, all []recipe.LockedDeb, name string) ([]recipe.LockedDeb, error) {
 	if d := missingFrom(all, seen); d != nil {
-		return nil, fmt.Errorf("%s %s does not go with the packages of build %s; move what needs another one to packages.build", d.Name, d.Version, name)
+		return nil, fmt.Errorf("%s %s conflicts with the packages of build %s; move what needs another version to packages.build", d.Name, d.Version, name)
 	}
 	for _, d := range all {
 		if contains(seen, d) {
@@ -112,7 +112,7 @@ func missingFrom(all, wanted []recipe.LockedDeb) *recipe.LockedDeb {
 // among all: builds see the image's packages, not others of their kind.
 func markBuildOnly(image, all []recipe.LockedDeb) ([]recipe.LockedDeb, error) {
 	if d := missingFrom(all, image); d != nil {
-		return nil, fmt.Errorf("the image's %s %s does not go with packages.build; move what needs another one to packages.image", d.Name, d.Version)
+		return nil, fmt.Errorf("the image's %s %s conflicts with packages.build; move what needs another version to packages.image", d.Name, d.Version)
 	}
 	for i := range all {
 		all[i].BuildOnly = !contains(image, all[i])
@@ -173,10 +173,18 @@ func (a *apt) resolve(ctx context.Context, asked []string) ([]recipe.LockedDeb, 
 	return debs, nil
 }
 
-// explain adds to a package that apt does not know the names it might have.
+// explain adds to a package that apt does not know the names it might have, and
+// to one that is held that it is.
 func (a *apt) explain(ctx context.Context, refused *aptError) error {
 	unknown := refused.unknown()
 	if len(unknown) == 0 {
+		held, err := a.held(ctx)
+		if err != nil {
+			return errors.Join(refused, err)
+		}
+		if back := heldBack(refused.output, held); len(back) > 0 {
+			return fmt.Errorf("it would change %s, %s\n%w", back[0], holds(back[0]), refused)
+		}
 		return refused
 	}
 	known, err := a.do(ctx, "apt-cache", "pkgnames")
@@ -186,7 +194,7 @@ func (a *apt) explain(ctx context.Context, refused *aptError) error {
 	names := strings.Fields(string(known))
 	var hints []string
 	for _, name := range unknown {
-		hint := "no archive of the base has package " + name
+		hint := "no archive of the base has the package " + name
 		if near := recipe.Nearest(name, names); near != "" && near != name {
 			hint += " (near: " + near + ")"
 		}
@@ -209,7 +217,7 @@ func readURIs(out string) ([]recipe.LockedDeb, error) {
 		}
 		m := uriRE.FindStringSubmatch(line)
 		if m == nil {
-			return nil, fmt.Errorf("apt-get --print-uris wrote %q, which is no address of a package", line)
+			return nil, fmt.Errorf("apt-get --print-uris wrote %q, which is not the URL of a package", line)
 		}
 		file, err := url.PathUnescape(m[2])
 		parts := strings.Split(strings.TrimSuffix(file, ".deb"), "_")
@@ -217,7 +225,7 @@ func readURIs(out string) ([]recipe.LockedDeb, error) {
 			return nil, fmt.Errorf("apt-get --print-uris names the file %q, which is not NAME_VERSION_ARCHITECTURE.deb", m[2])
 		}
 		if !strings.HasPrefix(m[1], "http://") && !strings.HasPrefix(m[1], "https://") {
-			return nil, fmt.Errorf("package %s comes from %s: a lock holds addresses of http and https alone; correct the base's sources", parts[0], m[1])
+			return nil, fmt.Errorf("package %s comes from %s: a lock can hold only http and https URLs; correct the base's sources", parts[0], m[1])
 		}
 		size, err := strconv.ParseInt(m[3], 10, 64)
 		if err != nil {
@@ -249,5 +257,5 @@ func findSHA256(records string, d recipe.LockedDeb) (string, error) {
 			return fields["SHA256"], nil
 		}
 	}
-	return "", fmt.Errorf("the index gives no SHA256 of %s %s (%s): its archive must be signed with one", d.Name, d.Version, d.Architecture)
+	return "", fmt.Errorf("the index has no SHA256 of %s %s (%s), which sparkwheel needs", d.Name, d.Version, d.Architecture)
 }

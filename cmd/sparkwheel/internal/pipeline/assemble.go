@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -38,7 +39,7 @@ func (b *build) addRuntime() {
 		}
 		got, err := host.Fetch(ctx, b.Env, all, run)
 		if err == nil && got.Received == 0 {
-			run.Hit("every wheel is in the store")
+			run.Hit()
 		}
 		return all, err
 	}, b.base)
@@ -67,7 +68,7 @@ func (b *build) addFiles() (err error) {
 		all, _ := pins()
 		got, err := host.Fetch(ctx, b.Env.Noting(run), all, run)
 		if err == nil && got.Received == 0 {
-			run.Hit("every file is in the store")
+			run.Hit()
 		}
 		return all, err
 	}))
@@ -134,7 +135,7 @@ func (b *build) addMade(img *image.Image) error {
 			return err
 		}
 		for _, f := range made.made.Files {
-			img.Files = append(img.Files[:len(img.Files):len(img.Files)], image.File{File: recipe.File{Name: s.Name, Image: f.Image, Executable: f.Executable}, Pin: f.Pin})
+			img.Files = append(slices.Clip(img.Files), image.File{File: recipe.File{Name: s.Name, Image: f.Image, Executable: f.Executable}, Pin: f.Pin})
 		}
 		for _, w := range made.made.Wheels {
 			img.Built = append(img.Built, image.Built{Name: w.File, Distribution: w.File[:strings.IndexByte(w.File, '-')],
@@ -222,7 +223,7 @@ func (b *build) addImage(judged *stage.Stage[*Result], layers *stage.Stage[[]ima
 		if err != nil {
 			return nil, err
 		}
-		host.Logf(run, "image %s: %d layers on base %s", digest, len(res.Layers), b.Lock.Base.Digest)
+		host.Logf(run, "image %s: %s on base %s", digest, host.Count(len(res.Layers), "layer"), b.Lock.Base.Digest)
 		return &res, nil
 	}, judged, layers)
 }

@@ -59,7 +59,7 @@ func (b *build) fetchPins(ctx context.Context, debs index.Fetched, run *stage.Ru
 		return nil, err
 	}
 	if got.Received == 0 {
-		run.Hit("every file is in the store")
+		run.Hit()
 	}
 	return &Fetched{Pins: all, Files: got.Files, Bytes: got.Bytes, Received: got.Received + debs.Received, Base: b.base.Value()}, nil
 }

@@ -28,16 +28,16 @@ func (s *resolving) file(ctx context.Context, f recipe.File, run *stage.Run) (re
 		pin, err = env.Index.Discover(ctx, pin, env.Blobs(), run.Progress)
 	}
 	if bad, ok := errors.AsType[*index.MismatchError](err); ok {
-		return recipe.LockedFile{}, fmt.Errorf("file %s: %s has the sha256 %s, the recipe says %s; ask upstream why it changed, then correct the recipe", f.Name, bad.URL, bad.Got, bad.Want)
+		return recipe.LockedFile{}, fmt.Errorf("file %s: %s has the sha256 %s, but the recipe says %s; find out why upstream changed it, then correct the recipe", f.Name, bad.URL, bad.Got, bad.Want)
 	}
 	if gone, ok := errors.AsType[*index.GoneError](err); ok {
-		return recipe.LockedFile{}, fmt.Errorf("file %s: %w; give another url in the recipe", f.Name, gone.Cause)
+		return recipe.LockedFile{}, fmt.Errorf("file %s: %w; use another url in the recipe", f.Name, gone.Cause)
 	}
 	if err != nil {
 		return recipe.LockedFile{}, fmt.Errorf("file %s: %w", f.Name, err)
 	}
 	if f.SHA256 == "" {
-		run.Note("file %s: the recipe gives no sha256; pinned is what %s gives today: %s, %d bytes", f.Name, index.Redact(f.URL), pin.SHA256, pin.Size)
+		run.Note("file %s: the recipe has no sha256; pinned what %s serves today: %s, %d bytes", f.Name, index.Redact(f.URL), pin.SHA256, pin.Size)
 	}
 	return recipe.LockedFile{Name: f.Name, URL: f.URL, SHA256: pin.SHA256, Size: pin.Size}, nil
 }

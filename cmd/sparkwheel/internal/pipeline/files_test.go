@@ -61,7 +61,7 @@ func TestLockFile(t *testing.T) {
 	none := &recipe.Lock{}
 
 	got, said, err := lockFileNow(t, dir, f, none, Upgrade{})
-	if err != nil || got != want || !strings.Contains(said, "gives no sha256; pinned is what "+f.URL+" gives today: "+abc+", 3 bytes") {
+	if err != nil || got != want || !strings.Contains(said, "has no sha256; pinned what "+f.URL+" serves today: "+abc+", 3 bytes") {
 		t.Fatalf("locked %+v (%v), said %q", got, err, said)
 	}
 	body = []byte("abd")
@@ -75,7 +75,7 @@ func TestLockFile(t *testing.T) {
 	}
 	f.SHA256 = strings.Repeat("0", 64)
 	_, _, err = lockFileNow(t, dir, f, held, Upgrade{})
-	if err == nil || !strings.Contains(err.Error(), f.URL+" has the sha256 "+abd+", the recipe says "+f.SHA256) {
+	if err == nil || !strings.Contains(err.Error(), f.URL+" has the sha256 "+abd+", but the recipe says "+f.SHA256) {
 		t.Errorf("another sha256 than the recipe's gave %v", err)
 	}
 	f.SHA256 = abd

@@ -139,7 +139,7 @@ func verifiedMember(ctx context.Context, env host.Env, path string, run *stage.R
 	}
 	var warnings []wheel.Fault
 	if err := json.Unmarshal(text, &warnings); err != nil {
-		return m, fmt.Errorf("reading what is odd about %s: %w", m.File, err)
+		return m, fmt.Errorf("reading the warnings of %s: %w", m.File, err)
 	}
 	wheels.NoteOdd(run, path, warnings)
 	return m, nil
@@ -162,11 +162,11 @@ func eachOnce(paths []string) error {
 		info, err := os.Stat(path)
 		switch {
 		case again && first == path:
-			faults = append(faults, callErrorf("%s is given twice; give it once", path))
+			faults = append(faults, callErrorf("%s is given twice; leave one out", path))
 		case again:
 			faults = append(faults, callErrorf("%s and %s are two files of one wheel; give one of them", first, path))
 		case errors.Is(err, fs.ErrNotExist):
-			faults = append(faults, callErrorf("%s: there is no such wheel", path))
+			faults = append(faults, callErrorf("%s: this wheel does not exist", path))
 		case err == nil && !info.Mode().IsRegular():
 			faults = append(faults, callErrorf("%s is %s, not a wheel", path, kindOf(info)))
 		}
@@ -218,7 +218,7 @@ func requestedPlatform(env host.Env, asked string, names []wheel.Filename) (v1.P
 	case 1:
 		return v1.Platform{OS: "linux", Architecture: slices.Sorted(maps.Keys(found))[0]}, nil
 	}
-	return v1.Platform{}, callErrorf("%s is for arm64 and %s for amd64: an image is for one platform; leave one out", found["arm64"], found["amd64"])
+	return v1.Platform{}, callErrorf("%s is for arm64 and %s for amd64, but an image is for one platform; leave one out", found["arm64"], found["amd64"])
 }
 
 // layersBase opens the base, reads what it holds, and finds out where its Python
@@ -242,7 +242,7 @@ func layersBase(ctx context.Context, env host.Env, req LayersRequest, p v1.Platf
 		return nil, fmt.Errorf("reading the base's configuration: %w", err)
 	}
 	if config.Architecture != "" && config.Architecture != p.Architecture {
-		return nil, callErrorf("base %s is for %s and the image for %s; give another --base or --platform", req.Base, config.Architecture, p.Architecture)
+		return nil, callErrorf("base %s is for %s, but the image is for %s; give another --base or --platform", req.Base, config.Architecture, p.Architecture)
 	}
 	b := &base.Base{Reference: req.Base, Digest: digest.String(), Platform: p, Image: img}
 	if err := b.ReadFiles(ctx, env, run); err != nil {

@@ -55,7 +55,7 @@ func (s *resolving) manifest(ctx context.Context, m recipe.Manifest, run *stage.
 		if err != nil {
 			return recipe.LockedManifest{}, err
 		}
-		host.Logf(run, "%s%s: %d files", dir.Path, m.List, len(entries))
+		host.Logf(run, "%s%s: %s", dir.Path, m.List, host.Count(len(entries), "file"))
 		all = append(all, recipe.Entry{Path: dir.Path + m.List, SHA256: dir.SHA256})
 		all = append(all, entries...)
 	}

@@ -109,7 +109,7 @@ func TestLockManifest(t *testing.T) {
 	if diff := cmp.Diff([]recipe.LockedDirectory{{Path: "v1/one/", SHA256: hexSum(one)}, {Path: "v1/two/arm/", SHA256: hexSum(two)}}, got.Directories); diff != "" {
 		t.Errorf("directories (-want +got):\n%s", diff)
 	}
-	if !strings.Contains(said, "pkg/artifacts.py also has Path.NEW, which the recipe does not take") {
+	if !strings.Contains(said, "pkg/artifacts.py also has Path.NEW, which the recipe does not use") {
 		t.Errorf("it said %q", said)
 	}
 	server.Close()
@@ -150,7 +150,7 @@ func TestLockManifestTakesWhatItIncludes(t *testing.T) {
 		t.Errorf("files (%v, -want +got):\n%s", err, diff)
 	}
 	m.Include = []string{"*.cubim"}
-	if _, _, err := lockManifestNow(t, dir, module, m, &recipe.Lock{}); err == nil || !strings.Contains(err.Error(), "include takes none of the 3 files") {
+	if _, _, err := lockManifestNow(t, dir, module, m, &recipe.Lock{}); err == nil || !strings.Contains(err.Error(), "include matches none of the 3 files") {
 		t.Errorf("a pattern that takes nothing gave %v", err)
 	}
 }
@@ -160,17 +160,17 @@ func TestLockManifestRefuses(t *testing.T) {
 	t.Parallel()
 	sum := hexSum("x")
 	for name, tt := range map[string]struct{ list, dir, says string }{
-		"out of the tree":   {sum + " ../x\n", "d/", `sums.txt:1: "../x" is no path below its directory`},
-		"absolute":          {sum + " /etc/passwd\n", "d/", `is no path below`},
-		"another server":    {sum + " https://example.com/x\n", "d/", `is no path below`},
-		"encoded":           {sum + " a/%2e%2e/x\n", "d/", `is no path below`},
-		"twice":             {sum + " x\n" + hexSum("y") + " x\n", "d/", "d/x stands twice"},
-		"the list itself":   {sum + " sums.txt\n", "d/", "d/sums.txt stands twice"},
-		"a file as its dir": {sum + " x\n" + sum + " x/y\n", "d/", "d/x is a file, and d/x/y lies below it"},
-		"no sha256":         {"abc x\n", "d/", `"abc x" is no sha256 and path`},
-		"a space":           {sum + " x y\n", "d/", `is no sha256 and path`},
-		"a directory out":   {sum + " x\n", "../d/", `directory "../d/" is no path`},
-		"no slash":          {sum + " x\n", "d", `directory "d" is no path that ends in a slash`},
+		"out of the tree":   {sum + " ../x\n", "d/", `sums.txt:1: "../x" is not a path below its directory`},
+		"absolute":          {sum + " /etc/passwd\n", "d/", `is not a path below`},
+		"another server":    {sum + " https://example.com/x\n", "d/", `is not a path below`},
+		"encoded":           {sum + " a/%2e%2e/x\n", "d/", `is not a path below`},
+		"twice":             {sum + " x\n" + hexSum("y") + " x\n", "d/", "d/x occurs twice"},
+		"the list itself":   {sum + " sums.txt\n", "d/", "d/sums.txt occurs twice"},
+		"a file as its dir": {sum + " x\n" + sum + " x/y\n", "d/", "d/x is a file, but d/x/y is below it"},
+		"no sha256":         {"abc x\n", "d/", `"abc x" is not a sha256 and a path`},
+		"a space":           {sum + " x y\n", "d/", `is not a sha256 and a path`},
+		"a directory out":   {sum + " x\n", "../d/", `directory "../d/" is not a path`},
+		"no slash":          {sum + " x\n", "d", `directory "d" is not a path that ends in a slash`},
 		"another list":      {"", "other/", "has the sha256 " + hexSum("something else")},
 		"an endless list":   {strings.Repeat("x", sources.LongestList+1), "d/", "more than the 33554432 bytes"},
 	} {

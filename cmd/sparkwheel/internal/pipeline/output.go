@@ -91,7 +91,7 @@ func checkOutput(dir string) error {
 // wrote. It need not be there.
 func replaceable(dir string, wrote func(path string) bool) error {
 	if info, err := os.Lstat(dir); err == nil && !info.IsDir() {
-		return &layer.OutputError{Path: dir, Message: "something is there that is not a directory"}
+		return &layer.OutputError{Path: dir, Message: "a file that is not a directory is in the way"}
 	}
 	list, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -107,7 +107,7 @@ func replaceable(dir string, wrote func(path string) bool) error {
 		}
 	}
 	if len(others) > 0 {
-		return &layer.OutputError{Path: dir, Message: fmt.Sprintf("%s: not of an earlier build, and the directory is replaced whole; move it away, or name another output directory", host.Some(others))}
+		return &layer.OutputError{Path: dir, Message: fmt.Sprintf("%s: not from an earlier build, and the whole directory would be replaced; move it away, or choose another output directory", host.Some(others))}
 	}
 	return nil
 }
@@ -143,7 +143,7 @@ func earlierBuild(path string) (b built, err error) {
 		return b, err
 	}
 	if json.Unmarshal(text, &b) != nil || b.Recipe == "" {
-		return b, &layer.OutputError{Path: path, Message: "it is not of an earlier build; move it away, or name another output directory"}
+		return b, &layer.OutputError{Path: path, Message: "it is not from an earlier build; move it away, or choose another output directory"}
 	}
 	return b, nil
 }

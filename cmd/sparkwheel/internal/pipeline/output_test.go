@@ -99,7 +99,7 @@ func TestOutputOfPackages(t *testing.T) {
 		func() error { return checkOutput(dir) },
 		func() error { return output(t.Context(), dir, made("a_1_all.deb")) }, func() error { return output(t.Context(), dir, made()) },
 	} {
-		if err := write(); !errors.As(err, new(*layer.OutputError)) || !strings.Contains(err.Error(), "mine_1_all.deb: not of an earlier build") {
+		if err := write(); !errors.As(err, new(*layer.OutputError)) || !strings.Contains(err.Error(), "mine_1_all.deb: not from an earlier build") {
 			t.Errorf("over a package of the user's: %v", err)
 		}
 	}
@@ -111,10 +111,10 @@ func TestOutputIsNotWrittenOverWhatIsTheUsers(t *testing.T) {
 		put  func(dir string) error
 		want string
 	}{
-		"a wheel of theirs":      {func(dir string) error { return put(dir, "wheels/mine-1-py3-none-any.whl", "mine") }, "wheels: mine-1-py3-none-any.whl: not of an earlier build"},
-		"a marker of theirs":     {func(dir string) error { return put(dir, "wheels/.my-commit", "4567") }, "not of an earlier build"},
+		"a wheel of theirs":      {func(dir string) error { return put(dir, "wheels/mine-1-py3-none-any.whl", "mine") }, "wheels: mine-1-py3-none-any.whl: not from an earlier build"},
+		"a marker of theirs":     {func(dir string) error { return put(dir, "wheels/.my-commit", "4567") }, "not from an earlier build"},
 		"a file in image":        {func(dir string) error { return put(dir, "image/notes.txt", "mine") }, "notes.txt is in it"},
-		"a build.json of theirs": {func(dir string) error { return put(dir, "build.json", `{"mine": 1}`) }, "not of an earlier build"},
+		"a build.json of theirs": {func(dir string) error { return put(dir, "build.json", `{"mine": 1}`) }, "not from an earlier build"},
 		"a file called wheels":   {func(dir string) error { return put(dir, "wheels", "mine") }, "not a directory"},
 		"a link called wheels": {func(dir string) error {
 			return errors.Join(os.MkdirAll(dir, 0o755), os.Symlink(os.TempDir(), filepath.Join(dir, "wheels")))

@@ -19,7 +19,7 @@ func (s *resolving) packages(ctx context.Context, b *base.Base, run *stage.Run) 
 	upgraded := s.upgrade.has("packages") || slices.ContainsFunc(p.Names(), s.upgrade.has) ||
 		slices.ContainsFunc(slices.Collect(maps.Keys(p.Alone)), s.upgrade.has)
 	if before.Answers(p) && !upgraded && s.before.Base.Digest == b.Digest {
-		run.Note("packages stay as they were locked; --upgrade=packages asks anew")
+		run.Note("packages stay as locked; --upgrade=packages resolves them again")
 		return before, nil
 	}
 	var held []recipe.LockedDeb

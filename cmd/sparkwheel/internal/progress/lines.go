@@ -48,7 +48,7 @@ func (l *lines) Report(e stage.Event) {
 		l.printf("%s: %s\n", e.Stage, e.Text)
 	case stage.Hit:
 		l.hit[e.Stage] = true
-		l.printf("%s: in the store: %s\n", e.Stage, e.Text)
+		l.printf("%s: cached\n", e.Stage)
 	case stage.Progress:
 		l.where[e.Stage] = e
 		if l.due(e, everyProgress) {

@@ -55,7 +55,7 @@ func play(t *testing.T, d progress.Display) {
 	})
 	stage.Add(&g, "git vllm", func(_ context.Context, r *stage.Run) (int, error) {
 		time.Sleep(100 * time.Millisecond)
-		r.Hit("commit 0123456789ab")
+		r.Hit()
 		return 0, nil
 	}, base)
 	git := stage.Add(&g, "git flashinfer", func(_ context.Context, r *stage.Run) (int, error) {

@@ -182,5 +182,5 @@ func (f *foot) count(running, ended, hit int) {
 func (f *foot) draw(columns int) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return cut(fmt.Sprintf("%s: %d running, %d ended, %d of them in the store", Duration(time.Since(f.began)), f.running, f.ended, f.hit), columns)
+	return cut(fmt.Sprintf("%s: %d running, %d done (%d cached)", Duration(time.Since(f.began)), f.running, f.ended, f.hit), columns)
 }

@@ -97,17 +97,17 @@ func (r *Recipe) checkBuilds() []error {
 			faults = append(faults, fmt.Errorf("build %q: "+format, append([]any{b.Name}, args...)...))
 		}
 		if !nameRE.MatchString(b.Name) {
-			bad("a build's name is lower-case letters, digits and dashes")
+			bad("a build's name consists of lower-case letters, digits and dashes")
 		}
 		if reserved(b.Name) {
-			bad("that name has a meaning of its own")
+			bad("that name is reserved")
 		}
 		if seen[b.Name] {
 			bad("another build or wheel has that name")
 		}
 		seen[b.Name] = true
 		if _, ok := r.Source(b.Source); !ok {
-			bad("no [[source]] is named %q; there are %s", b.Source, strings.Join(r.sourceNames(), ", "))
+			bad("no [[source]] is named %q; choose from %s", b.Source, strings.Join(r.sourceNames(), ", "))
 		}
 		b.check(bad)
 		for _, name := range slices.Sorted(maps.Keys(b.Inputs)) {
@@ -125,7 +125,7 @@ func (b Build) check(bad func(format string, args ...any)) {
 		bad("subdirectory %q leaves the tree", b.Subdirectory)
 	}
 	if len(b.Steps) == 0 || slices.ContainsFunc(b.Steps, func(s []string) bool { return len(s) == 0 || s[0] == "" }) {
-		bad("steps: each is a list of words that begins with a program, and there is at least one")
+		bad("steps: at least one is needed, and each is a list of words that begins with a program")
 	}
 	if len(b.Debs)+len(b.Files)+len(b.Wheels) == 0 && b.Tree == "" {
 		bad("it makes nothing: name debs, files, wheels or tree")
@@ -137,7 +137,7 @@ func (b Build) check(bad func(format string, args ...any)) {
 	}
 	for _, glob := range b.Debs {
 		if name := DebName(glob); strings.Contains(name, "=") || !packageRE.MatchString(name) {
-			bad("debs: %q does not begin with a package's name and an underscore", glob)
+			bad("debs: %q does not begin with a package name and an underscore", glob)
 		}
 	}
 	for _, where := range b.Install {
@@ -146,23 +146,23 @@ func (b Build) check(bad func(format string, args ...any)) {
 		}
 	}
 	if len(b.Install) > 0 && len(b.Debs) == 0 {
-		bad("install is about debs, and it names none")
+		bad("install applies to debs, but there are none")
 	}
 	for _, name := range b.Packages {
 		if !packageRE.MatchString(name) {
-			bad("packages: %q is neither a package's name nor NAME=VERSION", name)
+			bad("packages: %q is neither a package name nor NAME=VERSION", name)
 		}
 	}
 	for k := range b.Environment {
 		if !envRE.MatchString(k) {
-			bad("environment: %q is not a variable's name", k)
+			bad("environment: %q is not a variable name", k)
 		}
 	}
 	if b.MemoryPerJob < 0 {
 		bad("memory-per-job is not a size such as 6GiB")
 	}
 	if b.CPUs < 0 || b.CPUs > 1024 {
-		bad("cpus %d is not a number of processors", b.CPUs)
+		bad("cpus %d is not a number of CPUs", b.CPUs)
 	}
 }
 

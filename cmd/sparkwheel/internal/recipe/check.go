@@ -27,13 +27,13 @@ func (r *Recipe) check() error {
 	var faults []error
 	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if p := r.Target.Platform; p != "host" && !platformRE.MatchString(p) {
-		bad("target.platform %q is none of linux/arm64, linux/amd64, host", p)
+		bad("target.platform %q is not one of linux/arm64, linux/amd64, host", p)
 	}
 	if p := r.Target.Python; p != "base" && !pythonRE.MatchString(p) {
 		bad("target.python %q is neither \"base\" nor a version such as 3.12", p)
 	}
 	if r.UV == "" {
-		bad("tools.uv is missing: name the version of uv that resolves and builds, such as 0.13.9")
+		bad("tools.uv is missing: give the version of uv that resolves and builds, such as 0.13.9")
 	}
 	if len(r.Wheels)+len(r.Builds) == 0 && r.Runtime.Empty() {
 		bad("no [[wheel]], no [[build]] and no [runtime]: the recipe makes nothing")
@@ -45,7 +45,7 @@ func (r *Recipe) check() error {
 	}
 	for name, files := range r.Runtime.Files {
 		if _, ok := r.Source(name); !ok {
-			bad("runtime.files: no [[source]] is named %q; there are %s", name, strings.Join(r.sourceNames(), ", "))
+			bad("runtime.files: no [[source]] is named %q; choose from %s", name, strings.Join(r.sourceNames(), ", "))
 		}
 		for _, f := range files {
 			if !localPath(f) {
@@ -55,6 +55,7 @@ func (r *Recipe) check() error {
 	}
 	faults = append(faults, r.checkProvided()...)
 	faults = append(faults, r.Packages.check()...)
+	faults = append(faults, r.checkConstraints()...)
 	faults = append(faults, r.checkSources()...)
 	faults = append(faults, r.checkBuilds()...)
 	faults = append(faults, r.checkWheels()...)
@@ -66,7 +67,7 @@ func (r *Recipe) check() error {
 	faults = append(faults, r.checkGPU()...)
 	for _, o := range r.Image.Over {
 		if o.Winner == "" || o.Loser == "" || o.Winner == o.Loser {
-			bad("image.over: winner and loser are two distributions")
+			bad("image.over: winner and loser must be two distributions")
 		}
 	}
 	if w := r.Image.WorkDir; w != "" && !path.IsAbs(w) {
@@ -83,17 +84,17 @@ func (r *Recipe) checkSources() []error {
 	for _, s := range r.Sources {
 		where := fmt.Sprintf("source %q", s.Name)
 		if !nameRE.MatchString(s.Name) {
-			bad("%s: a source's name is lower-case letters, digits and dashes", where)
+			bad("%s: a source's name consists of lower-case letters, digits and dashes", where)
 		}
 		if seen[s.Name] {
-			bad("%s stands twice", where)
+			bad("%s occurs twice", where)
 		}
 		seen[s.Name] = true
 		if s.Git.URL == "" || s.Git.Ref == "" {
 			bad("%s: url and ref are both needed", where)
 		}
 		if s.Dirty && (!s.Local || s.Git.Ref != "HEAD") {
-			bad("%s: dirty takes what is checked out on this host: url is a path, and no ref but HEAD is given", where)
+			bad("%s: dirty takes what is checked out on this host: url must be a path, and ref HEAD or omitted", where)
 		}
 		if s.Version == "" {
 			bad("%s: version is missing: \"scm\", \"tag\" or a version", where)
@@ -120,6 +121,11 @@ func (r *Recipe) checkSources() []error {
 				bad("%s: submodule %q: a path in the tree and a url are needed", where, at)
 			}
 		}
+		for i, n := range s.Pulls {
+			if n < 1 || slices.Contains(s.Pulls[:i], n) {
+				bad("%s: pulls: %d is not the number of one more pull request", where, n)
+			}
+		}
 		checkPatches(s.Patches, func(format string, args ...any) { bad("%s: "+format, append([]any{where}, args...)...) })
 		for f := range s.Files {
 			if !localPath(f) {
@@ -137,17 +143,17 @@ func (r *Recipe) checkWheels() []error {
 	for _, w := range r.Wheels {
 		where := fmt.Sprintf("wheel %q", w.Name)
 		if !nameRE.MatchString(w.Name) {
-			bad("%s: a wheel's name is lower-case letters, digits and dashes", where)
+			bad("%s: a wheel's name consists of lower-case letters, digits and dashes", where)
 		}
 		if reserved(w.Name) {
-			bad("%s: that name has a meaning of its own", where)
+			bad("%s: that name is reserved", where)
 		}
 		if seen[w.Name] {
-			bad("%s stands twice", where)
+			bad("%s occurs twice", where)
 		}
 		seen[w.Name] = true
 		if _, ok := r.Source(w.Source); !ok {
-			bad("%s: no [[source]] is named %q; there are %s", where, w.Source, strings.Join(r.sourceNames(), ", "))
+			bad("%s: no [[source]] is named %q; choose from %s", where, w.Source, strings.Join(r.sourceNames(), ", "))
 		}
 		if w.Subdirectory != "" && !localPath(w.Subdirectory) {
 			bad("%s: subdirectory %q leaves the tree", where, w.Subdirectory)
@@ -162,7 +168,7 @@ func (r *Recipe) checkWheels() []error {
 			bad("%s: root %q is neither base nor host", where, w.Root)
 		}
 		if w.CPUs < 0 || w.CPUs > 1024 {
-			bad("%s: cpus %d is no number of processors", where, w.CPUs)
+			bad("%s: cpus %d is not a number of CPUs", where, w.CPUs)
 		}
 		if w.MemoryPerJob < 0 {
 			bad("%s: memory-per-job is not a size such as 6GiB", where)
@@ -177,7 +183,12 @@ func (r *Recipe) checkWheels() []error {
 		}
 		for k := range w.Environment {
 			if !envRE.MatchString(k) {
-				bad("%s: environment: %q is no variable's name", where, k)
+				bad("%s: environment: %q is not a variable name", where, k)
+			}
+		}
+		for _, glob := range slices.Concat(w.MustContain, w.Prebuilt) {
+			if glob == "" || !doublestar.ValidatePattern(glob) {
+				bad("%s: %q is not a path pattern", where, glob)
 			}
 		}
 		w.FetchContent.check(func(format string, args ...any) { bad("%s: "+format, append([]any{where}, args...)...) })

@@ -29,6 +29,9 @@ func Diff(before, after *Lock) []string {
 	diffPackages(before.Packages, after.Packages, say)
 	diffNamed(before.Sources, after.Sources, func(s LockedSource) (string, string) { return s.Name, s.Ref + " " + s.Commit }, say)
 	diffNamed(before.Sources, after.Sources, func(s LockedSource) (string, string) { return "version of " + s.Name, s.Version }, say)
+	diffNamed(pulls(before), pulls(after), func(p pullOf) (string, string) {
+		return fmt.Sprintf("%s: pull request %d", p.source, p.Number), p.Head
+	}, say)
 	diffNamed(before.UV, after.UV, func(f LockedUV) (string, string) { return "uv " + f.Platform, f.File }, say)
 	for _, w := range after.Wheels {
 		old, ok := before.Wheel(w.Name)
@@ -100,5 +103,20 @@ func (s *LockedSet) distributions() []string {
 		all = append(all, p.Name+" "+p.Version)
 	}
 	slices.Sort(all)
+	return all
+}
+
+// pullOf is a pull request with the source that it is merged into.
+type pullOf struct {
+	source string
+	LockedPull
+}
+
+func pulls(l *Lock) (all []pullOf) {
+	for _, s := range l.Sources {
+		for _, p := range s.Pulls {
+			all = append(all, pullOf{s.Name, p})
+		}
+	}
 	return all
 }

@@ -54,7 +54,7 @@ func find(name, dir string) (*part, error) {
 	}
 	text, err := regular.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no recipe %s: neither a file nor one of %s", name, strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("recipe %s does not exist: neither a file nor one of %s", name, strings.Join(Names(), ", "))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading recipe: %w", err)
@@ -78,10 +78,10 @@ func chain(p *part) ([]*part, error) {
 			return nil, fmt.Errorf("%s: extends %q: %w", p.label(), p.shape.Extends, err)
 		}
 		if slices.ContainsFunc(parts, func(x *part) bool { return x.label() == parent.label() }) {
-			return nil, fmt.Errorf("%s: extends %q: the recipes extend each other in a circle", p.label(), p.shape.Extends)
+			return nil, fmt.Errorf("%s: extends %q: the recipes extend each other in a loop", p.label(), p.shape.Extends)
 		}
 		if len(parts) > maxParents {
-			return nil, fmt.Errorf("%s: extends %q: more than %d recipes stand behind %s", p.label(), p.shape.Extends, maxParents, parts[0].label())
+			return nil, fmt.Errorf("%s: extends %q: more than %d recipes are behind %s", p.label(), p.shape.Extends, maxParents, parts[0].label())
 		}
 		parts, p = append(parts, parent), parent
 	}
@@ -109,6 +109,10 @@ func (p *part) decode(top string) error {
 	}
 	if err := toml.Unmarshal(bytes.TrimPrefix(p.text, []byte("\xef\xbb\xbf")), &p.given); err != nil {
 		return fmt.Errorf("%s: %w", p.label(), err)
+	}
+	var err error
+	if p.shape.Lines, err = constraintLines(p.shape.Constraints); err != nil {
+		return fmt.Errorf("%s: constraints: %w", p.label(), err)
 	}
 	for i := range p.shape.Source {
 		s := &p.shape.Source[i]

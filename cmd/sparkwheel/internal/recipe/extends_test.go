@@ -224,12 +224,12 @@ func TestExtendsFaults(t *testing.T) {
 	}{
 		"a circle": {
 			map[string]string{"a.toml": "extends = \"b.toml\"\n", "b.toml": "extends = \"./a.toml\"\n"}, "a.toml",
-			`b.toml: extends "./a.toml": the recipes extend each other in a circle`,
+			`b.toml: extends "./a.toml": the recipes extend each other in a loop`,
 		},
-		"itself":       {map[string]string{"a.toml": "extends = \"a.toml\"\n"}, "a.toml", "in a circle"},
-		"no such":      {map[string]string{"a.toml": "extends = \"b.toml\"\n"}, "a.toml", `a.toml: extends "b.toml": no recipe b.toml`},
+		"itself":       {map[string]string{"a.toml": "extends = \"a.toml\"\n"}, "a.toml", "in a loop"},
+		"no such":      {map[string]string{"a.toml": "extends = \"b.toml\"\n"}, "a.toml", `a.toml: extends "b.toml": recipe b.toml does not exist`},
 		"absolute":     {map[string]string{"a.toml": "extends = \"/b.toml\"\n"}, "a.toml", "the path is absolute"},
-		"too deep":     {deep, "r11.toml", "more than 8 recipes stand behind"},
+		"too deep":     {deep, "r11.toml", "more than 8 recipes are behind"},
 		"in the other": {map[string]string{"a.toml": "extends = \"b.toml\"\n", "b.toml": minimal + "\nsubdirectry = \"x\"\n"}, "a.toml", "b.toml:18:1: unknown key wheel.subdirectry (nearest known key: subdirectory)"},
 		"its own":      {map[string]string{"a.toml": "extends = \"b.toml\"\n[target]\nplatfrm = \"host\"\n", "b.toml": minimal}, "a.toml", "a.toml:3:1: unknown key target.platfrm"},
 		"without it":   {map[string]string{"a.toml": "extends = \"b.toml\"\nwithout = [\"x\"]\n", "b.toml": minimal}, "a.toml", `without: the extended recipe has no "x"; it has a`},

@@ -154,18 +154,18 @@ func (f *FetchContent) check(bad func(format string, args ...any)) {
 		bad("fetchcontent: %w", f.fault)
 	}
 	if !envRE.MatchString(f.Arguments) {
-		bad("fetchcontent: arguments %q is no variable's name", f.Arguments)
+		bad("fetchcontent: arguments %q is not a variable name", f.Arguments)
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Repositories)) {
 		r := f.Repositories[name]
 		if !ContentName(name) {
-			bad("fetchcontent: repository %q: that is no content's name", name)
+			bad("fetchcontent: repository %q: not a content name", name)
 		}
 		if slices.Contains(f.LeaveOut, name) {
-			bad("fetchcontent: %q is left out and given a repository", name)
+			bad("fetchcontent: %q is both left out and given a repository", name)
 		}
 		if r.Environment != "" && !envRE.MatchString(r.Environment) {
-			bad("fetchcontent: repository %q: environment %q is no variable's name", name, r.Environment)
+			bad("fetchcontent: repository %q: environment %q is not a variable name", name, r.Environment)
 		}
 		checkPatches(r.Patches, func(format string, args ...any) {
 			bad("fetchcontent: repository %q: "+format, append([]any{name}, args...)...)

@@ -51,10 +51,10 @@ func TestFetchContentFaults(t *testing.T) {
 		"[wheel.fetchcontent]\nleave_out = [\"x\"]\n": fmt.Sprintf("r.toml:%d:1: unknown key wheel.fetchcontent.leave_out (nearest known key: leave-out)", 2+strings.Count(minimal, "\n")),
 		"fetchcontent = true\n[[wheel]]\nname = \"b\"\nfetchcontent.arguments = 7\n":                               fmt.Sprintf("r.toml:%d:26: ", 4+strings.Count(minimal, "\n")),
 		"fetchcontent = false\n[[wheel]]\nname = \"b\"\nfetchcontent = { repository = { k = { uri = \"x\" } } }\n": fmt.Sprintf("r.toml:%d:39: unknown key wheel.uri (nearest known key: url)", 4+strings.Count(minimal, "\n")),
-		"[wheel.fetchcontent]\narguments = \"a b\"\n":                                                              `arguments "a b" is no variable's name`,
-		"[wheel.fetchcontent]\nleave-out = [\"x\"]\nrepository.X.ref = \"v1\"\n":                                   `"x" is left out and given a repository`,
-		"[wheel.fetchcontent.repository.\"../x\"]\nref = \"v1\"\n":                                                 `repository "../x": that is no content's name`,
-		"[wheel.fetchcontent.repository.x]\nenvironment = \"A=B\"\n":                                               "is no variable's name",
+		"[wheel.fetchcontent]\narguments = \"a b\"\n":                                                              `arguments "a b" is not a variable name`,
+		"[wheel.fetchcontent]\nleave-out = [\"x\"]\nrepository.X.ref = \"v1\"\n":                                   `"x" is both left out and given a repository`,
+		"[wheel.fetchcontent.repository.\"../x\"]\nref = \"v1\"\n":                                                 `repository "../x": not a content name`,
+		"[wheel.fetchcontent.repository.x]\nenvironment = \"A=B\"\n":                                               "is not a variable name",
 		"[wheel.fetchcontent.repository.x]\npatches = [\"../../etc/passwd\"]\n":                                    "is not below the recipe's directory",
 	} {
 		if _, err := Parse("r", "r.toml", []byte(minimal+text)); err == nil || !strings.Contains(err.Error(), want) {

@@ -46,7 +46,7 @@ func (r *Recipe) checkFiles() []error {
 	for _, f := range r.Files {
 		where := fmt.Sprintf("file %q", f.Name)
 		if !nameRE.MatchString(f.Name) {
-			bad("%s: a file's name is lower-case letters, digits and dashes", where)
+			bad("%s: a file's name consists of lower-case letters, digits and dashes", where)
 		}
 		if err := checkURL(f.URL); err != nil {
 			bad("%s: %w", where, err)
@@ -55,7 +55,7 @@ func (r *Recipe) checkFiles() []error {
 			bad("%s: sha256 %q is not 64 lower-case hex digits", where, f.SHA256)
 		}
 		if f.Image == "" && !r.isInput(f.Name) {
-			bad("%s goes nowhere: give it image = \"/path\", or a wheel or build that has it among its inputs", where)
+			bad("%s is not used: give it image = \"/path\", or add it to the inputs of a wheel or build", where)
 		}
 		if f.Image != "" {
 			images = checkImagePath(images, f.Image, func(format string, args ...any) { bad("%s: image "+format, append([]any{where}, args...)...) })
@@ -79,14 +79,14 @@ func (r *Recipe) isInput(name string) bool {
 // image has already, and returns these with it.
 func checkImagePath(images []string, file string, bad func(format string, args ...any)) []string {
 	if !path.IsAbs(file) || path.Clean(file) != file || file == "/" || strings.ContainsAny(file, "\\\x00\n") {
-		bad("%q is not a file's absolute path", file)
+		bad("%q is not the absolute path of a file", file)
 	}
 	if ownPath(file) {
-		bad("%q is where the image's own record stands", file)
+		bad("%q is the path of the image's own record", file)
 	}
 	for _, other := range images {
 		if file == other || strings.HasPrefix(file, other+"/") || strings.HasPrefix(other, file+"/") {
-			bad("%q stands in the way of %q", file, other)
+			bad("%q is in the way of %q", file, other)
 		}
 	}
 	return append(images, file)
@@ -128,7 +128,7 @@ func (r *Recipe) checkInputsOf(whose string, inputs map[string]string) []error {
 	for _, name := range slices.Sorted(maps.Keys(inputs)) {
 		where, at := fmt.Sprintf("%s: inputs: %s", whose, name), inputs[name]
 		if !slices.Contains(known, name) {
-			faults = append(faults, fmt.Errorf("%s: the recipe has nothing of that name; it has %s", where, cmp.Or(strings.Join(known, ", "), "none")))
+			faults = append(faults, fmt.Errorf("%s: nothing in the recipe has that name; choose from %s", where, cmp.Or(strings.Join(known, ", "), "none")))
 		}
 		if !localPath(strings.TrimPrefix(at, "/")) {
 			faults = append(faults, fmt.Errorf("%s: %q is neither an absolute path nor one in the source's tree", where, at))
@@ -165,7 +165,7 @@ func checkURL(s string) error {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return fmt.Errorf("url %q is neither http:// nor https://", s)
 	case u.User != nil:
-		return fmt.Errorf("url at %s holds credentials, which do not belong into a recipe: put them into ~/.netrc", u.Host)
+		return fmt.Errorf("url at %s has credentials, which do not belong in a recipe: put them into ~/.netrc", u.Host)
 	}
 	return nil
 }

@@ -133,7 +133,7 @@ func (r *Recipe) checkGPU() (faults []error) {
 		return faults
 	}
 	if r.Target.GPUArch == "" {
-		return append(faults, errors.New("gpu.require: target.gpu-arch is missing: name the GPU, such as 12.1"))
+		return append(faults, errors.New("gpu.require: target.gpu-arch is missing: give the GPU's compute capability, such as 12.1"))
 	}
 	if _, err := cuda.ParseGPU(r.Target.GPUArch); err != nil {
 		faults = append(faults, fmt.Errorf("target.gpu-arch: %w", err))

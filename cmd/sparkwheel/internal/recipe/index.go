@@ -34,22 +34,22 @@ func (r *Recipe) checkIndexes() []error {
 	for _, x := range r.Indexes {
 		where := fmt.Sprintf("index %q", x.Name)
 		if !nameRE.MatchString(x.Name) {
-			bad("%s: an index's name is lower-case letters, digits and dashes", where)
+			bad("%s: an index's name consists of lower-case letters, digits and dashes", where)
 		}
 		if names[x.Name] {
-			bad("%s stands twice", where)
+			bad("%s occurs twice", where)
 		}
 		names[x.Name] = true
 		if err := checkURL(x.URL); err != nil {
 			bad("%s: %w", where, err)
 		}
 		if len(x.Distributions) == 0 {
-			bad("%s: distributions are missing: name what is taken from there", where)
+			bad("%s: distributions are missing: list what is downloaded from it", where)
 		}
 		for _, d := range x.Distributions {
 			name := requirements.Normalize(d)
 			if name == "" {
-				bad("%s: %q is no distribution's name", where, d)
+				bad("%s: %q is not the name of a distribution", where, d)
 			}
 			if other, ok := owners[name]; ok {
 				bad("%s: %s is taken from index %q", where, d, other)

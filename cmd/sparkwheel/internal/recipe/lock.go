@@ -79,7 +79,16 @@ type LockedSource struct {
 	Version    string            `toml:"version" comment:"what the build is told"`
 	Clean      string            `toml:"clean-version,omitempty" comment:"the version without the recipe's changes"`
 	Described  string            `toml:"described,omitempty" comment:"what the version was computed from: tag, commits after it, commit"`
+	Pulls      []LockedPull      `toml:"pull,omitempty" comment:"pull requests that are merged into it"`
 	Submodules []LockedSubmodule `toml:"submodule,omitempty"`
+}
+
+// LockedPull is a pull request: its head, and the commit from which it and the
+// source's commit part.
+type LockedPull struct {
+	Number int    `toml:"number" json:"number"`
+	Head   string `toml:"head" json:"head"`
+	Base   string `toml:"merge-base" json:"merge_base"`
 }
 
 // Unpatched is the source's version without the recipe's changes, with which the
@@ -142,7 +151,7 @@ func LoadLock(path string, r *Recipe) (*Lock, error) {
 	case err != nil:
 		return nil, err
 	case l.Version != LockVersion:
-		return nil, &MismatchError{Path: path, Reason: fmt.Sprintf("lock version %d, this sparkwheel reads %d", l.Version, LockVersion), Type: again}
+		return nil, &MismatchError{Path: path, Reason: fmt.Sprintf("lock version %d, but this sparkwheel reads %d", l.Version, LockVersion), Type: again}
 	case l.Recipe != r.Name && !r.Made(l.RecipeDigest):
 		return nil, &MismatchError{Path: path, Reason: fmt.Sprintf("made from recipe %s, not from %s", l.Recipe, r.Name), Type: again}
 	}
@@ -241,14 +250,14 @@ func (l *Lock) Beside() []string {
 
 func (b beside) load(dir string) error {
 	if !filepath.IsLocal(b.file) || filepath.Base(b.file) != b.file {
-		return fmt.Errorf("%q is not a file beside the lock", b.file)
+		return fmt.Errorf("%q is not a file in the lock's directory", b.file)
 	}
 	text, err := regular.Read(filepath.Join(dir, b.file))
 	if err != nil {
-		return fmt.Errorf("reading what stands beside it: %w", err)
+		return fmt.Errorf("reading the files beside it: %w", err)
 	}
 	if got := digest(text); got != b.sha256 {
-		return fmt.Errorf("%s was changed by hand: it is %s, the lock pins %s", b.file, got, b.sha256)
+		return fmt.Errorf("%s was changed by hand: it is %s, but the lock pins %s", b.file, got, b.sha256)
 	}
 	*b.text = text
 	return nil

@@ -109,10 +109,10 @@ type LockedDirectory struct {
 func (d LockedDirectory) Check() error {
 	dir, slash := strings.CutSuffix(d.Path, "/")
 	if !slash || !plainPath(dir) {
-		return fmt.Errorf("directory %q is no path that ends in a slash", d.Path)
+		return fmt.Errorf("directory %q is not a path that ends in a slash", d.Path)
 	}
 	if !sha256RE.MatchString(d.SHA256) {
-		return fmt.Errorf("directory %s: %q is no sha256 of its list", d.Path, d.SHA256)
+		return fmt.Errorf("directory %s: %q is not a sha256 of its list", d.Path, d.SHA256)
 	}
 	return nil
 }
@@ -150,14 +150,14 @@ func (m *LockedManifest) Entries() ([]Entry, error) {
 	files := map[string]bool{}
 	for _, e := range entries {
 		if files[e.Path] {
-			return nil, fmt.Errorf("%s: %s stands twice", m.Files, e.Path)
+			return nil, fmt.Errorf("%s: %s occurs twice", m.Files, e.Path)
 		}
 		files[e.Path] = true
 	}
 	for _, e := range entries {
 		for dir := path.Dir(e.Path); dir != "."; dir = path.Dir(dir) {
 			if files[dir] {
-				return nil, fmt.Errorf("%s: %s is a file, and %s lies below it", m.Files, dir, e.Path)
+				return nil, fmt.Errorf("%s: %s is a file, but %s is below it", m.Files, dir, e.Path)
 			}
 		}
 	}
@@ -176,11 +176,11 @@ func ParseSums(name string, text []byte) ([]Entry, error) {
 			continue
 		}
 		if len(fields) != 2 || !sha256RE.MatchString(fields[0]) {
-			return nil, fmt.Errorf("%s:%d: %.80q is no sha256 and path", name, number, strings.TrimSpace(line))
+			return nil, fmt.Errorf("%s:%d: %.80q is not a sha256 and a path", name, number, strings.TrimSpace(line))
 		}
 		p := strings.TrimPrefix(fields[1], "*") // sha256sum's mark for binary files
 		if !plainPath(p) {
-			return nil, fmt.Errorf("%s:%d: %.80q is no path below its directory", name, number, p)
+			return nil, fmt.Errorf("%s:%d: %.80q is not a path below its directory", name, number, p)
 		}
 		if len(entries) == mostEntries {
 			return nil, fmt.Errorf("%s names more than %d files", name, mostEntries)
@@ -216,7 +216,7 @@ func (r *Recipe) checkManifests() []error {
 	for _, m := range r.Manifests {
 		where := fmt.Sprintf("manifest %q", m.Name)
 		if !nameRE.MatchString(m.Name) {
-			bad("%s: a manifest's name is lower-case letters, digits and dashes", where)
+			bad("%s: a manifest's name consists of lower-case letters, digits and dashes", where)
 		}
 		if err := checkURL(m.URL); err != nil {
 			bad("%s: %w", where, err)
@@ -225,7 +225,7 @@ func (r *Recipe) checkManifests() []error {
 			bad("%s: url %q does not end in a slash", where, m.URL)
 		}
 		if !plainPath(m.List) || strings.Contains(m.List, "/") {
-			bad("%s: list %q is no file's name", where, m.List)
+			bad("%s: list %q is not a file name", where, m.List)
 		}
 		if m.MaxFile < 0 {
 			bad("%s: max-file is not a size such as 64MiB", where)
@@ -242,18 +242,18 @@ func (r *Recipe) checkManifests() []error {
 			bad("%s: source and file go together", where)
 		}
 		if _, ok := r.Source(m.Source); m.Source != "" && !ok {
-			bad("%s: no [[source]] is named %q; there are %s", where, m.Source, strings.Join(r.sourceNames(), ", "))
+			bad("%s: no [[source]] is named %q; choose from %s", where, m.Source, strings.Join(r.sourceNames(), ", "))
 		}
 		if m.File != "" && !localPath(m.File) {
 			bad("%s: file %q leaves the tree", where, m.File)
 		}
 		for _, dir := range slices.Sorted(maps.Keys(m.Directories)) {
 			if text := Expand(dir+m.Directories[dir], Values{}); m.File == "" && constantRE.MatchString(text) {
-				bad("%s: directories: %q names a constant, and no file is named to read it from", where, dir)
+				bad("%s: directories: %q names a constant, but no file to read it from is given", where, dir)
 			}
 		}
 		if !r.isInput(m.Name) {
-			bad("%s goes nowhere: a wheel or build must have it among its inputs", where)
+			bad("%s is not used: add it to the inputs of a wheel or build", where)
 		}
 	}
 	return faults

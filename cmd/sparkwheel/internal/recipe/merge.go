@@ -16,7 +16,7 @@ import (
 func merged(parts []*part) (*shape, error) {
 	s := &parts[len(parts)-1].shape
 	if len(parts) == 1 && len(s.Without) > 0 {
-		return nil, fmt.Errorf("%s: without is about a recipe that this one extends, and it extends none", parts[0].label())
+		return nil, fmt.Errorf("%s: without applies to a recipe that this one extends, but it extends none", parts[0].label())
 	}
 	for i := len(parts) - 2; i >= 0; i-- {
 		p := parts[i]
@@ -25,6 +25,7 @@ func merged(parts []*part) (*shape, error) {
 			return nil, fmt.Errorf("%s: %w", p.label(), err)
 		}
 		over(reflect.ValueOf(s).Elem(), reflect.ValueOf(&p.shape).Elem(), p.given)
+		s.Lines = added(s.Lines, p.shape.Lines)
 		s.prune(before)
 	}
 	return s, nil

@@ -86,14 +86,14 @@ func (l *Lock) Covers(path string, r *Recipe, o Override) error {
 				held = s.Ref
 			}
 			return &MismatchError{
-				Path: path, Reason: fmt.Sprintf("it holds %s at %s, not at %s", name, held, o.Refs[name]),
+				Path: path, Reason: fmt.Sprintf("it has %s at %s, not at %s", name, held, o.Refs[name]),
 				Type: r.lockCommand(path) + " --ref " + name + "=" + o.Refs[name],
 			}
 		}
 	}
 	if !o.Base.IsZero() && !o.Base.Equal(l.Base.Reference) {
 		return &MismatchError{
-			Path: path, Reason: fmt.Sprintf("it holds base %s, not %s", l.Base.Reference, o.Base),
+			Path: path, Reason: fmt.Sprintf("it has base %s, not %s", l.Base.Reference, o.Base),
 			Type: r.lockCommand(path) + " --base " + o.Base.String(),
 		}
 	}

@@ -133,28 +133,28 @@ func (p Packages) check() []error {
 	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf("packages: "+format, args...)) }
 	for _, name := range append(slices.Clone(p.Image), p.Build...) {
 		if !packageRE.MatchString(name) {
-			bad("%q is neither a package's name nor NAME=VERSION", name)
+			bad("%q is neither a package name nor NAME=VERSION", name)
 		}
 	}
 	for _, name := range p.Build {
 		if slices.Contains(p.Image, name) {
-			bad("%s stands in image and in build; image is enough", name)
+			bad("%s occurs in image and in build; image is enough", name)
 		}
 	}
 	if strings.HasPrefix(p.Snapshot, "-") || strings.ContainsAny(p.Snapshot, " \t\n") {
-		bad("snapshot %q is no moment such as 20261101T000000Z", p.Snapshot)
+		bad("snapshot %q is not a time such as 20261101T000000Z", p.Snapshot)
 	}
 	seen := map[string]bool{}
 	for _, s := range p.Sources {
 		switch {
 		case !nameRE.MatchString(s.Name):
-			bad("source %q: a source's name is lower-case letters, digits and dashes", s.Name)
+			bad("source %q: a source's name consists of lower-case letters, digits and dashes", s.Name)
 		case seen[s.Name]:
-			bad("source %q stands twice", s.Name)
+			bad("source %q occurs twice", s.Name)
 		case s.Deb822 == "" || !strings.Contains(s.Key, "-----BEGIN PGP PUBLIC KEY BLOCK-----"):
 			bad("source %q: deb822 and key (an armoured public key) are both needed", s.Name)
 		case unsignedRE.MatchString(s.Deb822):
-			bad("source %q: deb822 has %s; sparkwheel names the key, and takes no index without it", s.Name, unsignedRE.FindString(s.Deb822))
+			bad("source %q: deb822 has %s; sparkwheel adds Signed-By itself and accepts no unsigned index", s.Name, unsignedRE.FindString(s.Deb822))
 		case strings.Contains(strings.TrimSpace(s.Deb822), "\n\n"):
 			bad("source %q: deb822 is one stanza; add another source", s.Name)
 		}

@@ -14,17 +14,17 @@ func TestPackagesFaults(t *testing.T) {
 	for _, tt := range []struct {
 		name, table, want string
 	}{
-		{"an option", `image = ["-o"]`, `"-o" is neither a package's name`},
+		{"an option", `image = ["-o"]`, `"-o" is neither a package name`},
 		{"a removal", `image = ["vim-"]`, `"vim-" is neither`},
 		{"a suite", `image = ["vim/sid"]`, `"vim/sid" is neither`},
 		{"a file", `build = ["./vim.deb"]`, `"./vim.deb" is neither`},
-		{"twice", "image = [\"vim\"]\nbuild = [\"vim\"]", "vim stands in image and in build"},
-		{"snapshot", `snapshot = "--help"`, `snapshot "--help" is no moment`},
+		{"twice", "image = [\"vim\"]\nbuild = [\"vim\"]", "vim occurs in image and in build"},
+		{"snapshot", `snapshot = "--help"`, `snapshot "--help" is not a time`},
 		{"unknown key", `images = ["vim"]`, "nearest known key: image"},
 		{"no key", "[[packages.source]]\nname = \"x\"\ndeb822 = \"Types: deb\"", "an armoured public key"},
 		{"unsigned", "[[packages.source]]\nname = \"x\"\nkey = '''" + testKey + "'''\ndeb822 = '''Types: deb\ntrusted: yes'''", "deb822 has trusted:"},
 		{"two stanzas", "[[packages.source]]\nname = \"x\"\nkey = '''" + testKey + "'''\ndeb822 = '''Types: deb\n\nTypes: deb'''", "deb822 is one stanza"},
-		{"source's name", "[[packages.source]]\nname = \"../x\"\nkey = '''" + testKey + "'''\ndeb822 = 'Types: deb'", "a source's name is"},
+		{"source's name", "[[packages.source]]\nname = \"../x\"\nkey = '''" + testKey + "'''\ndeb822 = 'Types: deb'", "a source's name consists of"},
 	} {
 		_, err := Parse("r", "", []byte(minimal+"[packages]\n"+tt.table+"\n"))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -62,7 +62,7 @@ func TestBadPatchKeys(t *testing.T) {
 		"[[source.patch]]\nurl = \"https://example.com/a\"\n":                    "is not 64 lower-case hex digits",
 		"[[source.patch]]\nurl = \"ftp://example.com/a\"\n":                      "is neither http:// nor https://",
 		"[[source.patch]]\nfile = \"a\"\nranges = \"<1\"\n":                      "unknown key source.patch.ranges",
-		"[[source.patch]]\nurl = \"https://u:p@example.com/a\"\nsha256 = \"\"\n": "holds credentials",
+		"[[source.patch]]\nurl = \"https://u:p@example.com/a\"\nsha256 = \"\"\n": "has credentials",
 	} {
 		if _, err := Parse("r", "r.toml", []byte(head+text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s gave %v, want %q", text, err, want)

@@ -92,11 +92,11 @@ func TestParseFaults(t *testing.T) {
 		"no TOML":     {minimal + "x = = 1\n", []string{"r.toml:17:5: ", "17| x = = 1"}},
 		"a base that is none": {
 			strings.Replace(minimal, `image = "b"`, `image = "tar:"`, 1),
-			[]string{`"tar:" does not name an image: a path is missing after tar:`, "r.toml:", `image = "tar:"`},
+			[]string{`"tar:" is not the name of an image: a path is missing after tar:`, "r.toml:", `image = "tar:"`},
 		},
 		"a wheel of no source": {
 			strings.Replace(minimal, `source = "a"`, `source = "b"`, 1),
-			[]string{`wheel "a": no [[source]] is named "b"; there are a`},
+			[]string{`wheel "a": no [[source]] is named "b"; choose from a`},
 		},
 		"all at once": {
 			strings.NewReplacer(`platform = "host"`, `platform = "windows"`, `uv = "0.13.9"`, ``, `ref = "main"`, ``).Replace(minimal),
@@ -108,27 +108,27 @@ func TestParseFaults(t *testing.T) {
 		},
 		"a file that goes nowhere": {
 			minimal + "[[file]]\nname = \"f\"\nurl = \"https://example.com/f\"\n",
-			[]string{`file "f" goes nowhere`},
+			[]string{`file "f" is not used`},
 		},
 		"a file of all faults": {
 			minimal + "[[file]]\nname = \"F\"\nurl = \"file:///f\"\nsha256 = \"AB\"\nimage = \"/a/../b\"\n",
-			[]string{`file "F": a file's name is`, `neither http:// nor https://`, `sha256 "AB" is not`, `image "/a/../b" is not`},
+			[]string{`file "F": a file's name consists of`, `neither http:// nor https://`, `sha256 "AB" is not`, `image "/a/../b" is not`},
 		},
 		"a file in the record's place": {
 			minimal + "[[file]]\nname = \"f\"\nurl = \"https://example.com/f\"\nimage = \"/workspace/build.json\"\n",
-			[]string{`image "/workspace/build.json" is where the image's own record stands`},
+			[]string{`image "/workspace/build.json" is the path of the image's own record`},
 		},
 		"a password": {
 			minimal + "[[file]]\nname = \"f\"\nurl = \"https://u:p@example.com/f\"\nimage = \"/f\"\n",
-			[]string{`url at example.com holds credentials`},
+			[]string{`url at example.com has credentials`},
 		},
 		"files in each other's way": {
 			minimal + "[[file]]\nname = \"f\"\nurl = \"https://example.com/f\"\nimage = \"/a\"\n[[file]]\nname = \"f\"\nurl = \"https://example.com/g\"\nimage = \"/a/b\"\n",
-			[]string{`image "/a/b" stands in the way of "/a"`, `"f" occurs twice`},
+			[]string{`image "/a/b" is in the way of "/a"`, `"f" occurs twice`},
 		},
 		"inputs of nothing": {
 			minimal + "inputs = { f = \"/x\", g = \"../x\" }\n",
-			[]string{`inputs: f: the recipe has nothing of that name; it has none`, `inputs: g: "../x" is neither`},
+			[]string{`inputs: f: nothing in the recipe has that name; choose from none`, `inputs: g: "../x" is neither`},
 		},
 		"a size that is none": {minimal + "memory-per-job = \"lots\"\n", []string{"memory-per-job is not a size"}},
 	}

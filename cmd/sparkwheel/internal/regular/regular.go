@@ -52,7 +52,7 @@ func Read(path string) ([]byte, error) {
 		return nil, err
 	}
 	if len(text) > MaxText {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it has more than %d MiB", MaxText>>20)}
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is larger than %d MiB", MaxText>>20)}
 	}
 	return text, nil
 }

@@ -37,7 +37,7 @@ func TestRead(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		dir: "it is a directory, not a regular file", fifo: "it is a FIFO", filepath.Join(dir, "to-fifo"): "it is a FIFO",
-		"/dev/zero": "it is a device", socket: "it is a socket", large: "more than 64 MiB", filepath.Join(dir, "none"): "no such file",
+		"/dev/zero": "it is a device", socket: "it is a socket", large: "larger than 64 MiB", filepath.Join(dir, "none"): "no such file",
 	} {
 		_, err := Read(path)
 		if _, ok := errors.AsType[*fs.PathError](err); !ok || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), want) {

@@ -37,25 +37,25 @@ func TestText(t *testing.T) {
 		want string
 	}{
 		{"nothing known", errors.New("x"), "x"},
-		{"in the middle of a message", fmt.Errorf("a: %w\nthe whole log: l", git.ErrOffline),
-			"a: not in the local mirror, and the network is not allowed; run `sparkwheel fetch` while there is a network\nthe whole log: l"},
+		{"in the middle of a message", fmt.Errorf("a: %w\nfull log: l", git.ErrOffline),
+			"a: not in the local mirror, and the network is not allowed; run `sparkwheel fetch` without --offline\nfull log: l"},
 		{"each of several, a remedy once", errors.Join(git.ErrOffline, gone, fmt.Errorf("again: %w", git.ErrOffline)),
-			"not in the local mirror, and the network is not allowed; run `sparkwheel fetch` while there is a network\n" +
-				"fetching words.txt: https://h/words.txt answers 404 Not Found; if a mirror has it, give --mirror PREFIX=BASE; build from a bundle that has it; or take another version by `sparkwheel lock --upgrade=words`\n" +
+			"not in the local mirror, and the network is not allowed; run `sparkwheel fetch` without --offline\n" +
+				"fetching words.txt: https://h/words.txt answers 404 Not Found; if a mirror has it, give --mirror PREFIX=BASE; build from a bundle that has it; or use another version: `sparkwheel lock --upgrade=words`\n" +
 				"again: not in the local mirror, and the network is not allowed"},
-		{"words that the message hides", hidden{&git.SchemeError{URL: "ssh://h", Scheme: "ssh"}}, "hidden; send it elsewhere with --mirror PREFIX=https://HOST/"},
+		{"words that the message hides", hidden{&git.SchemeError{URL: "ssh://h", Scheme: "ssh"}}, "hidden; use another server with --mirror PREFIX=https://HOST/"},
 		{"a type with nothing to say", &registry.StatusError{Method: "GET", URL: "u", Status: 500}, "GET u: 500 Internal Server Error"},
 		{"its own remedy instead", fmt.Errorf("a: %w", With(fmt.Errorf("b: %w", git.ErrOffline), "run it online")),
 			"a: b: not in the local mirror, and the network is not allowed; run it online"},
 		{"behind each fault", fmt.Errorf("judging: %w", faults), `judging: checking the requirements of the image: 3 faults
   a requires numpy [requirement-missing]; add a wheel of numpy, or pass --allow numpy
-  b requires torch==1 [version-conflict]; take a torch that it admits, rebuild b with ` + "`pin = { torch = \"==2\" }`" + `, or pass --allow torch
+  b requires torch==1 [version-conflict]; use a torch that it allows, rebuild b with ` + "`pin = { torch = \"==2\" }`" + `, or pass --allow torch
   c requires numpy [requirement-missing]`},
 		{"below each cause", build, `building vllm: running uv: exit status 1
   cause:  a header is missing: numa.h [missing-header]
   remedy: add the package that has it to the base, or the submodule to the recipe's source (libnuma-dev)
   cause:  CMake fetches cutlass [fetchcontent]
-  remedy: set fetchcontent = true in the recipe's [[wheel]] and run ` + "`sparkwheel lock`" + `; where that is set, name cutlass in [wheel.fetchcontent.repository.cutlass] with url and ref`},
+  remedy: set fetchcontent = true in the recipe's [[wheel]] and run ` + "`sparkwheel lock`" + `; where that is set, give [wheel.fetchcontent.repository.cutlass] a url and a ref`},
 	} {
 		if diff := cmp.Diff(test.want, Text(test.err)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
@@ -76,7 +76,7 @@ func TestNamespacesNamesThreeWays(t *testing.T) {
 		{Step: "starting", Err: os.ErrPermission, Root: true},
 	} {
 		text := Text(e)
-		wants := []string{"making a sandbox: starting: ", "\nThree ways on:\n  1. ", "\n  2. ", "\n  3. ", "--sandbox none"}
+		wants := []string{"making a sandbox: starting: ", "\nThree ways to go on:\n  1. ", "\n  2. ", "\n  3. ", "--sandbox none"}
 		if e.Root {
 			wants = append(wants, "--privileged")
 		} else {

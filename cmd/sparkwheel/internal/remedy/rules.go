@@ -21,16 +21,16 @@ import (
 	"github.com/sparkwheel/sparkwheel/wheel/truth"
 )
 
-const whileOnline = "run `sparkwheel fetch` while there is a network"
+const whileOnline = "run `sparkwheel fetch` without --offline"
 
 // rules are the errors of the rooms about which something can be done.
 var rules = []rule{
 	at("git.ErrOffline", git.ErrOffline, whileOnline),
-	at("patch.ErrSubmodule", patch.ErrSubmodule, "name its commit in the recipe"),
+	at("patch.ErrSubmodule", patch.ErrSubmodule, "give its commit in the recipe"),
 	on(&git.SchemeError{}, scheme),
 	on(&git.NotSmartError{}, func(e *git.NotSmartError) string {
 		if e.Dumb {
-			return "give its ssh URL, or clone it and give that path"
+			return "use its ssh URL, or clone it and use that path"
 		}
 		return "check the URL"
 	}),
@@ -38,8 +38,12 @@ var rules = []rule{
 		if e.Submodule {
 			return "commit them there"
 		}
-		return "commit or stash them, or name the commit by its full SHA; in a recipe, `dirty = true` takes them too"
+		return "commit or stash them, or give the full SHA of the commit; in a recipe, `dirty = true` includes them"
 	}),
+	on(&git.MergeError{}, func(*git.MergeError) string {
+		return "\ntake it out of the source's `pulls`, or name a ref that it was made for"
+	}),
+	on(&git.MergeBaseError{}, func(*git.MergeBaseError) string { return "give its changes as a patch" }),
 	on(&patch.ConflictError{}, func(*patch.ConflictError) string {
 		return "\nchange the patch or take it out of the recipe, or give it the `versions` of the source that it is for"
 	}),
@@ -55,18 +59,18 @@ var rules = []rule{
 		if len(e.Have) == 0 {
 			return ""
 		}
-		return "take one of these, or set exclude-newer to a day that the mirror has reached"
+		return "use one of these, or set exclude-newer to a day that the mirror has reached"
 	}),
 	on(&index.PinError{}, func(*index.PinError) string { return "run `sparkwheel lock`" }),
 	on(&index.PylockError{}, func(*index.PylockError) string { return "run `sparkwheel lock` to write it again" }),
 	on(&index.MismatchError{}, func(e *index.MismatchError) string {
-		return "try again, and if it stays so run " + upgrade(e.Name)
+		return "try again, and if it happens again run " + upgrade(e.Name)
 	}),
 	on(&index.GoneError{Cause: &index.StatusError{}}, func(e *index.GoneError) string {
-		return "if a mirror has it, give --mirror PREFIX=BASE; build from a bundle that has it; or take another version by " + upgrade(e.Name)
+		return "if a mirror has it, give --mirror PREFIX=BASE; build from a bundle that has it; or use another version: " + upgrade(e.Name)
 	}),
 	on(&index.SelectError{}, func(*index.SelectError) string {
-		return "\ntake versions that have a wheel for this target, then run `sparkwheel lock`"
+		return "\nuse versions that have a wheel for this target, then run `sparkwheel lock`"
 	}),
 	on(&index.SpaceError{}, func(*index.SpaceError) string {
 		return "free some space (`sparkwheel cache gc`) or give another --store"
@@ -76,9 +80,9 @@ var rules = []rule{
 		if e.Platform != "" || e.Tag != "" || len(e.Available) == 0 {
 			return ""
 		}
-		return "a tag goes behind a colon, such as oci:DIR:TAG, and a digest behind an @"
+		return "a tag follows a colon, as in oci:DIR:TAG, and a digest an @"
 	}),
-	on(&layer.GroupError{}, func(*layer.GroupError) string { return "name fewer groups in the recipe" }),
+	on(&layer.GroupError{}, func(*layer.GroupError) string { return "use fewer groups in the recipe" }),
 	on(&registry.StatusError{}, func(e *registry.StatusError) string {
 		if e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden {
 			return "give --username and --password-stdin, or log in with `docker login`"
@@ -87,9 +91,9 @@ var rules = []rule{
 	}),
 	on(&registry.TrustError{Err: http.ErrSchemeMismatch}, func(e *registry.TrustError) string {
 		if e.PlainHTTP {
-			return "if that is meant, give --plain-http"
+			return "if that is intended, give --plain-http"
 		}
-		return "give its authority with --ca-cert FILE"
+		return "give its certificate authority with --ca-cert FILE"
 	}),
 
 	on(&hosts.MissingError{}, func(e *hosts.MissingError) string {
@@ -99,20 +103,20 @@ var rules = []rule{
 		if len(e.Faults) == 0 || !e.Mendable() {
 			return ""
 		}
-		return fmt.Sprintf("\nif it is your own build, `sparkwheel wheel repair %s` makes a sound one of it", e.File)
+		return fmt.Sprintf("\nif it is your own build, `sparkwheel wheel repair %s` writes a valid one", e.File)
 	}),
 	on(&install.ConflictError{}, func(e *install.ConflictError) string {
 		switch {
 		case len(e.Conflicts) == 0:
 			return ""
 		case e.Conflicts[0].Path == "":
-			return "\ngive one of the two"
+			return "\ngive only one of the two"
 		}
-		return "\nleave one of the two out, or say in a recipe which has its way: [[image.over]] with winner and loser"
+		return "\nleave one of the two out, or say in a recipe which one wins: [[image.over]] with winner and loser"
 	}),
 	on(&wheel.FilenameError{}, func(e *wheel.FilenameError) string {
 		if e.Variant != "" {
-			return "take the wheel of that version without a variant"
+			return "use the wheel of that version without a variant"
 		}
 		return ""
 	}),
@@ -139,18 +143,18 @@ func onBase(p fit.Problem) string {
 	case fit.CodeReplaces:
 		return "leave out --no-replace to replace it, or the wheel to keep it"
 	case fit.CodeDebian:
-		text := "take a base without it, or leave out the wheel"
+		text := "use a base without it, or leave out the wheel"
 		if p.Package != "" {
-			text = fmt.Sprintf("take a base without %s (`apt-get remove %s` where it is made), or leave out the wheel", p.Package, p.Package)
+			text = fmt.Sprintf("use a base without %s (`apt-get remove %s` where it is made), or leave out the wheel", p.Package, p.Package)
 		}
 		if p.Beside {
 			text += fmt.Sprintf(", or install beside it with --allow %s (a recipe's image.shadow)", name)
 		}
 		return text
 	case fit.CodeEditable, fit.CodeUnrecorded:
-		return fmt.Sprintf("take a base without it (`pip uninstall %s` where it is made), or leave out the wheel", name)
+		return fmt.Sprintf("use a base without it (`pip uninstall %s` where it is made), or leave out the wheel", name)
 	case fit.CodeDirectory, fit.CodeFile, fit.CodeLink:
-		return "take another base, or leave out the wheel"
+		return "use another base, or leave out the wheel"
 	}
 	return ""
 }
@@ -159,9 +163,9 @@ func upgrade(name string) string { return fmt.Sprintf("`sparkwheel lock --upgrad
 
 func scheme(e *git.SchemeError) string {
 	if e.Scheme == "file" {
-		return fmt.Sprintf("give it as the base of a mirror (--mirror PREFIX=%s) to allow it", e.URL)
+		return fmt.Sprintf("give it as a mirror (--mirror PREFIX=%s) to allow it", e.URL)
 	}
-	return "send it elsewhere with --mirror PREFIX=https://HOST/"
+	return "use another server with --mirror PREFIX=https://HOST/"
 }
 
 func indexStatus(e *index.StatusError) string {
@@ -180,11 +184,11 @@ func Fault(f truth.Fault) string {
 	case truth.CodeBuiltAgainst:
 		return fmt.Sprintf("add `pin = { %s = %q }` to the source's rewrite rules, or `repair = true` to the wheel", f.Name, f.Pin)
 	case truth.CodeConflict:
-		return fmt.Sprintf("take a %s that it admits, rebuild %s with `pin = { %s = %q }`, or pass --allow %s", f.Name, f.Distribution, f.Name, f.Pin, f.Name)
+		return fmt.Sprintf("use a %s that it allows, rebuild %s with `pin = { %s = %q }`, or pass --allow %s", f.Name, f.Distribution, f.Name, f.Pin, f.Name)
 	case truth.CodeMissing:
 		return fmt.Sprintf("add a wheel of %s, or pass --allow %s", f.Name, f.Name)
 	case truth.CodePython:
-		return fmt.Sprintf("take a wheel of %s for this Python, or pass --allow %s", f.Name, f.Name)
+		return fmt.Sprintf("use a wheel of %s for this Python, or pass --allow %s", f.Name, f.Name)
 	case truth.CodeMarker:
 		return fmt.Sprintf("correct its metadata, or pass --allow %s", f.Name)
 	}
@@ -195,11 +199,11 @@ func Fault(f truth.Fault) string {
 func namespaces(e *sandbox.NamespaceError) string {
 	first := "run it as root: sudo sparkwheel ..."
 	if e.Root {
-		first = "run it outside of the container, or give the container --privileged"
+		first = "run it outside the container, or give the container --privileged"
 	}
 	second := "allow user namespaces: sudo sysctl user.max_user_namespaces=65536 (and kernel.unprivileged_userns_clone=1 where it exists)"
 	if e.AppArmor {
 		second = "install this profile as /etc/apparmor.d/sparkwheel, then: sudo apparmor_parser -r /etc/apparmor.d/sparkwheel" + indented(sandbox.Profile(e.Program))
 	}
-	return fmt.Sprintf("\nThree ways on:\n  1. %s\n  2. %s\n  3. build without isolation, which the build's record will say: --sandbox none", first, second)
+	return fmt.Sprintf("\nThree ways to go on:\n  1. %s\n  2. %s\n  3. build without isolation, which the build's record notes: --sandbox none", first, second)
 }

@@ -28,7 +28,7 @@ func ChooseContents(w recipe.Wheel, found *fetchcontent.Result, note func(string
 	c.extra()
 	for _, name := range w.FetchContent.LeaveOut {
 		if !c.met[name] {
-			note("%s: fetchcontent leaves out %s, which its CMake files do not name", w.Name, name)
+			note("%s: fetchcontent leaves out %s, which its CMake files do not fetch", w.Name, name)
 		}
 	}
 	if len(c.faults) > 0 {
@@ -93,7 +93,7 @@ func (c *chooser) take(f fetchcontent.Content) {
 		w.Locked.Argument = f.Variable
 	}
 	if before, ok := c.byName[key]; ok && (before.Locked.URL != w.Locked.URL || before.Locked.Ref != w.Locked.Ref) {
-		c.fault(f.At, "%s is fetched here and at %s from different places; leave it out and give the build a [[source]] instead", f.Name, before.Locked.From)
+		c.fault(f.At, "%s is fetched from different places here and at %s; leave it out and give the build a [[source]] instead", f.Name, before.Locked.From)
 		return
 	}
 	c.byName[key] = w
@@ -115,17 +115,17 @@ func (c *chooser) judge(f fetchcontent.Content, own recipe.ContentRepository) {
 		c.fault(f.At, "%q cannot name a directory; leave it out", f.Name)
 	}
 	if f.Archive != "" && own.URL == "" {
-		c.fault(f.At, "%s is fetched from %s, and only git repositories can be given to a build; set repository.%s.url and .ref, or leave it out", f.Name, f.Archive, f.Key())
+		c.fault(f.At, "%s is fetched from %s, but only git repositories can be given to a build; set repository.%s.url and .ref, or leave it out", f.Name, f.Archive, f.Key())
 	}
 	if len(f.Rivals) > 0 && (own.URL == "" || own.Ref == "") {
-		c.fault(f.At, "%s is %s at %s here and %s at %s in %s, and which one depends on %s; set variables.%s, or repository.%s.url and .ref",
+		c.fault(f.At, "%s is %s at %s here and %s at %s in %s, depending on %s; set variables.%s, or repository.%s.url and .ref",
 			f.Name, f.URL, f.Tag, f.Rivals[0].URL, f.Rivals[0].Tag, f.Rivals[0].At, lacking(f), lacking(f), f.Key())
 	}
 	if f.Patched && own.Patches == nil {
-		c.fault(f.At, "%s has a PATCH_COMMAND, which CMake does not run on a directory that it is given; set repository.%s.patches to what it applies, or to []", f.Name, f.Key())
+		c.fault(f.At, "%s has a PATCH_COMMAND, which CMake does not run on a given directory; set repository.%s.patches to what it applies, or to []", f.Name, f.Key())
 	}
 	if f.Way != fetchcontent.Declared && f.Variable == "" && own.Environment == "" {
-		c.fault(f.At, "%s ignores FETCHCONTENT_SOURCE_DIR_%s, and no variable was found by which the project takes a directory of %s; set repository.%s.environment, or leave it out",
+		c.fault(f.At, "%s ignores FETCHCONTENT_SOURCE_DIR_%s, and no variable was found that gives the project a directory of %s; set repository.%s.environment, or leave it out",
 			f.Way, strings.ToUpper(f.Name), f.Name, f.Key())
 	}
 }
@@ -149,7 +149,7 @@ func (c *chooser) extra() {
 			continue
 		}
 		if own.URL == "" || own.Ref == "" {
-			c.fault(fetchcontent.Place{}, "repository.%s: the CMake files fetch no such content (they fetch %s); to add it, give url and ref", name, strings.Join(slices.Sorted(maps.Keys(c.met)), ", "))
+			c.fault(fetchcontent.Place{}, "repository.%s: the CMake files do not fetch it (they fetch %s); to add it, give url and ref", name, strings.Join(slices.Sorted(maps.Keys(c.met)), ", "))
 			continue
 		}
 		w := Wanted{Patches: own.Patches, Locked: recipe.LockedContent{Name: name, From: "the recipe", URL: own.URL, Ref: own.Ref, Checkout: []string{"*"}, Environment: own.Environment}}

@@ -98,7 +98,7 @@ func TestContentsThatStayOpen(t *testing.T) {
 		"FetchContent_Populate(a GIT_REPOSITORY https://e/a.git GIT_TAG v1)":       {"ignores FETCHCONTENT_SOURCE_DIR_A", "set repository.a.environment"},
 		"ExternalProject_Add(a GIT_REPOSITORY https://e/a.git GIT_TAG v1)":         {"ExternalProject_Add ignores"},
 		"if(X)\nFetchContent_Declare(a GIT_REPOSITORY https://e/a.git GIT_TAG v1)\nelse()\nFetchContent_Declare(a GIT_REPOSITORY https://e/a.git GIT_TAG v2)\nendif()": {
-			"v1 here and https://e/a.git at v2 in CMakeLists.txt:4", "depends on X", "set variables.X"},
+			"v1 here and https://e/a.git at v2 in CMakeLists.txt:4", "depending on X", "set variables.X"},
 	} {
 		_, err := chosen(t, text, recipe.FetchContent{})
 		if _, ok := errors.AsType[*ContentError](err); !ok {
@@ -112,7 +112,7 @@ func TestContentsThatStayOpen(t *testing.T) {
 		}
 	}
 	_, err := chosen(t, "FetchContent_Declare(a GIT_REPOSITORY https://e/a.git)", recipe.FetchContent{Repositories: map[string]recipe.ContentRepository{"b": {Ref: "v1"}}})
-	if err == nil || !strings.Contains(err.Error(), "repository.b: the CMake files fetch no such content (they fetch a)") {
+	if err == nil || !strings.Contains(err.Error(), "repository.b: the CMake files do not fetch it (they fetch a)") {
 		t.Errorf("a repository that adds nothing gave %v", err)
 	}
 }

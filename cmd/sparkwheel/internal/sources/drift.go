@@ -39,7 +39,7 @@ func (d Drift) Note(ctx context.Context, env host.Env, run *stage.Run) {
 	}
 	now, err := env.Mirrors.Resolve(ctx, d.Git)
 	if _, gone := errors.AsType[*git.RefError](err); gone {
-		run.Note("%s stays at %s, though %s has no %s any more", d.Name, d.Commit, d.Git.URL, d.Git.Ref)
+		run.Note("%s stays at %s, though %s no longer has %s", d.Name, d.Commit, d.Git.URL, d.Git.Ref)
 		return
 	}
 	if err != nil {

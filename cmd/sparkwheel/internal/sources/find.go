@@ -16,11 +16,14 @@ import (
 
 // Found is the commit that a source's ref names. Where it holds uncommitted
 // changes of a checkout, Head is the commit that they are on.
-type Found struct{ Commit, Head git.Commit }
+type Found struct {
+	Commit, Head git.Commit
+	Pulls        []recipe.LockedPull
+}
 
 // Pinned is what a lock has found.
 func Pinned(l recipe.LockedSource) Found {
-	f := Found{Commit: git.Commit{Hash: l.Commit, Time: l.Time, Tree: l.Tree}}
+	f := Found{Commit: git.Commit{Hash: l.Commit, Time: l.Time, Tree: l.Tree}, Pulls: l.Pulls}
 	if l.Dirty {
 		f.Head = git.Commit{Hash: l.Head, Time: l.Time}
 	}
@@ -51,9 +54,9 @@ func Find(ctx context.Context, env host.Env, src recipe.Source, dir string, run 
 			return Found{}, fmt.Errorf("source %s: %w", src.Name, err)
 		}
 		if s.Dirty() {
-			run.Note("%s is taken with its uncommitted changes: what is built cannot be rebuilt elsewhere", src.Git.URL)
+			run.Note("%s is used with its uncommitted changes: what is built cannot be rebuilt elsewhere", src.Git.URL)
 		}
-		return Found{s.Commit, s.Head}, nil
+		return Found{Commit: s.Commit, Head: s.Head}, nil
 	}
 	c, err := env.Mirrors.Resolve(ctx, src.Git)
 	if err != nil {
@@ -64,7 +67,7 @@ func Find(ctx context.Context, env host.Env, src recipe.Source, dir string, run 
 		return Found{}, fmt.Errorf("source %s: %w", src.Name, err)
 	}
 	if len(untracked) > 0 {
-		run.Note("%s: left out, as no commit has them: %s", src.Name, strings.Join(untracked, ", "))
+		run.Note("%s: left out, not committed: %s", src.Name, strings.Join(untracked, ", "))
 	}
 	host.Logf(run, "%s is commit %s of %s", src.Git.Ref, c.Hash, c.Time.UTC().Format(time.RFC3339))
 	return Found{Commit: c}, nil
@@ -93,11 +96,11 @@ func again(ctx context.Context, env host.Env, a At, run *stage.Run) {
 	now, err := here(ctx, env, a, run)
 	switch {
 	case isDirty(err):
-		run.Note("%s: %v, which are not built", a.Name, err)
+		run.Note("%s: %v, which are left out", a.Name, err)
 	case err != nil:
 		host.Logf(run, "%v", err) // it may be gone: the store may have what is locked
 	case now.Hash != a.Commit.Hash:
-		run.Note("%s has changed since it was locked; `sparkwheel lock --upgrade=%s` takes it as it is now", a.Git.URL, a.Name)
+		run.Note("%s has changed since it was locked; `sparkwheel lock --upgrade=%s` locks it as it is now", a.Git.URL, a.Name)
 	}
 }
 

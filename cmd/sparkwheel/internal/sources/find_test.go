@@ -152,7 +152,7 @@ func TestLocalSource(t *testing.T) {
 	if diff := cmp.Diff(want, clean); diff != "" {
 		t.Errorf("the lock of a clean checkout (-want +got):\n%s", diff)
 	}
-	if !strings.Contains(strings.Join(c.notes, "\n"), "from the tag v1.0, one commit before") {
+	if !strings.Contains(strings.Join(c.notes, "\n"), "from the tag v1.0, 1 commit before") {
 		t.Errorf("no word of the tag in %q", c.notes)
 	}
 	c.write("f", "changed")
@@ -161,7 +161,7 @@ func TestLocalSource(t *testing.T) {
 	}
 	// What was locked is built, and that is not all that is there.
 	c.notes = nil
-	if text, err := c.build(local, clean); err != nil || text != "two" || !strings.Contains(strings.Join(c.notes, "\n"), "has uncommitted changes: f, which are not built") {
+	if text, err := c.build(local, clean); err != nil || text != "two" || !strings.Contains(strings.Join(c.notes, "\n"), "has uncommitted changes: f, which are left out") {
 		t.Errorf("built %q, %v, %q", text, err, c.notes)
 	}
 	dirty := local
@@ -206,9 +206,9 @@ func TestVersionsThatSayNothing(t *testing.T) {
 	}{
 		{"no tag", "", "scm", "no tag with a digit in its name"},
 		{"no tag, its version wanted", "", "tag", "no tag with a digit in its name"},
-		{"zeros", "v0.0", "tag", "came out as 0.0, from the tag v0.0, one commit before"},
-		{"a guess after zeros", "v0.0", "scm", "came out as 0.1.dev1+g"},
-		{"a guess after a start", "v0.1.dev0", "scm", "came out as 0.1.dev1+g"},
+		{"zeros", "v0.0", "tag", "the result is 0.0, from the tag v0.0, 1 commit before"},
+		{"a guess after zeros", "v0.0", "scm", "the result is 0.1.dev1+g"},
+		{"a guess after a start", "v0.1.dev0", "scm", "the result is 0.1.dev1+g"},
 		{"stated", "", "1.2", ""},
 		{"early", "v0.0.1", "scm", ""},
 	} {
@@ -249,7 +249,7 @@ func TestTagOffTheBranch(t *testing.T) {
 	if err != nil || !strings.HasPrefix(l.Version, "1.1rc2.dev1+g") || !strings.HasPrefix(l.Described, "v1.1rc1-1-g") {
 		t.Errorf("%+v, %v", l, err)
 	}
-	if !strings.Contains(strings.Join(c.notes, "\n"), "from the tag v1.1rc1, one commit before") {
+	if !strings.Contains(strings.Join(c.notes, "\n"), "from the tag v1.1rc1, 1 commit before") {
 		t.Errorf("no word of the tag in %q", c.notes)
 	}
 }

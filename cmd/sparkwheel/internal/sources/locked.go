@@ -42,12 +42,15 @@ func Resolve(ctx context.Context, env host.Env, a At, run *stage.Run) (Resolved,
 	if err != nil {
 		return Resolved{}, err
 	}
+	for _, p := range t.Pulls {
+		run.Note("%s: %s", a.Name, p)
+	}
 	for _, p := range t.Patches {
 		run.Note("%s: %s", a.Name, p)
 	}
 	l := recipe.LockedSource{
 		Name: a.Name, URL: a.Git.URL, Ref: a.Git.Ref,
-		Commit: a.Commit.Hash, Time: a.Commit.Time.UTC(), Tree: t.Hash, Described: clean.described,
+		Commit: a.Commit.Hash, Time: a.Commit.Time.UTC(), Tree: t.Hash, Described: clean.described, Pulls: a.Found.Pulls,
 	}
 	if l.Version, err = clean.as(t.dirty() || a.dirty()); err != nil {
 		return Resolved{}, err
@@ -71,8 +74,12 @@ func Resolve(ctx context.Context, env host.Env, a At, run *stage.Run) (Resolved,
 // its ref and the repository's tags mean now. dir is the recipe's.
 func Keep(ctx context.Context, env host.Env, src recipe.Source, l recipe.LockedSource, dir string, run *stage.Run) (Resolved, error) {
 	a := Locked(src, l, dir)
+	var err error
+	if a.Found.Pulls, err = FindPulls(ctx, env, a, l.Pulls, run); err != nil {
+		return Resolved{}, err
+	}
 	r, err := Resolve(ctx, env, a, run)
-	if _, ok := errors.AsType[*git.RefError](err); ok {
+	if gone, ok := errors.AsType[*git.RefError](err); ok && (gone.Ref == l.Ref || gone.Ref == l.Commit) {
 		return r, a.vanished()
 	}
 	if _, ok := errors.AsType[*VersionError](err); ok {
@@ -85,7 +92,7 @@ func Keep(ctx context.Context, env host.Env, src recipe.Source, l recipe.LockedS
 type VanishedError struct{ Source, URL, Ref, Commit string }
 
 func (e *VanishedError) Error() string {
-	return fmt.Sprintf("source %s: commit %s is gone from %s (it was %s when it was locked); take it from a bundle or a store that has it, or run `sparkwheel lock --upgrade=%s`",
+	return fmt.Sprintf("source %s: commit %s is no longer at %s (it was %s when it was locked); use a bundle or a store that has it, or run `sparkwheel lock --upgrade=%s`",
 		e.Source, e.Commit, e.URL, e.Ref, e.Source)
 }
 
@@ -148,7 +155,7 @@ func Checkout(ctx context.Context, env host.Env, a At, run *stage.Run) (*Tree, e
 		return nil, err
 	}
 	if t.Hash != a.Commit.Tree {
-		return nil, fmt.Errorf("source %s: the tree of commit %s is %s and the lock pins %s", a.Name, a.Commit.Hash, t.Hash, a.Commit.Tree)
+		return nil, fmt.Errorf("source %s: the tree of commit %s is %s, but the lock pins %s", a.Name, a.Commit.Hash, t.Hash, a.Commit.Tree)
 	}
 	return t, nil
 }

@@ -30,7 +30,7 @@ func ReadList(ctx context.Context, env host.Env, m recipe.Manifest, dir recipe.L
 	pin := index.Pin{Name: m.Name, File: m.List, URL: m.URL + dir.Path + m.List, SHA256: dir.SHA256, Limit: LongestList}
 	file, err := env.Index.Download(ctx, pin, env.Blobs(), nil)
 	if bad, ok := errors.AsType[*index.MismatchError](err); ok && bad.Got != "" {
-		return nil, fmt.Errorf("%s has the sha256 %s and should have %s; ask upstream why it changed", bad.URL, bad.Got, bad.Want)
+		return nil, fmt.Errorf("%s has the sha256 %s, but should have %s; find out why upstream changed it", bad.URL, bad.Got, bad.Want)
 	}
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func ReadList(ctx context.Context, env host.Env, m recipe.Manifest, dir recipe.L
 		}
 	}
 	if len(entries) > 0 && len(taken) == 0 {
-		return nil, fmt.Errorf("include takes none of the %d files that %s names", len(entries), pin.URL)
+		return nil, fmt.Errorf("include matches none of the %d files in %s", len(entries), pin.URL)
 	}
 	return taken, nil
 }
@@ -59,7 +59,7 @@ func ReadList(ctx context.Context, env host.Env, m recipe.Manifest, dir recipe.L
 // which is at tree, filled in.
 func Directories(m recipe.Manifest, tree string, note func(string, ...any)) ([]recipe.LockedDirectory, error) {
 	constant := func(name string) (string, error) {
-		return "", fmt.Errorf("{%s}: no file is named to read it from", name)
+		return "", fmt.Errorf("{%s}: no file to read it from is given", name)
 	}
 	var module *pyconst.Module
 	if m.File != "" {
@@ -88,7 +88,7 @@ func Directories(m recipe.Manifest, tree string, note func(string, ...any)) ([]r
 	slices.SortFunc(all, func(a, b recipe.LockedDirectory) int { return strings.Compare(a.Path, b.Path) })
 	if module != nil {
 		if left := notTaken(module, m); len(left) > 0 {
-			note("manifest %s: %s also has %s, which the recipe does not take", m.Name, m.File, host.Some(left))
+			note("manifest %s: %s also has %s, which the recipe does not use", m.Name, m.File, host.Some(left))
 		}
 	}
 	return all, nil
@@ -110,7 +110,7 @@ func readModule(dir, file string) (*pyconst.Module, error) {
 		return nil, err
 	}
 	if len(text) > longestModule {
-		return nil, fmt.Errorf("%s is longer than %d MiB", file, longestModule>>20)
+		return nil, fmt.Errorf("%s is larger than %d MiB", file, longestModule>>20)
 	}
 	return pyconst.Parse(file, text)
 }

@@ -34,6 +34,7 @@ type Tree struct {
 type Prepared struct {
 	Hash       string                `json:"tree"`
 	Submodules []git.Submodule       `json:"submodules,omitempty"`
+	Pulls      []Pull                `json:"pulls,omitempty"`
 	Patches    []Patch               `json:"patches,omitempty"`
 	Changes    []requirements.Change `json:"changes"`
 	Unmatched  []string              `json:"unmatched,omitempty"`
@@ -44,7 +45,7 @@ type Prepared struct {
 	Warnings []requirements.Warning `json:"warnings,omitempty"`
 }
 
-func (p Prepared) dirty() bool { return len(p.Changes) > 0 || p.patched() }
+func (p Prepared) dirty() bool { return len(p.Changes) > 0 || p.patched() || p.pulled() }
 
 // At is a source at what was found of it.
 type At struct {
@@ -89,6 +90,9 @@ func (a At) entry(name string, patches []namedPatch) host.Entry {
 	if replaced := a.replacements(); len(replaced) > 0 {
 		h = h.Field("replaced", host.JSON(replaced))
 	}
+	for _, p := range a.Found.Pulls {
+		h = h.Field("pull", p.Base+" "+p.Head)
+	}
 	var pins []index.Pin
 	for _, p := range patches {
 		h = h.Field("patch", p.sha256)
@@ -125,7 +129,7 @@ func Prepare(ctx context.Context, env host.Env, a At, r *stage.Run) (*Tree, erro
 		return nil, err
 	}
 	if hit {
-		r.Hit("prepared before")
+		r.Hit()
 	}
 	t := &Tree{Dir: filepath.Join(place, "tree"), Key: entry.Key.String()}
 	text, err := os.ReadFile(filepath.Join(place, "prepared.json"))
@@ -153,7 +157,7 @@ type PointersError struct {
 }
 
 func (e *PointersError) Error() string {
-	return fmt.Sprintf("source %s: %s: pointers of Git LFS, whose content is not fetched; give what the build reads as a [[file]] and an input, or set lfs-pointers = true in the [[source]] to build with the pointers in place",
+	return fmt.Sprintf("source %s: %s: Git LFS pointers, whose content is not fetched; add what the build reads as a [[file]] and an input, or set lfs-pointers = true in the [[source]] to build with the pointers in place",
 		e.Source, host.Some(e.Files))
 }
 
@@ -163,7 +167,11 @@ func (a At) fill(ctx context.Context, env host.Env, patches []namedPatch, dir st
 	}
 	treeDir := filepath.Join(dir, "tree")
 	opt := git.CheckoutOptions{Submodules: a.Submodules, Replace: a.replacements(), Ref: a.Git.Ref, Jobs: env.Jobs}
-	tree, err := env.Mirrors.Checkout(ctx, a.Git.URL, a.Commit, treeDir, opt, r)
+	c, pulls, err := a.merged(ctx, env, r)
+	if err != nil {
+		return err
+	}
+	tree, err := env.Mirrors.Checkout(ctx, a.Git.URL, c, treeDir, opt, r)
 	if err != nil {
 		return err
 	}
@@ -172,7 +180,7 @@ func (a At) fill(ctx context.Context, env host.Env, patches []namedPatch, dir st
 		return err
 	}
 	defer root.Close()
-	done := Prepared{Hash: tree.Hash, Submodules: tree.Submodules, Pointers: tree.Pointers}
+	done := Prepared{Hash: tree.Hash, Pulls: pulls, Submodules: tree.Submodules, Pointers: tree.Pointers}
 	if err := done.patch(root, patches); err != nil {
 		return &PatchError{a.Name, err}
 	}

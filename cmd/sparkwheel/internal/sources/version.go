@@ -23,11 +23,11 @@ type VersionError struct {
 }
 
 func (e *VersionError) Error() string {
-	why := fmt.Sprintf("no tag with a digit in its name stands on the commit %s of %s or before it", e.Commit, e.URL)
+	why := fmt.Sprintf("no tag with a digit in its name is on commit %s of %s or before it", e.Commit, e.URL)
 	if e.Version != "" {
-		why = fmt.Sprintf("it came out as %s, %s of %s", e.Version, e.From, e.URL)
+		why = fmt.Sprintf("the result is %s, %s of %s", e.Version, e.From, e.URL)
 	}
-	return fmt.Sprintf("computing the version of %s: %s: a fork may lack its upstream's tags; push them there, or state version = \"X.Y\" in the [[source]]", e.Source, why)
+	return fmt.Sprintf("computing the version of %s: %s: a fork may not have its upstream's tags; push them there, or set version = \"X.Y\" in the [[source]]", e.Source, why)
 }
 
 // computed is a source's version before it is known whether the recipe changes
@@ -47,7 +47,7 @@ func computeVersion(ctx context.Context, env host.Env, a At, r *stage.Run) (comp
 	if src.Version != "scm" && src.Version != "tag" {
 		v, err := version.Parse(src.Version)
 		if err == nil && empty(v) {
-			err = fmt.Errorf("%q says nothing", src.Version)
+			err = fmt.Errorf("%q has no version", src.Version)
 		}
 		if err != nil {
 			return computed{}, fmt.Errorf("reading the version of %s: %w", src.Name, err)
@@ -96,7 +96,7 @@ func from(d git.Description) string {
 	case 0:
 		return "from the tag " + d.Tag
 	case 1:
-		return fmt.Sprintf("from the tag %s, one commit before", d.Tag)
+		return fmt.Sprintf("from the tag %s, 1 commit before", d.Tag)
 	}
 	return fmt.Sprintf("from the tag %s, %d commits before", d.Tag, d.Distance)
 }

@@ -63,14 +63,14 @@ func (g *Graph) check() error {
 	logs := map[string]string{}
 	for _, n := range g.nodes {
 		if other, ok := logs[logName(n.name)]; ok {
-			return fmt.Errorf("adding stage %q: the name is too like that of stage %q", n.name, other)
+			return fmt.Errorf("adding stage %q: the name is too similar to that of stage %q", n.name, other)
 		}
 		logs[logName(n.name)] = n.name
 		mine[n] = true
 		n.begun = n.finished()
 		for _, need := range n.needs {
 			if !mine[need] && !need.finished() {
-				return fmt.Errorf("stage %q needs %q, which stands in another graph and is not done", n.name, need.name)
+				return fmt.Errorf("stage %q needs %q, which is in another graph and not done", n.name, need.name)
 			}
 		}
 	}
@@ -140,8 +140,20 @@ func (r *runner) finish(res result) {
 }
 
 func (r *runner) interrupted(ctx context.Context) error {
-	if len(r.stopped) == 0 {
-		return fmt.Errorf("stopping before all stages ran: %w", context.Cause(ctx))
-	}
-	return fmt.Errorf("stopping %s: %w", strings.Join(r.stopped, ", "), context.Cause(ctx))
+	return &InterruptedError{r.stopped, context.Cause(ctx)}
 }
+
+// InterruptedError is the error of Run whose context ended before all stages did.
+type InterruptedError struct {
+	Stages []string // that ran at that time, in the order in which they stopped; maybe none
+	Cause  error    // of the context
+}
+
+func (e *InterruptedError) Error() string {
+	if len(e.Stages) == 0 {
+		return fmt.Sprintf("interrupted before all stages ran (%v)", e.Cause)
+	}
+	return fmt.Sprintf("interrupted while running %s (%v)", strings.Join(e.Stages, ", "), e.Cause)
+}
+
+func (e *InterruptedError) Unwrap() error { return e.Cause }

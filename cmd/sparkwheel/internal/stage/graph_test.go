@@ -147,7 +147,7 @@ func TestRunInterrupted(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("interrupt"))
 		defer cancel()
 		err := g.Run(ctx, 1, nil)
-		if err == nil || err.Error() != "stopping child: interrupt" || !ended {
+		if err == nil || err.Error() != "interrupted while running child (interrupt)" || !ended {
 			t.Errorf("Run: %v, child ended: %v", err, ended)
 		}
 	})

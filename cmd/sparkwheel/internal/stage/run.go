@@ -110,9 +110,9 @@ func (r *Run) flushProgress() {
 	}
 }
 
-// Hit tells that the result was in the store, and why it is still good.
-func (r *Run) Hit(reason string) {
-	r.event(Event{Kind: Hit, Text: clean(reason)})
+// Hit reports that the result was cached.
+func (r *Run) Hit() {
+	r.event(Event{Kind: Hit})
 }
 
 // Note tells the user something that must not drown in the log.

@@ -72,7 +72,7 @@ func TestRunTells(t *testing.T) {
 		var run *stage.Run
 		stage.Add(&g, "wheel", func(_ context.Context, r *stage.Run) (int, error) {
 			run = r
-			r.Hit("key 1234")
+			r.Hit()
 			r.Note("%d rules matched\nnothing", 2)
 			r.Progress(5, 10)
 			return 0, nil
@@ -81,7 +81,7 @@ func TestRunTells(t *testing.T) {
 		if err := g.Run(t.Context(), 1, &got); err != nil {
 			t.Fatal(err)
 		}
-		want := heard{"wheel start", "wheel hit key 1234", "wheel note 2 rules matched nothing", "wheel progress 5/10", "wheel done"}
+		want := heard{"wheel start", "wheel hit", "wheel note 2 rules matched nothing", "wheel progress 5/10", "wheel done"}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}

@@ -33,7 +33,7 @@ func (s *Stage[T]) Value() T {
 	case <-s.n.done:
 		return s.value
 	default:
-		panic("stage " + s.n.name + " was asked for its value before it was done")
+		panic("stage " + s.n.name + " was read before it was done")
 	}
 }
 
@@ -100,7 +100,7 @@ func (e *Error) Error() string {
 	if e.Log == "" {
 		return fmt.Sprintf("%s: %v", e.Name, e.Err)
 	}
-	return fmt.Sprintf("%s: %v\nthe whole log: %s", e.Name, e.Err, e.Log)
+	return fmt.Sprintf("%s: %v\nfull log: %s", e.Name, e.Err, e.Log)
 }
 
 // Unwrap gives the cause.

@@ -38,7 +38,7 @@ func (k Keep) keeps(e Entry) bool {
 }
 
 // ErrInUse says that another run has the store open.
-var ErrInUse = errors.New("another run has the store open; try again when it has ended")
+var ErrInUse = errors.New("another run has the store open; try again when it has finished")
 
 // Clean removes what keep does not keep, what is damaged, and what dead runs
 // left, and gives what was removed. It needs the store alone: while another

@@ -51,7 +51,7 @@ func TestDoTakesDamageAsAMiss(t *testing.T) {
 		{"base gone", store.Rootfs, func(e string) error { return os.RemoveAll(e + "/files") }, "no such file"},
 		{"base replaced", store.Rootfs, func(e string) error {
 			return errors.Join(os.RemoveAll(e+"/files"), os.WriteFile(e+"/files", nil, 0o644))
-		}, "no directory"},
+		}, "not a directory"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -39,7 +39,7 @@ func (s Store) Do(ctx context.Context, kind string, key Key, fill func(dir strin
 // word; a file that it does not name is read.
 func (s Store) DoHashed(ctx context.Context, kind string, key Key, fill func(dir string) (map[string]string, error)) (path string, hit bool, err error) {
 	if key.sum == "" || (kind != Stage && kind != Rootfs && kind != Tools) {
-		return "", false, fmt.Errorf("looking for %s %q in the store: no such entry can be", kind, key.sum)
+		return "", false, fmt.Errorf("looking up %s %q in the store: the key is invalid", kind, key.sum)
 	}
 	if s.lookup(ctx, kind, key) == nil {
 		return s.files(kind, key), true, nil
@@ -59,7 +59,7 @@ func (s Store) DoHashed(ctx context.Context, kind string, key Key, fill func(dir
 	case ctx.Err() != nil:
 		return "", false, context.Cause(ctx)
 	case !errors.Is(err, fs.ErrNotExist):
-		s.notef("the store's %s entry %.12s is damaged and is made again: %v", kind, key.sum, err)
+		s.notef("the store's %s entry %.12s is damaged and will be made again: %v", kind, key.sum, err)
 	}
 	if err := s.make(ctx, kind, key, fill); err != nil {
 		return "", false, err
@@ -78,7 +78,7 @@ func (s Store) make(ctx context.Context, kind string, key Key, fill func(dir str
 	}()
 	// What is there was left by a process that died with the lock.
 	if err := sandbox.RemoveAll(tmp); err != nil {
-		return fmt.Errorf("removing what a dead run left: %w", err)
+		return fmt.Errorf("removing what a killed run left: %w", err)
 	}
 	files := filepath.Join(tmp, "files")
 	if err := os.MkdirAll(files, 0o755); err != nil {

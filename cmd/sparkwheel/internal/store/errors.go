@@ -17,7 +17,7 @@ type ReadOnlyError struct {
 }
 
 func (e *ReadOnlyError) Error() string {
-	return fmt.Sprintf("writing to the store %s: %v; give --store a directory that you may write", e.Dir, e.Reason())
+	return fmt.Sprintf("writing to the store %s: %v; give --store a directory that you can write to", e.Dir, e.Reason())
 }
 
 // Reason is why, in the system's own few words.

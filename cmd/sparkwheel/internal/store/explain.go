@@ -34,7 +34,7 @@ func (c Change) String() string {
 	case was == "":
 		return fmt.Sprintf("%s is new: %s", c.Field, short(is))
 	case is == "":
-		return fmt.Sprintf("%s is gone, was %s", c.Field, short(was))
+		return fmt.Sprintf("%s was removed: %s", c.Field, short(was))
 	case len(was) > maxShown || len(is) > maxShown:
 		was, is = apart(was, is)
 	}
@@ -67,7 +67,7 @@ func (s Store) Explain(kind string, key Key) Explanation {
 	}
 	x.Reason = strings.Join(words, "; ")
 	if x.Reason == "" {
-		x.Reason = "the inputs stand in another order"
+		x.Reason = "the inputs are in another order"
 	}
 	return x
 }

@@ -36,10 +36,10 @@ func TestExplain(t *testing.T) {
 		{"there", key("aaa", "one"), true, ""},
 		{"one input changed", key("ccc", "one", "two"), false, "tree was bbb, is ccc"},
 		{"one of several changed", key("bbb", "one", "three"), false, "patch was two, is three"},
-		{"one gone", key("bbb", "two"), false, "patch is gone, was one"},
+		{"one gone", key("bbb", "two"), false, "patch was removed: one"},
 		{"one new", key("aaa", "one", "four"), false, "patch is new: four"},
 		{"two changed", key("ccc", "five"), false, "tree was aaa, is ccc; patch was one, is five"},
-		{"another order", key("bbb", "two", "one"), false, "the inputs stand in another order"},
+		{"another order", key("bbb", "two", "one"), false, "the inputs are in another order"},
 		{"never made", store.NewHash("wheel nccl").Key(), false, "never made in this store"},
 	} {
 		x := s.Explain(store.Stage, test.key)
@@ -65,7 +65,7 @@ func TestChangeShowsWhatDiffers(t *testing.T) {
 	for _, test := range []struct{ name, was, is, want string }{
 		{"short values", "1", "2", "f was 1, is 2"},
 		{"one new", "", "2", "f is new: 2"},
-		{"one gone", "1", "", "f is gone, was 1"},
+		{"one gone", "1", "", "f was removed: 1"},
 		{"digests", "sha256:" + strings.Repeat("a1", 32), strings.Repeat("b2", 20), "f was sha256:a1a1a1a1a1a1, is b2b2b2b2b2b2"},
 		{"a name added to a list", rules(""), rules(`"torch-c-dlpack-ext",`), `f was ...flashinfer-*","triton","fastsafe..., is ...flashinfer-*","torch-c-dlpack-ext","triton","fastsafe...`},
 		{"another end", strings.Repeat("x", 100), strings.Repeat("x", 100) + "y", "f was ..." + strings.Repeat("x", 16) + ", is ..." + strings.Repeat("x", 16) + "y"},

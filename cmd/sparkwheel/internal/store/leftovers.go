@@ -22,7 +22,7 @@ var compressedFiles = map[string]bool{"blob": true, "layer.json": true}
 func (s Store) Leftovers(ctx context.Context) ([]Entry, error) {
 	release, err := s.alone()
 	if err != nil {
-		return nil, nil //nolint:nilerr // what is not known to be dead is not listed
+		return nil, nil // what is not known to be dead is not listed
 	}
 	defer release()
 	return s.leftovers(ctx)
@@ -37,7 +37,7 @@ func (s Store) leftovers(ctx context.Context) ([]Entry, error) {
 		if err != nil {
 			return nil //nolint:nilerr // it went meanwhile
 		}
-		e := Entry{ID: id, Name: "left by a run that died", Used: info.ModTime().UTC()}
+		e := Entry{ID: id, Name: "left by a killed run", Used: info.ModTime().UTC()}
 		_, e.Bytes, err = onDisk(ctx, path, map[uint64]bool{})
 		all = append(all, e)
 		return err

@@ -168,7 +168,7 @@ func compare(ctx context.Context, root string, want []file, deep bool) (restampe
 func differs(ctx context.Context, root string, want, got file, deep bool) (stale bool, err error) {
 	switch {
 	case got.Type != want.Type || got.Target != want.Target:
-		return false, fmt.Errorf("%s is another %s than was written", want.Path, got.Type)
+		return false, fmt.Errorf("%s is another %s than the one written", want.Path, got.Type)
 	case got.Size != want.Size:
 		return false, fmt.Errorf("%s has %d bytes of %d", want.Path, got.Size, want.Size)
 	}
@@ -181,7 +181,7 @@ func differs(ctx context.Context, root string, want, got file, deep bool) (stale
 	}
 	sha256, err := sum(ctx, filepath.Join(root, filepath.FromSlash(want.Path)))
 	if err == nil && sha256 != want.SHA256 {
-		err = fmt.Errorf("%s has the sha256 %s, written was %s", want.Path, sha256, want.SHA256)
+		err = fmt.Errorf("%s has the sha256 %s, but %s was written", want.Path, sha256, want.SHA256)
 	}
 	return stale, err
 }

@@ -106,7 +106,7 @@ func (s Store) lock(ctx context.Context, kind string, key Key) (unlock func(), e
 			return unlock, err
 		}
 		if wait == 5*time.Millisecond {
-			s.notef("waiting for another run that makes the same %s entry %.12s", kind, key.sum)
+			s.notef("waiting for another run that is making the same %s entry %.12s", kind, key.sum)
 		}
 		select {
 		case <-ctx.Done():

@@ -22,7 +22,7 @@ func TestOpenRefusesWhatIsNoStore(t *testing.T) {
 		name, file, content, says string
 	}{
 		{"another version", "version", "sparkwheel store 2\n", `"sparkwheel store 2"`},
-		{"damaged version", "version", "", "no version"},
+		{"damaged version", "version", "", "without a version"},
 		{"somebody's files", "thesis.tex", "", "other files"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

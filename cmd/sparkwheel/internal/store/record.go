@@ -70,7 +70,7 @@ func (rec *record) keep(ctx context.Context, dir string, known map[string]string
 	}
 	rec.Files = files
 	if err := syncTree(root, rec.Files, known); err != nil {
-		return fmt.Errorf("writing the entry out to the disk: %w", err)
+		return fmt.Errorf("flushing the entry to disk: %w", err)
 	}
 	if err := rec.write(dir); err != nil {
 		return err
@@ -96,10 +96,10 @@ func parseRecord(text []byte) (*record, error) {
 		return nil, fmt.Errorf("reading entry.json: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("reading entry.json: something stands after its end")
+		return nil, errors.New("reading entry.json: data after its end")
 	}
 	if rec.Format != recordFormat {
-		return nil, fmt.Errorf("reading entry.json: format %d is not %d", rec.Format, recordFormat)
+		return nil, fmt.Errorf("reading entry.json: format %d, want %d", rec.Format, recordFormat)
 	}
 	seen := map[string]bool{"": true}
 	for _, f := range rec.Files {
@@ -111,7 +111,7 @@ func parseRecord(text []byte) (*record, error) {
 			parent = f.Path[:i]
 		}
 		if _, twice := seen[f.Path]; twice || !seen[parent] {
-			return nil, fmt.Errorf("reading entry.json: %q is there twice, or its directory is not", f.Path)
+			return nil, fmt.Errorf("reading entry.json: %q occurs twice, or its directory is missing", f.Path)
 		}
 		seen[f.Path] = f.Type == "dir"
 	}
@@ -138,7 +138,7 @@ func (f file) check(kind string) error {
 		ok = f.Size == 0 && f.SHA256 == "" && f.Target == "" && kind == Rootfs
 	}
 	if !ok {
-		return fmt.Errorf("%q (%s) is no readable file, link or directory, as a %s entry has", f.Path, f.Type, kind)
+		return fmt.Errorf("%q (%s) is not a readable file, link or directory, which a %s entry needs", f.Path, f.Type, kind)
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func (s Store) check(ctx context.Context, kind string, key Key, deep bool) (rec 
 	if kind == Rootfs && !deep {
 		info, err := os.Lstat(root)
 		if err == nil && !info.IsDir() {
-			err = errors.New("files is no directory")
+			err = errors.New("files is not a directory")
 		}
 		return rec, false, present(err)
 	}

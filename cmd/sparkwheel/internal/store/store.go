@@ -42,9 +42,9 @@ type VersionError struct {
 
 func (e *VersionError) Error() string {
 	if e.Found == "" {
-		return fmt.Sprintf("opening the store %s: the directory holds other files and is no store; give --store an empty or new directory", e.Dir)
+		return fmt.Sprintf("opening the store %s: the directory has other files and is not a store; give --store an empty or new directory", e.Dir)
 	}
-	return fmt.Sprintf("opening the store %s: it is a %q, this sparkwheel writes %q; give --store another directory, or remove that one", e.Dir, e.Found, strings.TrimSpace(version))
+	return fmt.Sprintf("opening the store %s: it is a %q, but this sparkwheel writes %q; give --store another directory, or remove that one", e.Dir, e.Found, strings.TrimSpace(version))
 }
 
 // Open opens the store at dir and makes it when there is none. A directory that
@@ -102,7 +102,7 @@ func (s Store) Scratch() string { return s.Path("tmp") }
 func (s Store) Free() (int64, error) {
 	free, total := space(s.Dir)
 	if total == 0 {
-		return 0, fmt.Errorf("asking for the free space at %s: the file system does not say", s.Dir)
+		return 0, fmt.Errorf("reading the free space at %s: the file system does not report it", s.Dir)
 	}
 	return free, nil
 }
@@ -177,7 +177,7 @@ func readVersion(dir string) (found bool, err error) {
 // firstLine is what to show of a file that may hold anything; never "".
 func firstLine(b []byte) string {
 	line, _, _ := strings.Cut(string(b), "\n")
-	return cmp.Or(line[:min(len(line), 80)], "store of no version")
+	return cmp.Or(line[:min(len(line), 80)], "store without a version")
 }
 
 // writeFile puts content at path, whole or not at all.

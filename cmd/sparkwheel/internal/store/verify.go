@@ -56,7 +56,7 @@ func (s Store) verify(ctx context.Context, id string, mirror func(ctx context.Co
 		return mirror(ctx, path)
 	}
 	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
-		return errors.Join(err, errors.New("it is no file"))
+		return errors.Join(err, errors.New("it is not a file"))
 	}
 	got, err := sum(ctx, path)
 	if err == nil && got != want {

@@ -20,7 +20,7 @@ type StalledError struct {
 
 func (e *StalledError) Error() string {
 	if e.Bytes == 0 {
-		return fmt.Sprintf("%s %s: nothing moved for %s", e.Method, e.Host, e.For)
+		return fmt.Sprintf("%s %s: no data for %s", e.Method, e.Host, e.For)
 	}
 	return fmt.Sprintf("%s %s: too slow: %d bytes in %s", e.Method, e.Host, e.Bytes, e.For)
 }

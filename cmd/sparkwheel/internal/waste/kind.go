@@ -24,15 +24,15 @@ const (
 func (k Kind) remedy() string {
 	switch k {
 	case Hidden:
-		return "a layer cannot give back the bytes of one below it: take a base without these files"
+		return "a layer cannot free the bytes of a layer below it: use a base without these files"
 	case Duplicate:
-		return "two distributions bring the same files: leave one of them out"
+		return "two distributions have the same files: leave one of them out"
 	case StaticArchive:
-		return "only a linker reads them: take a base for running (CUDA's -runtime- images have none), not one for building"
+		return "only a linker reads them: use a base for running (CUDA's -runtime- images have none), not for building"
 	case Header:
-		return "only compilers read them, those that run with the product (FlashInfer, torch.compile, Triton) among them: a base for running has none"
+		return "only compilers read them, including those that run in the image (FlashInfer, torch.compile, Triton): a base for running has none"
 	case Test:
-		return "nobody imports them: only the distributions' makers can leave them out"
+		return "they are not imported: only the distributions' authors can leave them out"
 	case Cache:
 		return "remove them in the step that makes them: in a later layer they are only hidden"
 	case Documentation:

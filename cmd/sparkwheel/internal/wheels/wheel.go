@@ -40,9 +40,13 @@ func (b Plan) Build(ctx context.Context, env host.Env, r *stage.Run) (*Wheel, er
 		return nil, fmt.Errorf("building wheel %s: %w", b.Recipe.Name, err)
 	}
 	if hit {
-		r.Hit("built before")
+		r.Hit()
 	}
-	return b.read(dir)
+	w, err := b.read(dir)
+	if err != nil {
+		return nil, err
+	}
+	return w, b.mustContain(w.Path)
 }
 
 // Built is the wheel where the store has it, else a *stage.WaitingError.
@@ -68,7 +72,7 @@ func (b Plan) fill(ctx context.Context, env host.Env, dir string, r *stage.Run) 
 	}
 	built, err := builder.Wheels(ctx, box, spec, dir, r)
 	if failed, ok := errors.AsType[*builder.FailedError](err); ok {
-		nameProgramsOutsidePath(failed.Findings, b.root())
+		NameProgramsOutsidePath(failed.Findings, b.root())
 		if failed.Commands != nil {
 			err = errors.Join(err, r.Attach(builder.CommandsFile, failed.Commands))
 		}
@@ -79,7 +83,10 @@ func (b Plan) fill(ctx context.Context, env host.Env, dir string, r *stage.Run) 
 	if err := b.tellTruth(ctx, built[0], r); err != nil {
 		return err
 	}
-	return verifyWheel(ctx, built[0], r)
+	if err := verifyWheel(ctx, built[0], r); err != nil {
+		return err
+	}
+	return b.checkRecorded(ctx, built[0])
 }
 
 // verifyWheel refuses a wheel with faults and tells of what is merely odd.
@@ -117,7 +124,7 @@ func readWheel(dir string) (*Wheel, error) {
 		for _, e := range entries {
 			names = append(names, e.Name())
 		}
-		return nil, fmt.Errorf("%d wheels where one was built: the files are %s; remove %s and build again",
+		return nil, fmt.Errorf("%d wheels instead of one: the files are %s; remove %s and build again",
 			len(files), cmp.Or(strings.Join(names, ", "), "none"), filepath.Dir(dir))
 	}
 	w, err := Read(files[0])
