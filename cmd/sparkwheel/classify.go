@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/environments"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
@@ -79,7 +80,7 @@ func faulty(err error) bool {
 	if failed, ok := errors.AsType[*builder.FailedError](err); ok && failed.Refused != "" {
 		return true
 	}
-	return isError[*wheels.MissingFilesError](err) || isError[*wheels.UnrecordedError](err) || isError[*truth.Error](err) || isError[*pipeline.VersionsError](err) || isError[*gate.Error](err) || isError[*fit.Error](err) || isError[*install.ConflictError](err) ||
+	return isError[*environments.ABIError](err) || isError[*wheels.MissingFilesError](err) || isError[*wheels.UnrecordedError](err) || isError[*truth.Error](err) || isError[*pipeline.VersionsError](err) || isError[*gate.Error](err) || isError[*fit.Error](err) || isError[*install.ConflictError](err) ||
 		isError[*wheel.TagError](err) || isError[*wheel.VerifyError](err) || isError[*wheel.FilenameError](err)
 }
 

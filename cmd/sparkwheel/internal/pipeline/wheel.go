@@ -162,6 +162,9 @@ func (b *build) makeWheel(ctx context.Context, p wheels.Plan, before []namedWhee
 	if err := b.checkBefore(p.Recipe, before); err != nil {
 		return madeWheel{}, err
 	}
+	if err := b.checkABI(p.Recipe, p.Pins); err != nil {
+		return madeWheel{}, err
+	}
 	w, err := p.Build(ctx, b.Env, run)
 	if err != nil {
 		return madeWheel{}, err

@@ -55,6 +55,7 @@ func (r *Recipe) check() error {
 	}
 	faults = append(faults, r.checkProvided()...)
 	faults = append(faults, r.Packages.check()...)
+	faults = append(faults, r.checkConstraints()...)
 	faults = append(faults, r.checkSources()...)
 	faults = append(faults, r.checkBuilds()...)
 	faults = append(faults, r.checkWheels()...)

@@ -35,7 +35,13 @@ type Recipe struct {
 	ExcludeNewer string
 	// Missing lists what the recipe needs and sparkwheel does not reach yet; a
 	// build of a recipe with a non-empty list is refused with the list.
-	Missing   []string
+	Missing []string
+	// Constraints are requirement lines that hold for the runtime and for every
+	// build environment, wherever they have the distribution at all.
+	Constraints []string
+	// ABI are distributions that compiled code depends on by their version: a build
+	// must have the runtime's.
+	ABI       []string
 	GPU       *GPU // nil demands nothing of GPU code
 	Packages  Packages
 	Sources   []Source

@@ -53,7 +53,14 @@ type shape struct {
 	File     []fileShape     `toml:"file"`
 	Manifest []manifestShape `toml:"manifest"`
 	Index    []indexShape    `toml:"index"`
-	Runtime  struct {
+	// Constraints is a list, or a table of names and versions; its lines are in
+	// Lines after that.
+	Constraints any      `toml:"constraints"`
+	Lines       []string `toml:"-"`
+	ABI         struct {
+		Distributions []string `toml:"distributions"`
+	} `toml:"abi"`
+	Runtime struct {
 		Requires  []string            `toml:"requires" merge:"add"`
 		Files     map[string][]string `toml:"files"`
 		Overrides []string            `toml:"overrides" merge:"add"`
@@ -144,6 +151,7 @@ func (s *shape) recipe() *Recipe {
 		Base:   s.Base.Image,
 		UV:     s.Tools.UV, ExcludeNewer: s.Tools.ExcludeNewer,
 		Missing:     s.Missing,
+		Constraints: s.Lines, ABI: s.ABI.Distributions,
 		SameVersion: s.SameVersion,
 		GPU:         s.GPU.gpu(""),
 		Packages:    Packages{Image: s.Packages.Image, Build: s.Packages.Build, Snapshot: s.Packages.Snapshot},
