@@ -291,7 +291,7 @@ func (w *workshop) gadgetAlone() {
 		w.t.Errorf("build gadget left %q, %v", names, err)
 	}
 	w.write("alone/debs/mine.deb", "mine\n")
-	w.sparkwheel("", "root", "build", "gadget", "--lock", "out/sparkwheel.lock", "-o", out).wantCode(2, "mine.deb", "not of an earlier build")
+	w.sparkwheel("", "root", "build", "gadget", "--lock", "out/sparkwheel.lock", "-o", out).wantCode(2, "mine.deb", "not from an earlier build")
 	w.must(os.Remove(filepath.Join(out, "debs/mine.deb")))
 	said := w.sparkwheel("", "root", "verify", "gadget", "tool", "--lock", "out/sparkwheel.lock").mustRun()
 	if strings.Count(said, " equal") != 6 || strings.Contains(said, "differs") { // two debs, a file, a tree of three
