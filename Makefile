@@ -2,11 +2,12 @@
 export CGO_ENABLED ?= 0
 GO ?= go
 GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 FUZZTIME ?= 30s
 
 PREFIX ?= /usr/local
 
-.PHONY: build install test demo bench bench-real fuzz lint e2e e2e-real clean
+.PHONY: build install test demo bench bench-real fuzz mutate lint e2e e2e-real clean
 
 build:
 	$(GO) build -trimpath -o bin/sparkwheel ./cmd/sparkwheel
@@ -45,6 +46,20 @@ fuzz:
 	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p; \
 	  done; done
+
+# Breaks the code of one package in one place after the other and says which
+# breaks its tests did not notice: make mutate PKG=wheel FILES="record.go header.go"
+# RUN=Record (all files and tests unless named). WORKERS mutants are tried at once;
+# a mutant whose tests take TIMES times as long as they should has timed out.
+PKG ?= requirements/version
+FILES ?= $(notdir $(filter-out %_test.go,$(wildcard $(PKG)/*.go)))
+WORKERS ?= 2
+TIMES ?= 20
+mutate:
+	GOBIN=$(CURDIR)/bin $(GO) install $(GREMLINS) # go run would put its own go before testdata/mutate's
+	MUTATE_GO="$$(command -v $(GO))" MUTATE_RUN='$(RUN)' GOFLAGS='-trimpath -vet=off' PATH="$(CURDIR)/testdata/mutate:$$PATH" \
+	bin/gremlins unleash --workers $(WORKERS) --timeout-coefficient $(TIMES) -E / \
+	  $(foreach f,$(filter-out $(FILES),$(notdir $(wildcard $(PKG)/*.go))),-E '^$(f)$$') ./$(PKG)
 
 # By its module, built at the first call; .golangci.yml says what it asks.
 lint:

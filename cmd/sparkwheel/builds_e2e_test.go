@@ -75,7 +75,7 @@ version = "2.0"
 [[build]]
 name = "gadget"
 source = "gadget"
-packages = ["debhelper", "fakeroot"]
+packages = ["debhelper", "fakeroot", "libfakeroot"]
 steps = [["make", "-j{jobs}", "src.build", "GADGET_COMMIT={short}"],
          ["make", "pkg.debian.build", "GADGET_COMMIT={short}", "PKG_TIMESTAMP={date-rfc2822}"]]
 debs = ["build/pkg/deb/libgadget2_*.deb", "build/pkg/deb/libgadget-dev_*.deb"]
@@ -130,18 +130,19 @@ func (w *workshop) gitIn(name string, args ...string) {
 }
 
 // heldBase is a base with apt and Python that holds a library: an older version,
-// and its header's package at the very version that is going to be built.
+// its header's package at the very version that is going to be built, and a
+// library that fakeroot needs a newer one of.
 func (w *workshop) heldBase() string {
 	w.t.Helper()
 	base, root := filepath.Join(w.dir, "held.tar"), filepath.Join(w.dir, "held")
 	w.must(os.Mkdir(root, 0o755))
 	w.command("", "tar", "-C", root, "-xf", w.base).mustRun()
-	for _, p := range []struct{ name, version string }{{"libgadget2", "1.9-1"}, {"libgadget-dev", "2.0-1"}} {
+	for _, p := range []struct{ name, version string }{{"libgadget2", "1.9-1"}, {"libgadget-dev", "2.0-1"}, {"libfakeroot", "0.1-1"}} {
 		w.write("old/"+p.name+"/DEBIAN/control", "Package: "+p.name+"\nVersion: "+p.version+"\nArchitecture: "+w.architecture()+"\nMaintainer: A <a@example.com>\nDescription: an older one\n")
 		w.write("old/"+p.name+"/usr/share/"+p.name+"/old", "old\n")
 		w.command("", "dpkg-deb", "--root-owner-group", "-b", filepath.Join(w.dir, "old", p.name), filepath.Join(root, "var/tmp", p.name+".deb")).mustRun()
 	}
-	w.command("", "chroot", root, "sh", "-ec", "dpkg -i /var/tmp/*.deb; rm /var/tmp/*.deb; apt-mark hold libgadget2 libgadget-dev").mustRun()
+	w.command("", "chroot", root, "sh", "-ec", "dpkg -i /var/tmp/*.deb; rm /var/tmp/*.deb; apt-mark hold libgadget2 libgadget-dev libfakeroot").mustRun()
 	w.command("", "tar", "-C", root, "--sort=name", "--numeric-owner", "-cf", base, ".").mustRun()
 	w.must(os.RemoveAll(root))
 	w.must(os.Chmod(base, 0o644))
@@ -221,7 +222,7 @@ func (w *workshop) gadgetIsIn(image string) {
 	commit := w.command("", "git", "-C", filepath.Join(w.dir, "git/org/gadget.git"), "rev-parse", "HEAD").mustRun()[:8]
 	for _, tt := range []struct{ command, want string }{
 		{"dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\\n' libgadget2 libgadget-dev", "libgadget-dev 2.0-1 hi \nlibgadget2 2.0-1 hi"},
-		{"apt-mark showhold", "libgadget-dev\nlibgadget2"},
+		{"apt-mark showhold", "libfakeroot\nlibgadget-dev\nlibgadget2"},
 		{"dpkg --audit; dpkg --verify", ""},
 		{"ls /usr/share/libgadget2 /usr/share/libgadget-dev 2>&1 | grep -c 'No such file'", "2"},
 		{"/opt/gadget/bin/gadget", "header 2, gadget 2 of " + commit},
@@ -310,6 +311,7 @@ func aDeb(name, architecture, fields string) string {
 func TestE2EBuildsGoWrong(t *testing.T) {
 	w := openWorkshop(t)
 	w.gadgetry()
+	base := "tar:" + w.heldBase()
 	head := gadgetHead() + "[[source]]\nname = \"gadget\"\nurl = \"https://example.com/org/gadget.git\"\nref = \"main\"\nversion = \"2.0\"\n"
 	other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[w.architecture()]
 	for _, tt := range []struct {
@@ -327,6 +329,7 @@ func TestE2EBuildsGoWrong(t *testing.T) {
 		{"a dependency", aDeb("libx", "all", `Depends: no-such-thing\\n`), `install = ["image"]`, "build", 1,
 			[]string{"installing the packages that build bad made", "packages.image", "libx : Depends: no-such-thing"}},
 		{"packages that conflict", "true", `packages = ["exim4-daemon-light", "postfix"]`, "lock", 1, []string{"exim4-daemon-light", "Conflicts", "postfix"}},
+		{"a package that is held", "true", `packages = ["fakeroot"]`, "lock", 1, []string{"it would change libfakeroot, which is on hold in the base; name it beside the others, libfakeroot or libfakeroot=VERSION, to change it", "fakeroot : Depends: libfakeroot"}},
 		{"a package in no archive", "true", `packages = ["fakerot"]`, "lock", 1, []string{"no archive of the base has package fakerot (near: fakeroot)"}},
 		{"nothing provides it", "mkdir -p out; touch out/x", "files = { \"/opt/x\" = \"out/x\" }\n[runtime]\nrequires = [\"jinja2\"]\nprovided = { markupsafe = \"libnone\" }", "build", 2,
 			[]string{"the image has no Debian package libnone, which is to provide markupsafe"}},
@@ -338,7 +341,7 @@ func TestE2EBuildsGoWrong(t *testing.T) {
 			debs = ""
 		}
 		w.write("recipe.toml", head+"[[build]]\nname = \"bad\"\nsource = \"gadget\"\nsteps = [[\"sh\", \"-ec\", \"\"\""+tt.step+"\"\"\"]]\n"+debs+tt.keys+"\n")
-		lock := w.sparkwheel("", "root", "lock", "--base", "tar:"+w.base, "--lock", "out/sparkwheel.lock")
+		lock := w.sparkwheel("", "root", "lock", "--base", base, "--lock", "out/sparkwheel.lock")
 		if tt.command == "lock" {
 			lock.wantCode(tt.code, tt.says...)
 		} else {

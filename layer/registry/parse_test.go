@@ -85,6 +85,7 @@ func TestReceived(t *testing.T) {
 	}{
 		{"0-0", 0, true}, {"0-999", 1000, true}, {"bytes=0-999", 1000, true}, {"0--1", 0, true},
 		{"", 0, false}, {"5-9", 0, false}, {"0-x", 0, false}, {"0-99999999999999999999", 0, false},
+		{"0-1", 2, true}, {"0--2", 0, false}, {"0-9223372036854775806", 1<<63 - 1, true}, {"0-9223372036854775807", 0, false},
 	}
 	for _, tt := range tests {
 		got, ok := received(http.Header{"Range": {tt.v}})

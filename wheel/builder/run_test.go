@@ -173,3 +173,24 @@ func TestWheelsFixesTheProcessors(t *testing.T) {
 		}
 	}
 }
+
+func TestWheelsSaysThatItsGateRefused(t *testing.T) {
+	t.Parallel()
+	r := runner(func(cmd sandbox.Command) error {
+		for _, m := range cmd.Mounts {
+			if m.Target == "/build" {
+				return errors.Join(os.WriteFile(filepath.Join(m.Source, "launch", launcher.RefusedFile), []byte("old.so gets code of verdict none"), 0o600),
+					&sandbox.ExitError{Args: cmd.Args, Code: 1})
+			}
+		}
+		return errors.New("/build is not mounted")
+	})
+	spec := demoSpec(t)
+	spec.Launcher = os.Args[0]
+	spec.Gate = &launcher.Gate{GPU: "12.1", Require: "family"}
+	_, err := Wheels(t.Context(), r, spec, t.TempDir(), io.Discard)
+	failed, ok := errors.AsType[*FailedError](err)
+	if want := "old.so gets code of verdict none"; !ok || failed.Refused != want || !strings.Contains(err.Error(), "cause:  "+want) {
+		t.Errorf("Wheels = %v", err)
+	}
+}

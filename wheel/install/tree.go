@@ -183,7 +183,12 @@ func (o *one) generate(target string, text []byte, executable bool) error {
 
 // replaced says whether the installer writes this file over the wheel's.
 func (o *one) replaced(name string) bool {
-	switch strings.TrimPrefix(name, o.r.DistInfo()+".dist-info/") {
+	// A member of the same name at the archive's root is the wheel's own.
+	name, ok := strings.CutPrefix(name, o.r.DistInfo()+".dist-info/")
+	if !ok {
+		return false
+	}
+	switch name {
 	case "INSTALLER", "REQUESTED":
 		return true
 	case "direct_url.json":

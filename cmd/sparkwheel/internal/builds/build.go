@@ -8,6 +8,7 @@ import (
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
 	"github.com/sparkwheel/sparkwheel/wheel/builder"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
@@ -47,8 +48,11 @@ func (p Plan) fill(ctx context.Context, env host.Env, dir string, run *stage.Run
 	}
 	box := &sandbox.Sandbox{Root: root, Mode: env.Sandbox}
 	_, err = builder.Outputs(ctx, box, spec, p.outputs(), dir, run)
-	if failed, ok := errors.AsType[*builder.FailedError](err); ok && failed.Commands != nil {
-		err = errors.Join(err, run.Attach(builder.CommandsFile, failed.Commands))
+	if failed, ok := errors.AsType[*builder.FailedError](err); ok {
+		wheels.NameProgramsOutsidePath(failed.Findings, root)
+		if failed.Commands != nil {
+			err = errors.Join(err, run.Attach(builder.CommandsFile, failed.Commands))
+		}
 	}
 	if err != nil {
 		return err

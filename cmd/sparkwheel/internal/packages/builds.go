@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
@@ -117,7 +118,7 @@ func (p Built) Over(env host.Env, b *base.Base) (*base.Base, error) {
 	c.Root = filepath.Join(env.Place(root), "root")
 	blob, err := layer.Open(env.Place(host.Entry{Kind: store.Stage, Key: image.Key}))
 	if err == nil {
-		c.Packages = append(b.Packages[:len(b.Packages):len(b.Packages)], blob)
+		c.Packages = append(slices.Clip(b.Packages), blob)
 		c.Shape, err = base.ReadShape(env.Place(root))
 	}
 	if err != nil {
@@ -150,8 +151,8 @@ func (p Built) Install(ctx context.Context, env host.Env, b *base.Base, run *sta
 		if err != nil {
 			return nil, err
 		}
-		c.Root, c.Cleared = root, append(b.Cleared[:len(b.Cleared):len(b.Cleared)], cleared...)
-		c.Packages = append(b.Packages[:len(b.Packages):len(b.Packages)], blob)
+		c.Root, c.Cleared = root, append(slices.Clip(b.Cleared), cleared...)
+		c.Packages = append(slices.Clip(b.Packages), blob)
 		if c.Shape, err = base.ReadShape(filepath.Dir(root)); err != nil {
 			return nil, err
 		}

@@ -38,6 +38,18 @@ func TestChanged(t *testing.T) {
 	}
 }
 
+func TestHeldBack(t *testing.T) {
+	t.Parallel()
+	refusal := "The following packages have unmet dependencies:\n fakeroot : Depends: libfakeroot (>= 1.31-1.2) but 0.1-1 is to be installed\n" +
+		" x : PreDepends: liby:any (= 2) but 1 is to be installed\n      Depends: libfakeroot but it is not installable\nE: Unable to correct problems, you have held broken packages.\n"
+	if diff := cmp.Diff([]string{"libfakeroot", "liby"}, heldBack(refusal, []string{"liby", "fakeroot", "libfakeroot"})); diff != "" {
+		t.Errorf("heldBack (-want +got):\n%s", diff)
+	}
+	if got := heldBack(refusal, []string{"fakeroot"}); got != nil {
+		t.Errorf("heldBack = %q", got)
+	}
+}
+
 // The roots that packages of a build are installed into have names of their own
 // before the packages are made; the roots that they are not installed into keep theirs.
 func TestBuiltDigests(t *testing.T) {

@@ -173,10 +173,18 @@ func (a *apt) resolve(ctx context.Context, asked []string) ([]recipe.LockedDeb, 
 	return debs, nil
 }
 
-// explain adds to a package that apt does not know the names it might have.
+// explain adds to a package that apt does not know the names it might have, and
+// to one that is held that it is.
 func (a *apt) explain(ctx context.Context, refused *aptError) error {
 	unknown := refused.unknown()
 	if len(unknown) == 0 {
+		held, err := a.held(ctx)
+		if err != nil {
+			return errors.Join(refused, err)
+		}
+		if back := heldBack(refused.output, held); len(back) > 0 {
+			return fmt.Errorf("it would change %s, %s\n%w", back[0], holds(back[0]), refused)
+		}
 		return refused
 	}
 	known, err := a.do(ctx, "apt-cache", "pkgnames")

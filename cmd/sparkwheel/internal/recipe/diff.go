@@ -27,6 +27,7 @@ func Diff(before, after *Lock) []string {
 		}
 		say(s.Name, strings.TrimSpace(old.Ref+" "+old.Commit), s.Ref+" "+s.Commit)
 	}
+	diffPulls(before, after, say)
 	for _, f := range after.UV {
 		i := slices.IndexFunc(before.UV, func(o LockedUV) bool { return o.Platform == f.Platform })
 		old := LockedUV{}
@@ -59,4 +60,22 @@ func Diff(before, after *Lock) []string {
 		say("manifest "+m.Name, old.SHA256, m.SHA256)
 	}
 	return lines
+}
+
+func diffPulls(before, after *Lock, say func(name, a, b string)) {
+	for _, s := range after.Sources {
+		old, ok := before.Source(s.Name)
+		if !ok {
+			old = &LockedSource{}
+		}
+		for _, p := range s.Pulls {
+			was := ""
+			for _, o := range old.Pulls {
+				if o.Number == p.Number {
+					was = o.Head
+				}
+			}
+			say(fmt.Sprintf("%s: pull request %d", s.Name, p.Number), was, p.Head)
+		}
+	}
 }

@@ -75,7 +75,16 @@ type LockedSource struct {
 	Version    string            `toml:"version" comment:"what the build is told"`
 	Clean      string            `toml:"clean-version,omitempty" comment:"the version without the recipe's changes"`
 	Described  string            `toml:"described,omitempty" comment:"what the version was computed from: tag, commits after it, commit"`
+	Pulls      []LockedPull      `toml:"pull,omitempty" comment:"pull requests that are merged into it"`
 	Submodules []LockedSubmodule `toml:"submodule,omitempty"`
+}
+
+// LockedPull is a pull request: its head, and the commit from which it and the
+// source's commit part.
+type LockedPull struct {
+	Number int    `toml:"number" json:"number"`
+	Head   string `toml:"head" json:"head"`
+	Base   string `toml:"merge-base" json:"merge_base"`
 }
 
 // Unpatched is the source's version without the recipe's changes, with which the

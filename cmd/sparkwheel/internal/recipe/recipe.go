@@ -35,7 +35,13 @@ type Recipe struct {
 	ExcludeNewer string
 	// Missing lists what the recipe needs and sparkwheel does not reach yet; a
 	// build of a recipe with a non-empty list is refused with the list.
-	Missing   []string
+	Missing []string
+	// Constraints are requirement lines that hold for the runtime and for every
+	// build environment, wherever they have the distribution at all.
+	Constraints []string
+	// ABI are distributions that compiled code depends on by their version: a build
+	// must have the runtime's.
+	ABI       []string
 	GPU       *GPU // nil demands nothing of GPU code
 	Packages  Packages
 	Sources   []Source
@@ -78,6 +84,7 @@ type Source struct {
 	Submodule  map[string]SubmoduleSource // path -> where it is taken from instead
 	Rewrite    Rewrite                    // rules on its requirement files
 	Files      map[string]string          // text files written into the tree; values are expanded (see Expand)
+	Pulls      []int                      // pull requests that are merged into it before the patches, in their order
 	Patches    []Patch                    // in the order in which they are applied
 	// Local says that the repository is one of this host's: Git.URL is a path from
 	// the recipe's directory, or a file URL.
@@ -132,6 +139,11 @@ type Wheel struct {
 	Repack       bool          // repack the wheel canonically
 	// Missing says why it cannot be built yet, "" that it can.
 	Missing string `json:"-"`
+	// MustContain are patterns of files that the wheel must have, in the form of
+	// package doublestar.
+	MustContain []string `json:"-"`
+	// Prebuilt are patterns of files whose GPU code is not compiled by the build.
+	Prebuilt []string `json:"-"`
 	// LeaveOut are patterns of files that the wheel does without when it is
 	// repacked, in the form of package doublestar.
 	LeaveOut []string `json:",omitempty"`

@@ -42,12 +42,15 @@ func Resolve(ctx context.Context, env host.Env, a At, run *stage.Run) (Resolved,
 	if err != nil {
 		return Resolved{}, err
 	}
+	for _, p := range t.Pulls {
+		run.Note("%s: %s", a.Name, p)
+	}
 	for _, p := range t.Patches {
 		run.Note("%s: %s", a.Name, p)
 	}
 	l := recipe.LockedSource{
 		Name: a.Name, URL: a.Git.URL, Ref: a.Git.Ref,
-		Commit: a.Commit.Hash, Time: a.Commit.Time.UTC(), Tree: t.Hash, Described: clean.described,
+		Commit: a.Commit.Hash, Time: a.Commit.Time.UTC(), Tree: t.Hash, Described: clean.described, Pulls: a.Found.Pulls,
 	}
 	if l.Version, err = clean.as(t.dirty() || a.dirty()); err != nil {
 		return Resolved{}, err

@@ -12,9 +12,9 @@ import (
 // programs are the programs that build systems ask for by a variable's name.
 var programs = map[string]string{"CMAKE_CUDA_COMPILER": "nvcc", "CUDA_HOME": "nvcc", "CMAKE_CXX_COMPILER": "g++", "CMAKE_C_COMPILER": "gcc"}
 
-// nameProgramsOutsidePath adds to the cause, a missing program, where the root
+// NameProgramsOutsidePath adds to the cause, a missing program, where the root
 // has it all the same.
-func nameProgramsOutsidePath(findings []explain.Finding, root string) {
+func NameProgramsOutsidePath(findings []explain.Finding, root string) {
 	for i, f := range findings {
 		if f.ID != "missing-program" {
 			continue

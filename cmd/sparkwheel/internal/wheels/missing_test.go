@@ -32,7 +32,7 @@ func TestAProgramOutsidePathIsNamed(t *testing.T) {
 			t.Fatalf("%s: findings %+v", line, findings)
 		}
 		want = findings[0].Cause + want
-		nameProgramsOutsidePath(findings, root)
+		NameProgramsOutsidePath(findings, root)
 		if findings[0].Cause != want {
 			t.Errorf("%s: cause %q, want %q", line, findings[0].Cause, want)
 		}
