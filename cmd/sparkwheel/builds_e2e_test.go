@@ -321,8 +321,8 @@ func TestE2EBuildsGoWrong(t *testing.T) {
 		says             []string
 	}{
 		{"a step", "echo last words; exit 3", "", "build", 1, []string{"building bad: step sh -ec echo last words; exit 3", "exit status 3", "/build-bad.log", "its last lines:", "\nlast words\n"}},
-		{"nothing", "true", "", "build", 1, []string{`nothing that the build left matches "out/libx_*.deb"`}},
-		{"two", "mkdir out; touch out/libx_1_all.deb out/libx_2_all.deb", "", "build", 1, []string{"matches 2 entries where one is expected: out/libx_1_all.deb, out/libx_2_all.deb"}},
+		{"nothing", "true", "", "build", 1, []string{`no output of the build matches "out/libx_*.deb"`}},
+		{"two", "mkdir out; touch out/libx_1_all.deb out/libx_2_all.deb", "", "build", 1, []string{"matches 2 entries instead of one: out/libx_1_all.deb, out/libx_2_all.deb"}},
 		{"another name", aDeb("liby", "all", ""), "", "build", 1, []string{"build bad made libx_1_all.deb: the package is liby 1 (all), not libx 1 (all)"}},
 		{"another machine", aDeb("libx", other, ""), "", "build", 1, []string{"the package libx is for " + other}},
 		{"no package", "mkdir out; echo no > out/libx_1_all.deb", "", "build", 1, []string{"build bad made libx_1_all.deb: reading the package"}},

@@ -55,7 +55,7 @@ func (b *build) steps(ctx context.Context) error {
 		return err
 	}
 	// What was compiled stays compiled: build systems go on where they ended.
-	fmt.Fprintf(b.log, "sparkwheel: out of memory with %d jobs (peak %.1f GiB); trying once more with %d\n", b.spec.Jobs, float64(failed.Exit.Peak)/(1<<30), b.spec.Jobs/2)
+	fmt.Fprintf(b.log, "sparkwheel: out of memory with %d jobs (peak %.1f GiB); trying again with %d\n", b.spec.Jobs, float64(failed.Exit.Peak)/(1<<30), b.spec.Jobs/2)
 	b.spec.Jobs /= 2
 	return b.commands(ctx, nil, b.lines()[at:])
 }
