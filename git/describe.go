@@ -47,7 +47,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 }
 
 // ErrNoTag says that no tag with a digit in its name is an ancestor.
-var ErrNoTag = errors.New("no tag with a digit in its name stands on the commit or before it")
+var ErrNoTag = errors.New("no tag with a digit in its name is on the commit or before it")
 
 // Describe finds what `git describe --tags --long --abbrev=40 --match
 // '*[0-9]*'` finds in a full clone: the nearest tag, of equals the one met
@@ -73,7 +73,7 @@ func (m *Mirrors) Describe(ctx context.Context, url string, c Commit, w io.Write
 
 func (m *Mirrors) describe(ctx context.Context, url string, c Commit, w io.Writer) (d Description, err error) {
 	if !isSHA(c.Hash) {
-		return d, fmt.Errorf("%q is no full commit SHA", c.Hash)
+		return d, fmt.Errorf("%q is not a full commit SHA", c.Hash)
 	}
 	h := plumbing.NewHash(c.Hash)
 	repo, err := m.history(url)
@@ -84,7 +84,7 @@ func (m *Mirrors) describe(ctx context.Context, url string, c Commit, w io.Write
 	if m.Offline && !isLocal(url) {
 		d, ok, err := repo.recall(h.String())
 		if err == nil && !ok {
-			err = fmt.Errorf("its tags are %w", ErrOffline)
+			err = fmt.Errorf("its tags: %w", ErrOffline)
 		}
 		return d, err
 	}

@@ -70,7 +70,7 @@ directories = { "{Path.KERNELS}" = "{Sum.KERNELS}" }
 	run("lock", append(asked, "--upgrade=alpha")...).mustRun()
 	w.write("git/org/alpha.git/alpha/artifacts.py", "class Path:\n    KERNELS = root() + 'x/'\nclass Sum:\n    KERNELS = 'x'\n")
 	w.commit("alpha", "compute paths")
-	run("lock", append(asked, "--upgrade=alpha")...).wantCode(1, "manifest kernels: alpha/artifacts.py: Path.KERNELS is no constant that can be read without running Python: line 2")
+	run("lock", append(asked, "--upgrade=alpha")...).wantCode(1, "manifest kernels: alpha/artifacts.py: Path.KERNELS is not a constant that can be read without running Python: line 2")
 }
 
 // Recipe spark's manifest names constants that FlashInfer's own module has.

@@ -23,7 +23,7 @@ var lyingRecipe = strings.Replace(strings.Replace(workshopRecipe,
 func TestE2EMetadataTellsTheTruth(t *testing.T) {
 	w := openWorkshop(t)
 	w.write("recipe.toml", lyingRecipe)
-	w.sparkwheel("", "root", "build", "--base", "tar:"+w.base).wantCode(3, "alpha 1.4", "requires torch==2.10.0 (the source asks for it in requirements/common.txt:2)",
+	w.sparkwheel("", "root", "build", "--base", "tar:"+w.base).wantCode(3, "alpha 1.4", "requires torch==2.10.0 (required by the source in requirements/common.txt:2)",
 		"was built against torch 2.11.0 (the recipe's shim)", "built-against-other-version", `pin = { torch = "==2.11.0" }`, "repair = true")
 	w.noLeftovers("root")
 

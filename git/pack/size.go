@@ -67,5 +67,5 @@ func deltaSize(b []byte) (size int64, rest []byte, err error) {
 			return size, b[i+1:], nil
 		}
 	}
-	return 0, nil, errors.New("a delta's size is cut short or too large")
+	return 0, nil, errors.New("a delta's size is truncated or too large")
 }

@@ -56,7 +56,7 @@ func TestWheelsTriesAgainWithHalfTheJobs(t *testing.T) {
 				t.Errorf("tried (-want +got):\n%s", diff)
 			}
 			if tc.ok {
-				if err != nil || !strings.Contains(log.String(), "out of memory with 8 jobs (peak 6.0 GiB); trying once more with 4") {
+				if err != nil || !strings.Contains(log.String(), "out of memory with 8 jobs (peak 6.0 GiB); trying again with 4") {
 					t.Errorf("Wheels = %v, log:\n%s", err, &log)
 				}
 				return
