@@ -291,13 +291,13 @@ func (w *workshop) gadgetAlone() {
 		w.t.Errorf("build gadget left %q, %v", names, err)
 	}
 	w.write("alone/debs/mine.deb", "mine\n")
-	w.sparkwheel("", "root", "build", "gadget", "--lock", "out/sparkwheel.lock", "-o", out).wantCode(2, "mine.deb", "not of an earlier build")
+	w.sparkwheel("", "root", "build", "gadget", "--lock", "out/sparkwheel.lock", "-o", out).wantCode(2, "mine.deb", "not from an earlier build")
 	w.must(os.Remove(filepath.Join(out, "debs/mine.deb")))
 	said := w.sparkwheel("", "root", "verify", "gadget", "tool", "--lock", "out/sparkwheel.lock").mustRun()
 	if strings.Count(said, " equal") != 6 || strings.Contains(said, "differs") { // two debs, a file, a tree of three
 		w.t.Errorf("verify says %s", said)
 	}
-	w.sparkwheel("", "root", "lock", "--lock", "out/sparkwheel.lock", "--base", "tar:"+filepath.Join(w.dir, "held.tar"), "--upgrade=gadgets").wantCode(2, "has no such thing", "fakeroot, gadget, gcc", "runtime, tool, uv")
+	w.sparkwheel("", "root", "lock", "--lock", "out/sparkwheel.lock", "--base", "tar:"+filepath.Join(w.dir, "held.tar"), "--upgrade=gadgets").wantCode(2, "fakeroot, gadget, gcc", "runtime, tool, uv")
 	w.sparkwheel("", "root", "lock", "--lock", "out/sparkwheel.lock", "--base", "tar:"+filepath.Join(w.dir, "held.tar"), "--upgrade=gadget").mustRun()
 }
 
@@ -330,7 +330,7 @@ func TestE2EBuildsGoWrong(t *testing.T) {
 			[]string{"installing the packages that build bad made", "packages.image", "libx : Depends: no-such-thing"}},
 		{"packages that conflict", "true", `packages = ["exim4-daemon-light", "postfix"]`, "lock", 1, []string{"exim4-daemon-light", "Conflicts", "postfix"}},
 		{"a package that is held", "true", `packages = ["fakeroot"]`, "lock", 1, []string{"it would change libfakeroot, which is on hold in the base; name it beside the others, libfakeroot or libfakeroot=VERSION, to change it", "fakeroot : Depends: libfakeroot"}},
-		{"a package in no archive", "true", `packages = ["fakerot"]`, "lock", 1, []string{"no archive of the base has package fakerot (near: fakeroot)"}},
+		{"a package in no archive", "true", `packages = ["fakerot"]`, "lock", 1, []string{"no archive of the base has the package fakerot (near: fakeroot)"}},
 		{"nothing provides it", "mkdir -p out; touch out/x", "files = { \"/opt/x\" = \"out/x\" }\n[runtime]\nrequires = [\"jinja2\"]\nprovided = { markupsafe = \"libnone\" }", "build", 2,
 			[]string{"the image has no Debian package libnone, which is to provide markupsafe"}},
 		{"nothing requires it", "true", "tree = \"out\"\n[runtime]\nrequires = [\"jinja2\"]\nprovided = { markup-safe = \"libc6\" }", "lock", 2,

@@ -114,7 +114,7 @@ func networkFailed(err error) bool {
 
 // notLocked gives exit code 4 to what the lock or an offline store lacks.
 func notLocked(err error) error {
-	if isError[*recipe.MismatchError](err) || isError[*host.NotLockedError](err) || isError[*host.OfflineError](err) ||
+	if isError[*wheels.AskedError](err) || isError[*recipe.MismatchError](err) || isError[*host.NotLockedError](err) || isError[*host.OfflineError](err) ||
 		errors.Is(err, recipe.ErrNoLock) || errors.Is(err, git.ErrOffline) {
 		return &codeError{codeNotLocked, err}
 	}

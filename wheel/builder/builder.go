@@ -84,6 +84,9 @@ type Spec struct {
 	// Gate judges the GPU code of what is going to be linked as soon as the build is
 	// configured; nil judges nothing. It needs Launcher.
 	Gate *launcher.Gate
+	// Foretold is called with what the backend says before it builds; its error ends
+	// the build. nil asks nothing.
+	Foretold func(Foretold) error
 	// NoRepack leaves the wheel as the backend packed it.
 	NoRepack bool
 	// LeaveOut are patterns of files that the wheel does without, as [Repack] takes

@@ -22,6 +22,7 @@ var notInKey = map[string]string{
 	"Memory":   "how much memory the host lends",
 	"Launcher": "this program's path; it passes compilers' commands on",
 	"CCache":   "a cache gives what the compiler would",
+	"Foretold": "a build of steps has no backend to ask",
 	"Vary":     "a second build, whose products are compared and not kept",
 	"Gate":     "it ends a build, which leaves nothing; what was built is judged again, whether or not it was built now",
 	"Python":   "a build of steps has none",

@@ -115,16 +115,18 @@ func (p Built) Over(env host.Env, b *base.Base) (*base.Base, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Root = filepath.Join(env.Place(root), "root")
-	blob, err := layer.Open(env.Place(host.Entry{Kind: store.Stage, Key: image.Key}))
-	if err == nil {
-		c.Packages = append(slices.Clip(b.Packages), blob)
-		c.Shape, err = base.ReadShape(env.Place(root))
-	}
-	if err != nil {
+	installed := host.Entry{Kind: store.Stage, Key: image.Key}
+	if env.Kept(installed) == "" || env.Kept(root) == "" {
 		return nil, &stage.WaitingError{Reason: "the packages of build " + p.Name + " are not installed yet"}
 	}
-	return &c, nil
+	blob, err := layer.Open(env.Place(installed))
+	if err != nil {
+		return nil, err
+	}
+	c.Root = filepath.Join(env.Place(root), "root")
+	c.Packages = append(slices.Clip(b.Packages), blob)
+	c.Shape, err = base.ReadShape(env.Place(root))
+	return &c, err
 }
 
 // Install installs the packages over a base: into the image as a layer of their

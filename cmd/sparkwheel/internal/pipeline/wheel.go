@@ -11,6 +11,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
+	"github.com/sparkwheel/sparkwheel/requirements/version"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 
@@ -164,6 +165,9 @@ func (b *build) makeWheel(ctx context.Context, p wheels.Plan, before []namedWhee
 	}
 	if err := b.checkABI(p.Recipe, p.Pins); err != nil {
 		return madeWheel{}, err
+	}
+	p.Agree = func(v version.Version) error {
+		return b.checkVersion(Versioned{p.Recipe.Name, v, "as its backend says"}, before)
 	}
 	w, err := p.Build(ctx, b.Env, run)
 	if err != nil {

@@ -26,6 +26,8 @@ var notInKey = map[string]string{
 	"Launcher": "this program's path; it passes compilers' commands on",
 	"CCache":   "a cache gives what the compiler would",
 	"Gate":     "it ends a build, which leaves no wheel; what was built is judged again, whether or not it was built now",
+	"Foretold": "it ends a build, which leaves no wheel; what was built is checked again",
+	"Agree":    "it ends a build, which leaves no wheel; what was built is checked again",
 	"Steps":    "a wheel has none: builder.Wheels takes them away",
 	"Vary":     "a second build, whose wheel is compared and not kept",
 }

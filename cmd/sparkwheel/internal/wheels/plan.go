@@ -18,6 +18,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/requirements/version"
 	"github.com/sparkwheel/sparkwheel/wheel/builder"
 	"github.com/sparkwheel/sparkwheel/wheel/builder/launcher"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
@@ -64,6 +65,9 @@ type Plan struct {
 	// isolation is the sandbox's mode: a wheel that was built unconfined is
 	// another wheel, and says so in build.json.
 	Isolation sandbox.Mode
+	// Agree looks at the version that the backend foretells; nil takes any. It is no
+	// input of the build.
+	Agree func(version.Version) error
 	// Gate judges GPU code while it is compiled; it is no input of the build.
 	Gate *launcher.Gate
 	Host *base.HostRoot // nil when the base is the build's root
@@ -131,7 +135,7 @@ func (b Plan) spec(ctx context.Context, env host.Env, wheels map[string]string) 
 		Distribution: b.Recipe.Distribution, Frontend: b.Recipe.Frontend,
 		Jobs: env.Jobs, MemoryPerJob: b.Recipe.MemoryPerJob, CPUs: b.Recipe.CPUs,
 		Launcher: env.Launcher, CCache: env.Store.Path("ccache"), Gate: gateWith(env.Launcher, b.Gate),
-		NoRepack: !b.Recipe.Repack, LeaveOut: b.Recipe.LeaveOut,
+		Foretold: b.foretold, NoRepack: !b.Recipe.Repack, LeaveOut: b.Recipe.LeaveOut,
 	}
 	var err error
 	if spec.Mounts, err = sources.Mounts(ctx, env, b.Inputs); err != nil {
