@@ -64,18 +64,18 @@ func parseAddress(target string) (address, error) {
 	}
 	for part := range strings.SplitSeq(u.Path, "/") {
 		if part == ".." {
-			return address{}, errors.New("holds a .. segment")
+			return address{}, errors.New("has a .. segment")
 		}
 	}
 	switch u.Scheme {
 	case "http", "https":
 		if u.Hostname() == "" || strings.HasPrefix(u.Host, "-") {
-			return address{}, errors.New("names no host")
+			return address{}, errors.New("has no host")
 		}
 		return address{scheme: u.Scheme, url: u}, nil
 	case "ssh", "git+ssh", "ssh+git":
 		if _, ok := u.User.Password(); ok {
-			return address{}, errors.New("holds a password, which ssh takes from nowhere but its user")
+			return address{}, errors.New("has a password, which ssh accepts only from its user")
 		}
 		host := u.Hostname()
 		if strings.Contains(host, ":") {
@@ -88,7 +88,7 @@ func parseAddress(target string) (address, error) {
 		return sshAddress(u.User.Username(), host, u.Port(), path)
 	case "file":
 		if u.Host != "" && u.Host != "localhost" || !filepath.IsAbs(u.Path) {
-			return address{}, errors.New("names no absolute path")
+			return address{}, errors.New("has no absolute path")
 		}
 		return address{scheme: "file", path: u.Path}, nil
 	}
@@ -100,11 +100,11 @@ func parseAddress(target string) (address, error) {
 func sshAddress(user, host, port, path string) (address, error) {
 	switch {
 	case !sshHost.MatchString(host):
-		return address{}, errors.New("names no host")
+		return address{}, errors.New("has no host")
 	case user != "" && !sshUser.MatchString(user):
-		return address{}, errors.New("names a user that cannot be one")
+		return address{}, errors.New("has an invalid user")
 	case path == "", path == "/", path[0] == '-':
-		return address{}, errors.New("names no repository")
+		return address{}, errors.New("has no repository")
 	}
 	a := address{scheme: "ssh", host: host, path: path}
 	if user != "" {

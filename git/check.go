@@ -87,7 +87,7 @@ func checkTrailer(f *os.File) error {
 	}
 	body := info.Size() - sha1.Size
 	if body < 0 {
-		return fmt.Errorf("%d bytes are too few", info.Size())
+		return fmt.Errorf("it has only %d bytes", info.Size())
 	}
 	h := sha1.New()
 	if _, err := io.CopyN(h, f, body); err != nil {
@@ -95,7 +95,7 @@ func checkTrailer(f *os.File) error {
 	}
 	trailer, err := io.ReadAll(f)
 	if err == nil && !bytes.Equal(trailer, h.Sum(nil)) {
-		err = fmt.Errorf("the content has the SHA-1 %x, its end says %x", h.Sum(nil), trailer)
+		err = fmt.Errorf("the content has the SHA-1 %x, but its end says %x", h.Sum(nil), trailer)
 	}
 	return err
 }

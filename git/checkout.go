@@ -129,7 +129,7 @@ func checkTarget(dir string) error {
 		return err
 	}
 	if len(entries) > 0 {
-		return fmt.Errorf("%s exists and is not empty; remove it or name another directory", dir)
+		return fmt.Errorf("%s exists and is not empty; remove it or choose another directory", dir)
 	}
 	return os.MkdirAll(filepath.Dir(dir), 0o777)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -26,8 +27,27 @@ type Description struct {
 // String is what `git describe --tags --long --abbrev=40` prints.
 func (d Description) String() string { return fmt.Sprintf("%s-%d-g%s", d.Tag, d.Distance, d.Hash) }
 
+// ParseDescription reads what String prints.
+func ParseDescription(s string) (d Description, err error) {
+	tag, hash, _ := cutLast(s, "-g")
+	tag, distance, ok := cutLast(tag, "-")
+	n, err := strconv.Atoi(distance)
+	if err != nil || !ok || tag == "" || n < 0 || !isSHA(hash) {
+		return Description{}, fmt.Errorf("%q is not TAG-COMMITS-gHASH", s)
+	}
+	return Description{Tag: tag, Distance: n, Hash: hash}, nil
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
 // ErrNoTag says that no tag with a digit in its name is an ancestor.
-var ErrNoTag = errors.New("no tag with a digit in its name stands on the commit or before it")
+var ErrNoTag = errors.New("no tag with a digit in its name is on the commit or before it")
 
 // Describe finds what `git describe --tags --long --abbrev=40 --match
 // '*[0-9]*'` finds in a full clone: the nearest tag, of equals the one met
@@ -53,7 +73,7 @@ func (m *Mirrors) Describe(ctx context.Context, url string, c Commit, w io.Write
 
 func (m *Mirrors) describe(ctx context.Context, url string, c Commit, w io.Writer) (d Description, err error) {
 	if !isSHA(c.Hash) {
-		return d, fmt.Errorf("%q is no full commit SHA", c.Hash)
+		return d, fmt.Errorf("%q is not a full commit SHA", c.Hash)
 	}
 	h := plumbing.NewHash(c.Hash)
 	repo, err := m.history(url)
@@ -64,7 +84,7 @@ func (m *Mirrors) describe(ctx context.Context, url string, c Commit, w io.Write
 	if m.Offline && !isLocal(url) {
 		d, ok, err := repo.recall(h.String())
 		if err == nil && !ok {
-			err = fmt.Errorf("its tags are %w", ErrOffline)
+			err = fmt.Errorf("its tags: %w", ErrOffline)
 		}
 		return d, err
 	}

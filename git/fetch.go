@@ -37,7 +37,7 @@ func (m *Mirrors) Fetch(ctx context.Context, url string, c Commit, ref string, w
 // commit to blob, and tells how many bytes came over the network.
 func (m *Mirrors) fetch(ctx context.Context, src Source, c Commit, w io.Writer, blob blobSink) (_ int64, err error) {
 	if !isSHA(c.Hash) {
-		return 0, fmt.Errorf("fetching from %s: %q is no full commit SHA", redact(src.URL), c.Hash)
+		return 0, fmt.Errorf("fetching from %s: %q is not a full commit SHA", redact(src.URL), c.Hash)
 	}
 	h := plumbing.NewHash(c.Hash)
 	repo, err := m.mirror(src.URL)
@@ -176,7 +176,7 @@ func (f *fetcher) twice(ctx context.Context, w want, blob blobSink, check func()
 			return err
 		}
 	}
-	fmt.Fprintf(f.w, "%v; trying once more\n", err)
+	fmt.Fprintf(f.w, "%v; trying again\n", err)
 	w.Haves, w.Shallows = nil, nil
 	return f.once(ctx, w, blob, check)
 }

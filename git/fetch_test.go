@@ -185,7 +185,7 @@ func TestFetchTriesOnceMore(t *testing.T) {
 		if _, err := m.Checkout(t.Context(), s.URL+"/up", c, dir, git.CheckoutOptions{Verify: true}, &said); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if !strings.Contains(said.String(), "trying once more") {
+		if !strings.Contains(said.String(), "trying again") {
 			t.Errorf("%s: said %q", name, &said)
 		}
 		m = &git.Mirrors{Dir: t.TempDir()}

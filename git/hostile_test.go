@@ -125,7 +125,7 @@ func TestCheckoutSubmodulePaths(t *testing.T) {
 	}
 	opt = git.CheckoutOptions{Submodules: []string{"3rdparty/nccl"}}
 	_, err := w.m.Checkout(t.Context(), r.url, c, dir+"2", opt, t.Output())
-	if err == nil || !strings.Contains(err.Error(), "no submodule 3rdparty/nccl; it has 3rdparty/cutlass") {
+	if err == nil || !strings.Contains(err.Error(), "not have the submodule 3rdparty/nccl; it has 3rdparty/cutlass") {
 		t.Error(err)
 	}
 }

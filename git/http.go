@@ -73,9 +73,9 @@ type NotSmartError struct {
 
 func (e *NotSmartError) Error() string {
 	if e.Dumb {
-		return "the server offers the repository as plain files (dumb HTTP), and only the smart protocol is spoken: it needs git http-backend or another git server"
+		return "the server offers the repository as plain files (dumb HTTP), but only the smart protocol is supported: use git http-backend or another git server"
 	}
-	return fmt.Sprintf("what answers is not a git server: it sent %q", e.Type)
+	return fmt.Sprintf("the server is not a git server: it sent %q", e.Type)
 }
 
 // smartTransport refuses answers to a question for refs that are no git

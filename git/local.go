@@ -24,7 +24,7 @@ type DirtyError struct {
 
 func (e *DirtyError) Error() string {
 	if e.Submodule {
-		return fmt.Sprintf("the submodule %s has uncommitted changes, and a submodule is taken as it was committed", e.Dir)
+		return fmt.Sprintf("the submodule %s has uncommitted changes, but submodules are used as committed", e.Dir)
 	}
 	const shown = 5
 	names := strings.Join(e.Changed[:min(shown, len(e.Changed))], ", ")
@@ -80,7 +80,7 @@ func (m *Mirrors) Snapshot(ctx context.Context, url string, w io.Writer) (s Snap
 		s, err = m.snapshot(ctx, url, t, w)
 	}
 	if err != nil {
-		return Snapshot{}, fmt.Errorf("taking what is checked out in %s: %w", t.dir, err)
+		return Snapshot{}, fmt.Errorf("reading what is checked out in %s: %w", t.dir, err)
 	}
 	return s, nil
 }
@@ -218,7 +218,7 @@ func (t worktree) status(ctx context.Context, env []string, args ...string) ([]s
 // that is all.
 func (t worktree) commit(ctx context.Context, temp string, head Commit) (string, error) {
 	if unmerged, err := t.git(ctx, nil, "ls-files", "--unmerged"); err != nil || unmerged != "" {
-		return "", errors.Join(err, errors.New("a merge is not finished there"))
+		return "", errors.Join(err, errors.New("a merge is in progress there"))
 	}
 	if err := t.borrow(ctx, temp); err != nil {
 		return "", err

@@ -183,7 +183,7 @@ func TestSnapshotRefuses(t *testing.T) {
 	r.write("changed.py", "ours")
 	r.commit("ours")
 	r.sh("git -c user.name=a -c user.email=a@example.com merge other || true")
-	if _, err := w.m.Snapshot(t.Context(), url, t.Output()); err == nil || !strings.Contains(err.Error(), "a merge is not finished") {
+	if _, err := w.m.Snapshot(t.Context(), url, t.Output()); err == nil || !strings.Contains(err.Error(), "a merge is in progress") {
 		t.Error(err)
 	}
 	r.git("reset", "-q", "--hard")
@@ -237,7 +237,7 @@ func TestPrograms(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	src := git.Source{URL: "git@forge.example:org/up", Ref: "main"}
-	if _, err := w.m.Resolve(t.Context(), src); err == nil || !strings.Contains(err.Error(), "no program to read ssh URLs") {
+	if _, err := w.m.Resolve(t.Context(), src); err == nil || !strings.Contains(err.Error(), "no program for ssh URLs") {
 		t.Error(err)
 	}
 	broken := errors.New("connecting to forge.example: permission denied")

@@ -45,7 +45,7 @@ type Mirrors struct {
 }
 
 // ErrOffline says that the mirrors lack what was asked for and may not fetch.
-var ErrOffline = errors.New("not in the local mirror, and the network is not allowed")
+var ErrOffline = errors.New("not cached, and the network is not allowed")
 
 func (m *Mirrors) transport() http.RoundTripper {
 	if m.Transport != nil {
@@ -91,7 +91,7 @@ func (m *Mirrors) heal(ctx context.Context, w io.Writer, work func() error) erro
 	if !ok || m.Offline || ctx.Err() != nil {
 		return err
 	}
-	fmt.Fprintf(w, "%v; fetching it anew\n", err)
+	fmt.Fprintf(w, "%v; fetching it again\n", err)
 	if err := broken.repo.reset(ctx); err != nil {
 		return fmt.Errorf("emptying a damaged mirror: %w", err)
 	}

@@ -10,17 +10,17 @@ import (
 func checkName(name string, mode uint32) error {
 	switch {
 	case name == "", name == ".", name == "..":
-		return fmt.Errorf("the tree holds the name %q", name)
+		return fmt.Errorf("the tree has the name %q", name)
 	case len(name) > 255:
-		return fmt.Errorf("the tree holds a name of %d bytes that begins with %.40q", len(name), name)
+		return fmt.Errorf("the tree has a name of %d bytes that begins with %.40q", len(name), name)
 	case strings.ContainsAny(name, "/\\\x00"):
-		return fmt.Errorf("the tree holds the name %q with a separator in it", name)
+		return fmt.Errorf("the tree has the name %q with a separator in it", name)
 	case name[0] == '-':
-		return fmt.Errorf("the tree holds the name %q, which begins with a dash", name)
+		return fmt.Errorf("the tree has the name %q, which begins with a dash", name)
 	case disguises(name, ".git", "git~"):
-		return fmt.Errorf("the tree holds the name %q, which some file system takes for .git", name)
+		return fmt.Errorf("the tree has the name %q, which some file systems read as .git", name)
 	case mode == modeSymlink && disguises(name, ".gitmodules", "gitmod~"):
-		return fmt.Errorf("the tree holds %q as a symlink", name)
+		return fmt.Errorf("the tree has %q as a symlink", name)
 	}
 	return nil
 }

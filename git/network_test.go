@@ -48,8 +48,8 @@ func TestFetchEndsAtInterrupt(t *testing.T) {
 func TestFetchNamesStatus(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[int]string{
-		503: "the server answers 503 Service Unavailable",
-		429: `the server answers 429 Too Many Requests (Retry-After: "3600")`,
+		503: "the server answered 503 Service Unavailable",
+		429: `the server answered 429 Too Many Requests (Retry-After: "3600")`,
 	} {
 		s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			rw.Header().Set("Retry-After", map[int]string{429: "3600"}[code])

@@ -118,7 +118,7 @@ func (r *repository) broken(h plumbing.Hash, err error) error {
 func (r *repository) object(want plumbing.ObjectType, h plumbing.Hash) ([]byte, error) {
 	kind, content, err := r.read(h)
 	if err == nil && kind != want {
-		err = fmt.Errorf("the object %s is a %s where a %s should be", h, kind, want)
+		err = fmt.Errorf("the object %s is a %s, not a %s", h, kind, want)
 	}
 	return content, err
 }
@@ -167,10 +167,10 @@ func (r *repository) commit(h plumbing.Hash) (*object.Commit, error) {
 			}
 			h = tag.Target
 		default:
-			return nil, fmt.Errorf("%s is a %s and no commit", h, kind)
+			return nil, fmt.Errorf("%s is a %s, not a commit", h, kind)
 		}
 	}
-	return nil, fmt.Errorf("%s is one of more than %d tags that name each other", h, maxTagDepth)
+	return nil, fmt.Errorf("%s is in a chain of more than %d tags", h, maxTagDepth)
 }
 
 func parseTag(h plumbing.Hash, content []byte) (*object.Tag, error) {

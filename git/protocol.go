@@ -27,7 +27,7 @@ var errVersion1 = errors.New("the server does not speak version 2 of git's proto
 func (r *remote) pack2(ctx context.Context, w want, use func(io.Reader) error) error {
 	base, caps, err := r.http.version2(ctx)
 	if err != nil {
-		return fmt.Errorf("asking %s for version 2: %w", r.url, explain(ctx, err))
+		return fmt.Errorf("negotiating version 2 with %s: %w", r.url, explain(ctx, err))
 	}
 	resp, err := r.http.do(ctx, base+"/"+transport.UploadPackServiceName, fetchCommand(w, caps))
 	if err != nil {
@@ -181,13 +181,13 @@ func readPacket(in *bufio.Reader) ([]byte, packetKind, error) {
 	n, err := strconv.ParseUint(string(head[:]), 16, 16)
 	switch {
 	case err != nil:
-		return nil, 0, fmt.Errorf("%q is not the length of a packet", head)
+		return nil, 0, fmt.Errorf("%q is not a packet length", head)
 	case n == 0, n == 2: // the end of a message, or of the whole response
 		return nil, packetFlush, nil
 	case n == 1:
 		return nil, packetDelimiter, nil
 	case n < 4:
-		return nil, 0, fmt.Errorf("%q is not the length of a packet", head)
+		return nil, 0, fmt.Errorf("%q is not a packet length", head)
 	}
 	line := make([]byte, n-4)
 	_, err = io.ReadFull(in, line)

@@ -59,7 +59,7 @@ func (m *Mirrors) connect(ctx context.Context, raw string) (*remote, error) {
 	}
 	adv, err := s.AdvertisedReferencesContext(ctx)
 	if err := errors.Join(err, s.Close()); err != nil {
-		return nil, fmt.Errorf("asking %s for its refs: %w", r.url, explain(ctx, err))
+		return nil, fmt.Errorf("reading the refs of %s: %w", r.url, explain(ctx, err))
 	}
 	r.refs, r.peeled, r.head, r.caps = adv.References, adv.Peeled, adv.Head, adv.Capabilities
 	return r, nil
@@ -80,7 +80,7 @@ func (m *Mirrors) connectStream(r *remote, to address) error {
 				"-c", "uploadpack.allowFilter=true", "-c", "uploadpack.allowAnySHA1InWant=true", "upload-pack", to.path}})
 		}
 	default:
-		return fmt.Errorf("no program to read %s URLs with", to.scheme)
+		return fmt.Errorf("no program for %s URLs", to.scheme)
 	}
 	r.open = func(ctx context.Context) (session, error) { return openStream(ctx, run, m.idle(), r.received) }
 	return nil
@@ -97,9 +97,9 @@ func explain(ctx context.Context, err error) error {
 	case errors.Is(err, transport.ErrAuthenticationRequired):
 		return errors.New("the server wants credentials (or has no such repository); give them in ~/.netrc")
 	case errors.Is(err, transport.ErrAuthorizationFailed):
-		return errors.New("the server does not let these credentials in")
+		return errors.New("the server rejects these credentials")
 	case errors.Is(err, transport.ErrRepositoryNotFound):
-		return errors.New("there is no such repository")
+		return errors.New("the repository does not exist")
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return errors.New("the repository is empty")
 	}
@@ -113,7 +113,7 @@ type StatusError struct {
 }
 
 func (e *StatusError) Error() string {
-	msg := fmt.Sprintf("the server answers %d %s", e.Status, http.StatusText(e.Status))
+	msg := fmt.Sprintf("the server answered %d %s", e.Status, http.StatusText(e.Status))
 	if e.RetryAfter != "" {
 		msg += fmt.Sprintf(" (Retry-After: %.40q)", e.RetryAfter)
 	}

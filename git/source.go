@@ -33,9 +33,9 @@ type RefError struct {
 
 func (e *RefError) Error() string {
 	if len(e.Candidates) == 0 {
-		return fmt.Sprintf("%s has no ref or commit %q", e.URL, e.Ref)
+		return fmt.Sprintf("%s does not have the ref or commit %q", e.URL, e.Ref)
 	}
-	return fmt.Sprintf("%s has no ref or commit %q; it has %s", e.URL, e.Ref, strings.Join(e.Candidates, ", "))
+	return fmt.Sprintf("%s does not have the ref or commit %q; it has %s", e.URL, e.Ref, strings.Join(e.Candidates, ", "))
 }
 
 // AmbiguousError says that a ref names more than one commit of a repository.
@@ -46,7 +46,7 @@ type AmbiguousError struct {
 }
 
 func (e *AmbiguousError) Error() string {
-	return fmt.Sprintf("%q names more than one commit of %s; ask for one of %s",
+	return fmt.Sprintf("%q is ambiguous in %s; choose from %s",
 		e.Ref, e.URL, strings.Join(e.Candidates, ", "))
 }
 

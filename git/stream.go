@@ -157,7 +157,7 @@ func (s *streamSession) Close() error {
 	return err
 }
 
-var errClosed = errors.New("the conversation is over")
+var errClosed = errors.New("the connection is closed")
 
 // idleError says that a program sent nothing for the time given.
 type idleError time.Duration

@@ -233,7 +233,7 @@ func (p *planner) checkUsed(root *planned) error {
 			}
 		}
 		slices.Sort(have)
-		return fmt.Errorf("the tree has no submodule %s; it has %s", want, cmp.Or(strings.Join(have, ", "), "none"))
+		return fmt.Errorf("the tree does not have the submodule %s; it has %s", want, cmp.Or(strings.Join(have, ", "), "none"))
 	}
 	return nil
 }

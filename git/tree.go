@@ -32,7 +32,7 @@ type treeEntry struct {
 // hold, and a few more: see checkName.
 func parseTree(raw []byte) ([]treeEntry, error) {
 	if len(raw) > maxTreeSize {
-		return nil, fmt.Errorf("the tree is an object of %d bytes; at most %d are read", len(raw), maxTreeSize)
+		return nil, fmt.Errorf("the tree has %d bytes; at most %d are read", len(raw), maxTreeSize)
 	}
 	var entries []treeEntry
 	seen := make(map[string]struct{})
@@ -48,7 +48,7 @@ func parseTree(raw []byte) ([]treeEntry, error) {
 		raw = raw[space+1:]
 		end := bytes.IndexByte(raw, 0)
 		if end < 0 || len(raw) < end+21 {
-			return nil, fmt.Errorf("the tree is malformed: an entry is cut short")
+			return nil, fmt.Errorf("the tree is malformed: an entry is truncated")
 		}
 		e := treeEntry{Mode: mode, Name: string(raw[:end])}
 		copy(e.Hash[:], raw[end+1:])
@@ -57,7 +57,7 @@ func parseTree(raw []byte) ([]treeEntry, error) {
 			return nil, err
 		}
 		if _, dup := seen[e.Name]; dup {
-			return nil, fmt.Errorf("the tree names %q twice", e.Name)
+			return nil, fmt.Errorf("the tree has %q twice", e.Name)
 		}
 		seen[e.Name] = struct{}{}
 		entries = append(entries, e)
@@ -68,11 +68,11 @@ func parseTree(raw []byte) ([]treeEntry, error) {
 func parseMode(text []byte) (uint32, error) {
 	var mode uint32
 	if text[0] == '0' {
-		return 0, fmt.Errorf("the tree holds the mode %q, padded with zeros", text)
+		return 0, fmt.Errorf("the tree has the mode %q, padded with zeros", text)
 	}
 	for _, c := range text {
 		if c < '0' || c > '7' {
-			return 0, fmt.Errorf("the tree holds the mode %q", text)
+			return 0, fmt.Errorf("the tree has the mode %q", text)
 		}
 		mode = mode<<3 | uint32(c-'0')
 	}
@@ -80,5 +80,5 @@ func parseMode(text []byte) (uint32, error) {
 	case modeDir, modeFile, modeGroup, modeExec, modeSymlink, modeSubmodule:
 		return mode, nil
 	}
-	return 0, fmt.Errorf("the tree holds the mode %q", text)
+	return 0, fmt.Errorf("the tree has the mode %q", text)
 }

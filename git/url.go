@@ -22,7 +22,7 @@ type SchemeError struct {
 
 func (e *SchemeError) Error() string {
 	if e.Scheme == "file" {
-		return fmt.Sprintf("the git URL %q is a local file, which nothing allows", e.URL)
+		return fmt.Sprintf("the git URL %q is a local file, which is never allowed", e.URL)
 	}
 	return fmt.Sprintf("the git URL %q is neither https, http nor ssh", e.URL)
 }
@@ -52,11 +52,11 @@ func checkURLText(raw string) error {
 	}
 	for _, c := range []byte(raw) {
 		if c < ' ' || c == 0x7f || c == '\\' || c == ' ' && !IsPath(raw) {
-			return errors.New("holds a space, a backslash or a control character")
+			return errors.New("has a space, a backslash or a control character")
 		}
 	}
 	if head, _, ok := strings.Cut(raw, "::"); ok && !strings.ContainsAny(head, "/[") {
-		return fmt.Errorf("asks for the remote helper %q, and none is ever run", head)
+		return fmt.Errorf("needs the remote helper %q, but remote helpers are never run", head)
 	}
 	return nil
 }

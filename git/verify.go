@@ -22,7 +22,7 @@ func (p *planned) verify(ctx context.Context, dir string) error {
 			return fmt.Errorf("verifying the tree: %w", err)
 		}
 		if h.String() != s.commit.Tree {
-			return fmt.Errorf("verifying the tree of %s: what was written has the hash %s, the commit says %s",
+			return fmt.Errorf("verifying the tree of %s: what was written has the hash %s, but the commit says %s",
 				redact(s.url), h, s.commit.Tree)
 		}
 	}

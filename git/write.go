@@ -52,7 +52,7 @@ func (p *planned) writeLink(name string, f *plannedFile, top Commit) error {
 		return fmt.Errorf("writing %s: %w", f.path, err)
 	}
 	if n == 0 || n > 4095 || strings.ContainsRune(target.String(), 0) {
-		return fmt.Errorf("refusing the symlink %s: its target is empty, too long or holds a NUL", f.path)
+		return fmt.Errorf("refusing the symlink %s: its target is empty, too long or has a NUL", f.path)
 	}
 	if err := os.Symlink(target.String(), name); err != nil {
 		return err

@@ -55,7 +55,7 @@ func appendTo(base v1.Image, cfg Config, blobs []*Blob) (*image, error) {
 		return nil, err
 	}
 	if got, want := len(baseConfig.RootFS.DiffIDs), len(baseManifest.Layers); got != want {
-		return nil, fmt.Errorf("its config names %d layers, its manifest %d", got, want)
+		return nil, fmt.Errorf("its config has %d layers, but its manifest %d", got, want)
 	}
 	img := &image{base: base, blobs: blobs}
 	m := baseManifest.DeepCopy()
@@ -90,12 +90,12 @@ func Stack(rawConfig []byte, blobs ...*Blob) (v1.Image, error) {
 	}
 	img := &image{base: empty.Image, blobs: blobs, config: config, rawConfig: rawConfig}
 	if got, want := len(config.RootFS.DiffIDs), len(blobs); got != want {
-		return nil, fmt.Errorf("stacking %d layers: the image's config names %d", want, got)
+		return nil, fmt.Errorf("stacking %d layers: the image's config has %d", want, got)
 	}
 	m := &v1.Manifest{}
 	for i, b := range blobs {
 		if b.meta.DiffID != config.RootFS.DiffIDs[i] {
-			return nil, fmt.Errorf("stacking layer %d: it is %s, the image's config names %s", i, b.meta.DiffID, config.RootFS.DiffIDs[i])
+			return nil, fmt.Errorf("stacking layer %d: it is %s, but the image's config says %s", i, b.meta.DiffID, config.RootFS.DiffIDs[i])
 		}
 		desc, err := b.Descriptor()
 		if err != nil {

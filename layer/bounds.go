@@ -35,7 +35,7 @@ func (b *bounds) take(h *tar.Header) error {
 	case b.entries < 0:
 		return fmt.Errorf("the layer has more than %d entries", maxLayerEntries)
 	case b.bytes < 0 || h.Size < 0:
-		return fmt.Errorf("the layer unpacks to more than %d times its size: it is made to fill a disk", bombRatio)
+		return fmt.Errorf("the layer unpacks to more than %d times its size: it looks made to fill a disk", bombRatio)
 	}
 	return nil
 }

@@ -62,10 +62,10 @@ func (d *differ) add(name string, entry fs.DirEntry) error {
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return errors.New("the host does not say whose it is")
+		return errors.New("the host does not report its owner")
 	}
 	if strings.HasPrefix(info.Name(), whiteoutPrefix) {
-		return errors.New("a layer would take the name for a whiteout")
+		return errors.New("a layer would read the name as a whiteout")
 	}
 	e := &diffEntry{FileInfo: info, name: info.Name(), path: name}
 	e.header.Uid, e.header.Gid = int(stat.Uid), int(stat.Gid)
@@ -86,7 +86,7 @@ func (d *differ) add(name string, entry fs.DirEntry) error {
 		d.put(e)
 		return nil
 	default:
-		return fmt.Errorf("%s can not be part of a layer", mode.Type())
+		return fmt.Errorf("%s cannot be part of a layer", mode.Type())
 	}
 }
 

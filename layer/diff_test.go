@@ -184,12 +184,12 @@ func TestDiffRefuses(t *testing.T) {
 		make func(t *testing.T, dir string)
 		want string
 	}{
-		{"a name of a whiteout", func(t *testing.T, dir string) { put(t, dir+"/a/.wh.b", "", 0o644) }, "a/.wh.b: a layer would take"},
+		{"a name of a whiteout", func(t *testing.T, dir string) { put(t, dir+"/a/.wh.b", "", 0o644) }, "a/.wh.b: a layer would read"},
 		{"a pipe", func(t *testing.T, dir string) {
 			if err := unix.Mkfifo(dir+"/p", 0o644); err != nil {
 				t.Fatal(err)
 			}
-		}, "p: p--------- can not be part"},
+		}, "p: p--------- cannot be part"},
 		{"a renamed directory", func(t *testing.T, dir string) {
 			put(t, dir+"/a/b", "", 0o644)
 			attribute(t, dir+"/a", "user.overlay.redirect", "/c")

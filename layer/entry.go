@@ -94,7 +94,7 @@ func entries(ctx context.Context, tree fs.FS, opt Options) ([]*entry, error) {
 			continue
 		}
 		if to, ok := found[e.target()]; !ok || to.kind != tar.TypeReg || to.name >= name {
-			return nil, fmt.Errorf("writing %s: it is a link to %q, and no file of that name stands before it", name, e.target())
+			return nil, fmt.Errorf("writing %s: it is a link to %q, but no file of that name comes before it", name, e.target())
 		}
 	}
 	return slices.SortedFunc(maps.Values(found), func(a, b *entry) int { return cmp.Compare(a.name, b.name) }), nil
@@ -147,7 +147,7 @@ func newEntry(tree fs.FS, name string, d fs.DirEntry, opt Options) (*entry, erro
 	case tar.TypeReg, tar.TypeSymlink:
 		e.name, err = relocateParent(name, opt.Links)
 	default:
-		return nil, fmt.Errorf("%s can not be part of a layer", info.Mode().Type())
+		return nil, fmt.Errorf("%s cannot be part of a layer", info.Mode().Type())
 	}
 	if err != nil {
 		return nil, err
@@ -213,7 +213,7 @@ func relocate(name string, links map[string]string) (string, error) {
 			return name, nil
 		}
 	}
-	return "", fmt.Errorf("the base's links lead %s round in a circle", name)
+	return "", fmt.Errorf("the base's links lead %s into a loop", name)
 }
 
 func relocateParent(name string, links map[string]string) (string, error) {

@@ -67,10 +67,10 @@ func (o Options) withDefaults() (Options, error) {
 	case Zstd:
 		most = 19
 	default:
-		return o, fmt.Errorf("compression %q is none of gzip, gzip-recompress, zstd, none", o.Compression)
+		return o, fmt.Errorf("compression %q is not one of gzip, gzip-recompress, zstd, none", o.Compression)
 	}
 	if o.Level < 0 || o.Level > most {
-		return o, fmt.Errorf("compression %s takes no level %d", o.Compression, o.Level)
+		return o, fmt.Errorf("compression %s does not support level %d", o.Compression, o.Level)
 	}
 	if o.Level == 0 {
 		o.Level = map[string]int{Gzip: packLevel, GzipRecompress: 6, Zstd: 3}[o.Compression]

@@ -45,7 +45,7 @@ func output(path, want string, fits func(fs.FileMode) bool) (string, error) {
 		}
 	}
 	if !fits(info.Mode()) {
-		return "", &OutputError{path, fmt.Sprintf("something is there that is not a %s", want)}
+		return "", &OutputError{path, fmt.Sprintf("a file that is not a %s is in the way", want)}
 	}
 	return path, nil
 }

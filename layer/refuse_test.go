@@ -133,7 +133,7 @@ func TestWriteRefusesTrees(t *testing.T) {
 		"two files for one name":             {mapTree(map[string]string{"bin/x": "1", "usr/bin/x": "2"}), links, []string{"usr/bin/x", "bin/x"}},
 		"a file in place of the base's link": {mapTree(map[string]string{"bin": "1"}), links, []string{"bin"}},
 		"a directory and a file":             {mapTree(map[string]string{"bin/x/y": "1", "usr/bin/x": "2"}), links, []string{"usr/bin/x"}},
-		"links in a circle":                  {mapTree(map[string]string{"a/x": "1"}), layer.Options{Links: map[string]string{"a": "b", "b": "a"}}, []string{"circle"}},
+		"links in a circle":                  {mapTree(map[string]string{"a/x": "1"}), layer.Options{Links: map[string]string{"a": "b", "b": "a"}}, []string{"loop"}},
 		"a link that leads out":              {mapTree(map[string]string{"a/x": "1"}), layer.Options{Links: map[string]string{"a": ".."}}, []string{"link", ".."}},
 		"an absolute link":                   {mapTree(map[string]string{"a/x": "1"}), layer.Options{Links: map[string]string{"a": "/b"}}, []string{"link", "/b"}},
 		"a compression unknown":              {fstest.MapFS{}, layer.Options{Compression: "lzma"}, []string{"lzma"}},

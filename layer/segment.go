@@ -106,7 +106,7 @@ func atEnd(f io.Reader, size int64) error {
 	var more [1]byte
 	switch n, err := fill(f, more[:]); {
 	case n > 0:
-		return fmt.Errorf("it holds more than the %d bytes promised", size)
+		return fmt.Errorf("it has more than the %d bytes promised", size)
 	case !errors.Is(err, io.EOF):
 		return err
 	}
@@ -115,7 +115,7 @@ func atEnd(f io.Reader, size int64) error {
 
 func shortError(err error, got, size int64) error {
 	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("it holds %d bytes, not the %d promised", got, size)
+		return fmt.Errorf("it has %d bytes, not the %d promised", got, size)
 	}
 	return err
 }

@@ -63,7 +63,7 @@ func (w *inflater) run(ctx context.Context, seg *segment) error {
 
 func (w *inflater) check(s *splice) error {
 	if w.left > 0 {
-		return fmt.Errorf("it holds %d bytes, not the %d promised", s.size-w.left, s.size)
+		return fmt.Errorf("it has %d bytes, not the %d promised", s.size-w.left, s.size)
 	}
 	if w.crc != s.crc {
 		return fmt.Errorf("CRC-32 is %08x, not the %08x promised", w.crc, s.crc)
@@ -119,7 +119,7 @@ func (w *inflater) Emit(end int) error {
 	w.lent = append(w.lent[:0], w.lent[1:]...)
 	c.data = c.mem[inflate.Window:end]
 	if w.left -= int64(len(c.data)); w.left < 0 {
-		return fmt.Errorf("it holds more than the %d bytes promised", w.seg.splice.size)
+		return fmt.Errorf("it has more than the %d bytes promised", w.seg.splice.size)
 	}
 	w.crc = crc32.Update(w.crc, crc32.IEEETable, c.data)
 	if w.sum != nil {

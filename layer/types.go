@@ -34,7 +34,7 @@ func (e *TypeError) reason() string {
 	case strings.HasSuffix(t, "+encrypted"):
 		return "an encrypted layer cannot be read; decrypt the image first"
 	case strings.Contains(t, ".nondistributable.") || strings.Contains(t, ".foreign."):
-		return "the image does not hold this layer, and registries do not keep it"
+		return "the image does not have this layer, and registries do not store it"
 	}
 	return "a layer is a tar, plain or compressed with gzip or zstd"
 }

@@ -41,7 +41,7 @@ func Unpack(ctx context.Context, img v1.Image, root *os.Root) (Shape, error) {
 		return Shape{}, fmt.Errorf("unpacking the image: %w", err)
 	}
 	if len(layers) != len(config.RootFS.DiffIDs) {
-		return Shape{}, fmt.Errorf("unpacking the image: its config names %d layers, its manifest %d", len(config.RootFS.DiffIDs), len(layers))
+		return Shape{}, fmt.Errorf("unpacking the image: its config has %d layers, but its manifest %d", len(config.RootFS.DiffIDs), len(layers))
 	}
 	u := newUnpacker(root)
 	for i, l := range layers {
@@ -105,7 +105,7 @@ func (u *unpacker) layer(ctx context.Context, l v1.Layer, diffID v1.Hash) error 
 	defer rc.Close()
 	got, err := u.tar(ctx, rc, stored)
 	if err == nil && got != diffID {
-		err = fmt.Errorf("its tar is %s, not the %s that the image's config names", got, diffID)
+		err = fmt.Errorf("its tar is %s, but the image's config says %s", got, diffID)
 	}
 	return err
 }
@@ -169,7 +169,7 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo, tar.TypeXGlobalHeader:
 		return nil
 	default:
-		return fmt.Errorf("type %q is not one that a layer holds", h.Typeflag)
+		return fmt.Errorf("type %q is not allowed in a layer", h.Typeflag)
 	}
 	for at := place; at != "." && !u.written[at]; at = path.Dir(at) {
 		u.written[at] = true
@@ -182,10 +182,10 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 // image, or holds a zero byte, is an error.
 func EntryName(name string) (string, error) {
 	if slices.Contains(strings.Split(name, "/"), "..") {
-		return "", errors.New("the name leads out of the image")
+		return "", errors.New("the name leaves the image")
 	}
 	if strings.Contains(name, "\x00") {
-		return "", errors.New("the name holds a zero byte")
+		return "", errors.New("the name has a zero byte")
 	}
 	return path.Clean(strings.TrimLeft(name, "/")), nil
 }

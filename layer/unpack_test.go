@@ -239,7 +239,7 @@ func TestUnpackKeepsTimes(t *testing.T) {
 func TestUnpackChecksDiffIDs(t *testing.T) {
 	t.Parallel()
 	one, two := imageOf(t, tarOf(t, file("one"))), imageOf(t, tarOf(t, file("two")))
-	if _, err := unpack(t, mixed{one, two}); err == nil || !strings.Contains(err.Error(), "config names") {
+	if _, err := unpack(t, mixed{one, two}); err == nil || !strings.Contains(err.Error(), "config says") {
 		t.Errorf("layers of another image: %v", err)
 	}
 }

@@ -49,7 +49,7 @@ func detect(name string, src []byte) (codec, error) {
 		if !ok {
 			return codec{}, &SyntaxError{
 				File: name, Line: i + 1, Col: 1, Text: strings.ToValidUTF8(string(line), "?"),
-				Msg: fmt.Sprintf("encoding %q is not read here; save the file as UTF-8", m[1]),
+				Msg: fmt.Sprintf("encoding %q is not supported; save the file as UTF-8", m[1]),
 			}
 		}
 		return codec{"", e}, nil

@@ -99,7 +99,7 @@ func splitWords(s string) ([]string, error) {
 			inWord = true
 			n, ok := unquoteWord(&word, s[i+1:], c)
 			if !ok {
-				return nil, errors.New("a quotation in its options has no end")
+				return nil, errors.New("a quotation in its options is not closed")
 			}
 			i += n
 		case '\\':

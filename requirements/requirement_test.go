@@ -37,7 +37,7 @@ func TestParseRequirementError(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ in, want string }{
 		{"name[x", "parsing requirement: expected , or ] after an extra's name\n    name[x\n        ^"},
-		{"name>=1.*", "parsing requirement: \".*\" is no part of a PEP 440 version\n    name>=1.*\n        ^"},
+		{"name>=1.*", "parsing requirement: \".*\" is not part of a PEP 440 version\n    name>=1.*\n        ^"},
 		{"名前", "parsing requirement: expected a name, of ASCII letters and digits with - _ . between them\n    名前\n    ^"},
 		{"name; os_name == 'x", "parsing requirement: expected the closing quote of this string\n    name; os_name == 'x\n                     ^"},
 	}

@@ -29,7 +29,7 @@ func Rewrite(f *File, rules []Rule) (*File, Report) {
 		case pins && e.Kind == Editable:
 			v.Left = "it is editable"
 		case pins && e.Hashed:
-			v.Left = "its hashes are those of the versions it asks for"
+			v.Left = "its hashes are those of the versions that it requires"
 		}
 		if v.Left != "" {
 			report.Left = append(report.Left, Left{f.name, e.Line, e.Text, rule, v.Left})

@@ -38,7 +38,7 @@ func (r Rule) Check() error {
 		return fmt.Errorf("rule pins %s: %w", r.Pin, err)
 	}
 	if len(set) == 0 || strings.ContainsFunc(r.To, func(c rune) bool { return c > '~' }) {
-		return fmt.Errorf("rule pins %s to %q; give specifiers, as in \"==2.11.0\"", r.Pin, r.To)
+		return fmt.Errorf("rule pins %s to %q; use specifiers, such as \"==2.11.0\"", r.Pin, r.To)
 	}
 	return nil
 }
@@ -146,13 +146,13 @@ func (r Rule) pin(text string) Verdict {
 	req, at, err := parseRequirement(text)
 	switch {
 	case err != nil:
-		return Verdict{Left: "it is no name with specifiers, so there is nothing to pin"}
+		return Verdict{Left: "it is not a name with specifiers, so there is nothing to pin"}
 	case req.URL != "":
 		return Verdict{Left: "it is required by URL"}
 	}
 	for _, s := range req.Specifiers {
 		if s.HasLocal() {
-			return Verdict{Left: "it asks for the local version " + s.Text}
+			return Verdict{Left: "it requires the local version " + s.Text}
 		}
 	}
 	to, err := version.ParseSpecifiers(r.To)

@@ -43,9 +43,9 @@ func (r *Reader) checkBinaries(found inspect.Found, f *faults) {
 		case b.Machine == "" || b.Machine == "cuda" || b.Machine == "bpf" || slices.Contains(machines, b.Machine):
 			continue
 		case len(machines) == 0:
-			fault = Fault{"binary-in-any", b.Path, "the tag says any platform, and this is for " + b.Machine}
+			fault = Fault{"binary-in-any", b.Path, "the tag says any platform, but this is for " + b.Machine}
 		default:
-			fault = Fault{"foreign-machine", b.Path, "it is for " + b.Machine + ", the tag for " + strings.Join(machines, " and ")}
+			fault = Fault{"foreign-machine", b.Path, "it is for " + b.Machine + ", but the tag is for " + strings.Join(machines, " and ")}
 		}
 		// What nothing loads as it is, or one of several that the program chooses
 		// from, is odd and does no harm.

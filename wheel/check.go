@@ -77,7 +77,7 @@ func (r *Reader) checkMembers(f *faults) {
 		case 0:
 		case fs.ModeDir:
 			if !m.IsDir() {
-				f.add("special-file", m.Name, "the mode says directory, the name does not end in a slash")
+				f.add("special-file", m.Name, "the mode says directory, but the name does not end in a slash")
 			}
 		case fs.ModeSymlink:
 			f.add("symlink", m.Name, "the member is a symbolic link")
@@ -120,7 +120,7 @@ func (r *Reader) checkTree(order []int32, f *faults) {
 		previous, file = name, !m.IsDir()
 	}
 	if directories > zip.MaxMembers {
-		f.addf("too-many-directories", "", "the members stand in %d directories", directories)
+		f.addf("too-many-directories", "", "the members are in %d directories", directories)
 	}
 }
 
@@ -197,7 +197,7 @@ func (r *Reader) checkData(f *faults) {
 			}
 			r.checkScript(key, rest, name, f)
 		default:
-			f.addf("data-directory", name, "%q is no key of an installation scheme (purelib, platlib, headers, scripts, data)", key)
+			f.addf("data-directory", name, "%q is not a key of an installation scheme (purelib, platlib, headers, scripts, data)", key)
 		}
 	}
 }
@@ -205,7 +205,7 @@ func (r *Reader) checkData(f *faults) {
 func (r *Reader) checkScript(key, rest, name string, f *faults) {
 	switch {
 	case key == "scripts" && strings.Contains(rest, "/"):
-		f.add("data-directory", name, "a directory among the scripts, which have none")
+		f.add("data-directory", name, "a directory inside scripts")
 	case key == "data":
 		rest, _ = strings.CutPrefix(rest, "bin/")
 		if strings.Contains(rest, "/") || !strings.HasPrefix(name, r.distInfo+".data/data/bin/") {
@@ -228,7 +228,7 @@ func (r *Reader) readDistInfo(name string, limit int64, f *faults) io.ReadCloser
 		return nil
 	}
 	if file.Size() > limit {
-		f.addf(strings.ToLower(name), path, "%d bytes is more than the %d that are read", file.Size(), limit)
+		f.addf(strings.ToLower(name), path, "%d bytes; at most %d are read", file.Size(), limit)
 		return nil
 	}
 	return r.archive.Open(file.member())
@@ -250,10 +250,10 @@ func (r *Reader) readMetadata(f *faults) {
 		return
 	}
 	if r.Metadata.Name != "" && r.Metadata.Name != r.Filename.Distribution {
-		f.addf("name-mismatch", path, "it names %q, the file name %q", r.Metadata.Name, r.Filename.Distribution)
+		f.addf("name-mismatch", path, "it names %q, but the file name says %q", r.Metadata.Name, r.Filename.Distribution)
 	}
 	if !r.Metadata.Version.IsZero() && !r.isVersion(r.Metadata.Version) {
-		f.addf("version-mismatch", path, "it says version %s, the file name %s", r.Metadata.Version, r.Filename.Version)
+		f.addf("version-mismatch", path, "it says version %s, but the file name says %s", r.Metadata.Version, r.Filename.Version)
 	}
 }
 

@@ -116,7 +116,7 @@ func (r *Reader) checkRow(i int32, e Entry, f *faults) {
 		f.add("record-hash", m.Name, "RECORD has no hash for the file")
 	}
 	if e.Size >= 0 && e.Size != m.Size {
-		f.addf("record-size", m.Name, "RECORD says %d bytes, the archive %d", e.Size, m.Size)
+		f.addf("record-size", m.Name, "RECORD says %d bytes, but the archive says %d", e.Size, m.Size)
 	}
 }
 

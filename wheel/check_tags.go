@@ -30,7 +30,7 @@ func (r *Reader) compareTags(path string, f *faults) {
 			renamed = strings.Replace(message, "%", t.String(), 1)
 		}
 	}
-	compare(r.Filename.Tags, r.Info.Tags, "the file name says %, which is no Tag of WHEEL")
+	compare(r.Filename.Tags, r.Info.Tags, "the file name says %, which is not a Tag in WHEEL")
 	compare(r.Info.Tags, r.Filename.Tags, "WHEEL says %, which the file name does not")
 	if renamed != "" {
 		warn(renamed)

@@ -106,7 +106,7 @@ func (v *verified) Read(p []byte) (int, error) {
 	}
 	if err == io.EOF && v.hash != nil {
 		if got := v.hash.Sum(nil); subtle.ConstantTimeCompare(got, v.want) == 0 {
-			fs.addf("record-hash", v.f.Path(), "the content has the hash %s, RECORD says %s", v.spell(got), v.spell(v.want))
+			fs.addf("record-hash", v.f.Path(), "the content has the hash %s, but RECORD says %s", v.spell(got), v.spell(v.want))
 		}
 	}
 	if fault := fs.err(v.f.r.Filename.String()); fault != nil {

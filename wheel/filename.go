@@ -43,7 +43,7 @@ func ParseFilename(base string) (Filename, error) {
 	}
 	stem, ok := strings.CutSuffix(base, ".whl")
 	if !ok {
-		return fail("it does not end in .whl")
+		return fail("not a wheel file name: it does not end in .whl")
 	}
 	parts := strings.Split(stem, "-")
 	if label, ok := variant(parts); ok {
@@ -51,17 +51,17 @@ func ParseFilename(base string) (Filename, error) {
 			Message: fmt.Sprintf("it is a variant wheel (PEP 825), of the variant %q", label)}
 	}
 	if len(parts) != 5 && len(parts) != 6 {
-		return fail("it has %d parts between dashes, not name-version-python-abi-platform or name-version-build-python-abi-platform", len(parts))
+		return fail("it has %d parts: not a wheel file name (NAME-VERSION-PYTHON-ABI-PLATFORM.whl or NAME-VERSION-BUILD-PYTHON-ABI-PLATFORM.whl)", len(parts))
 	}
 	f := Filename{base: base}
 	if !isName(parts[0]) {
-		return fail("%q is no distribution name", parts[0])
+		return fail("%q is not a distribution name", parts[0])
 	}
 	f.Distribution = requirements.Normalize(parts[0])
 	// Wheels spell the dash of a local version 1.0+a-b as an underscore, and some a whole version so.
 	v, err := version.Parse(strings.ReplaceAll(parts[1], "_", "-"))
 	if err != nil || strings.TrimSpace(parts[1]) != parts[1] {
-		return fail("%q is no version", parts[1])
+		return fail("%q is not a version", parts[1])
 	}
 	f.Version = v
 	if len(parts) == 6 {

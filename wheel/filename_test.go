@@ -109,12 +109,12 @@ func TestFits(t *testing.T) {
 		"x-1.0-cp38-abi3-manylinux_2_28_aarch64.whl":        "",
 		"x-1.0-cp312-none-manylinux2014_aarch64.whl":        "",
 		"x-1.0-py2.py3-none-any.whl":                        "",
-		"x-1.0-cp312-cp312-linux_x86_64.whl":                "x-1.0-cp312-cp312-linux_x86_64.whl does not fit the target: it is for platform linux_x86_64; the target takes manylinux_2_39_aarch64, manylinux_2_38_aarch64, manylinux_2_37_aarch64, manylinux_2_36_aarch64, …",
+		"x-1.0-cp312-cp312-linux_x86_64.whl":                "x-1.0-cp312-cp312-linux_x86_64.whl does not fit the target: it is for platform linux_x86_64, but the target supports manylinux_2_39_aarch64, manylinux_2_38_aarch64, manylinux_2_37_aarch64, manylinux_2_36_aarch64, …",
 		"x-1.0-cp312-cp312-manylinux_2_40_aarch64.whl":      "it is for platform manylinux_2_40_aarch64",
-		"x-1.0-cp311-cp311-manylinux_2_28_aarch64.whl":      "it is for ABI cp311; the target takes cp312, abi3, none",
-		"x-1.0-cp313-abi3-manylinux_2_28_aarch64.whl":       "it is for interpreter cp313; the target takes cp312, cp311, cp310, cp39, …",
+		"x-1.0-cp311-cp311-manylinux_2_28_aarch64.whl":      "it is for ABI cp311, but the target supports cp312, abi3, none",
+		"x-1.0-cp313-abi3-manylinux_2_28_aarch64.whl":       "it is for interpreter cp313, but the target supports cp312, cp311, cp310, cp39, …",
 		"x-1.0-py2-none-any.whl":                            "it is for interpreter py2",
-		"x-1.0-cp311-none-manylinux_2_28_aarch64.whl":       "its parts fit one by one, but none of its tags does",
+		"x-1.0-cp311-none-manylinux_2_28_aarch64.whl":       "each of its parts fits, but none of its tags does",
 		"x-1.0-cp312-cp312-win_amd64.macosx_11_0_arm64.whl": "it is for platform win_amd64, macosx_11_0_arm64",
 	} {
 		f, err := wheel.ParseFilename(name)

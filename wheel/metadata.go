@@ -38,7 +38,7 @@ func ParseMetadata(r io.Reader) (Metadata, []error) {
 	if names := all(fields, "Name"); len(names) == 1 {
 		m.Name = requirements.Normalize(names[0])
 	} else {
-		wrong("it names %d distributions, not one", len(names))
+		wrong("it has %d names, not one", len(names))
 	}
 	if versions := all(fields, "Version"); len(versions) != 1 {
 		wrong("it has %d versions, not one", len(versions))
@@ -88,7 +88,7 @@ func parseInfo(r io.Reader) (Info, []error) {
 	var errs []error
 	v, _ := first(fields, "Wheel-Version")
 	if major, _, ok := strings.Cut(v, "."); !ok || major != "1" && v != "0.1" {
-		errs = append(errs, fmt.Errorf("Wheel-Version %q is not 1.x, the only one that installers know", v))
+		errs = append(errs, fmt.Errorf("Wheel-Version %q is not 1.x, the only one that installers support", v))
 	}
 	pure, _ := first(fields, "Root-Is-Purelib")
 	i.Purelib = pure == "true"

@@ -23,7 +23,7 @@ func checkPath(path string) (code, message string) {
 	case name[0] == '/':
 		return "path-absolute", "the path is absolute"
 	case strings.Contains(name, `\`):
-		return "path-characters", `the path has a backslash, which Windows takes for a separator`
+		return "path-characters", `the path has a backslash, which Windows reads as a separator`
 	case len(name) > maxPath:
 		return "path-length", fmt.Sprintf("the path is longer than %d bytes", maxPath)
 	}

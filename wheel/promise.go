@@ -61,7 +61,7 @@ func (r *Reader) PromiseFaults(found inspect.Found) (list []Fault) {
 			if need := b.Newest(prefix); most[prefix] != "" && inspect.VersionLess(most[prefix], need) {
 				list = append(list, Fault{
 					"symbol-version", b.Path,
-					fmt.Sprintf("it needs %s_%s; the tag promises glibc 2.%d, which comes with %[1]s_%[4]s", prefix, need, minor, most[prefix]),
+					fmt.Sprintf("it needs %s_%s, but the tag promises glibc 2.%d, which comes with %[1]s_%[4]s", prefix, need, minor, most[prefix]),
 				})
 			}
 		}

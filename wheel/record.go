@@ -57,7 +57,7 @@ func (e Entry) Sum() (crypto.Hash, []byte, error) {
 		}
 		return h.hash, sum, nil
 	}
-	return 0, nil, fmt.Errorf("the hash algorithm %q is none of sha256, sha384, sha512", name)
+	return 0, nil, fmt.Errorf("the hash algorithm %q is not one of sha256, sha384, sha512", name)
 }
 
 // HashEntry is the row of a file with this SHA-256 and size.
@@ -89,7 +89,7 @@ func parseRecord(r io.Reader, record Record) (Record, error) {
 		if row[2] != "" {
 			if e.Size, err = strconv.ParseInt(row[2], 10, 64); err != nil || e.Size < 0 {
 				line, _ := c.FieldPos(2)
-				return nil, fmt.Errorf("parsing RECORD: line %d: size %q of %q is no number of bytes", line, row[2], row[0])
+				return nil, fmt.Errorf("parsing RECORD: line %d: size %q of %q is not a number of bytes", line, row[2], row[0])
 			}
 		}
 		// The strings of a row share one allocation; a hash keeps its path alive

@@ -39,10 +39,10 @@ func TestRecordErrors(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"a,b\n":                     "record on line 1: wrong number of fields",
-		"a,,\nb,,x\n":               `parsing RECORD: line 2: size "x" of "b" is no number of bytes`,
+		"a,,\nb,,x\n":               `parsing RECORD: line 2: size "x" of "b" is not a number of bytes`,
 		"a,,\nb,,-1\n":              `size "-1"`,
 		"a,,\n\"b,,\n":              "line 2",
-		"a,,99999999999999999999\n": "is no number of bytes",
+		"a,,99999999999999999999\n": "is not a number of bytes",
 	} {
 		if _, err := wheel.ParseRecord(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", text, err, want)

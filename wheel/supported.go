@@ -120,10 +120,10 @@ func (f Filename) misfit(supported []Tag) string {
 			if len(want) > 4 {
 				want, more = want[:4], ", …"
 			}
-			return fmt.Sprintf("it is for %s %s; the target takes %s%s", part.name, strings.Join(have, ", "), strings.Join(want, ", "), more)
+			return fmt.Sprintf("it is for %s %s, but the target supports %s%s", part.name, strings.Join(have, ", "), strings.Join(want, ", "), more)
 		}
 	}
-	return fmt.Sprintf("its parts fit one by one, but none of its tags does: %v", f.Tags)
+	return fmt.Sprintf("each of its parts fits, but none of its tags does: %v", f.Tags)
 }
 
 // values are the distinct values of one part of the tags, in their order.

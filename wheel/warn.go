@@ -27,7 +27,7 @@ func (r *Reader) warnCase() {
 	for i := 1; i < len(names) && len(warnings) < maxFaults; i++ {
 		a, b := r.archive.Members[names[i-1].index].Name, r.archive.Members[names[i].index].Name
 		if a != b && names[i-1].hash == names[i].hash && strings.EqualFold(a, b) {
-			warnings = append(warnings, Fault{"case", b, fmt.Sprintf("differs from %q in case only", a)})
+			warnings = append(warnings, Fault{"case", b, fmt.Sprintf("differs from %q only in case", a)})
 		}
 	}
 	slices.SortFunc(warnings, func(a, b Fault) int { return strings.Compare(a.Path, b.Path) })

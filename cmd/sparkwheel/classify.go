@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/environments"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/fit"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/gate"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
@@ -22,6 +23,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/transport"
+	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
 	"github.com/sparkwheel/sparkwheel/git"
 	"github.com/sparkwheel/sparkwheel/layer"
 	"github.com/sparkwheel/sparkwheel/layer/hosts"
@@ -66,7 +68,7 @@ func classify(ctx context.Context, err error) error {
 // calledWrong is whether the call or the recipe is at fault.
 func calledWrong(err error) bool {
 	return isError[*git.RefError](err) || isError[*git.AmbiguousError](err) || isError[*git.SchemeError](err) ||
-		isError[*git.DirtyError](err) || isError[*hosts.NotFoundError](err) || isError[*sources.VersionError](err) || isError[*sources.PatchError](err) || isError[*sources.PointersError](err) ||
+		isError[*git.DirtyError](err) || isError[*hosts.NotFoundError](err) || isError[*sources.VersionError](err) || isError[*sources.PatchError](err) || isError[*git.MergeError](err) || isError[*git.MergeBaseError](err) || isError[*sources.PointersError](err) ||
 		isError[*host.PlatformError](err) || isError[*sources.ContentError](err) ||
 		isError[*base.UnsupportedError](err) || isError[*base.PythonVersionError](err) || errors.Is(err, base.ErrNoPython) ||
 		isError[*registry.PlatformError](err) || isError[*layout.TagError](err) || isError[*imagename.SyntaxError](err) ||
@@ -75,7 +77,10 @@ func calledWrong(err error) bool {
 
 // faulty is whether a check found faults.
 func faulty(err error) bool {
-	return isError[*truth.Error](err) || isError[*pipeline.VersionsError](err) || isError[*gate.Error](err) || isError[*fit.Error](err) || isError[*install.ConflictError](err) ||
+	if failed, ok := errors.AsType[*builder.FailedError](err); ok && failed.Refused != "" {
+		return true
+	}
+	return isError[*environments.ABIError](err) || isError[*wheels.MissingFilesError](err) || isError[*wheels.UnrecordedError](err) || isError[*truth.Error](err) || isError[*pipeline.VersionsError](err) || isError[*gate.Error](err) || isError[*fit.Error](err) || isError[*install.ConflictError](err) ||
 		isError[*wheel.TagError](err) || isError[*wheel.VerifyError](err) || isError[*wheel.FilenameError](err)
 }
 
@@ -109,7 +114,7 @@ func networkFailed(err error) bool {
 
 // notLocked gives exit code 4 to what the lock or an offline store lacks.
 func notLocked(err error) error {
-	if isError[*recipe.MismatchError](err) || isError[*host.NotLockedError](err) || isError[*host.OfflineError](err) ||
+	if isError[*wheels.AskedError](err) || isError[*recipe.MismatchError](err) || isError[*host.NotLockedError](err) || isError[*host.OfflineError](err) ||
 		errors.Is(err, recipe.ErrNoLock) || errors.Is(err, git.ErrOffline) {
 		return &codeError{codeNotLocked, err}
 	}

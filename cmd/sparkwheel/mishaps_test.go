@@ -30,11 +30,11 @@ func TestFetchOfOtherBytes(t *testing.T) {
 	d := openDepot(t)
 	right := d.serveBody("/words.txt", []byte("b\na\n"))
 	d.wantCode(codeFailed, []string{
-		"checking words.txt from " + d.server.URL + "/words.txt: sha256 is " + sumOf([]byte("b\na\n")) + ", pinned is " + sumOf(right),
+		"checking words.txt from " + d.server.URL + "/words.txt: sha256 is " + sumOf([]byte("b\na\n")) + ", but " + sumOf(right),
 		"sparkwheel lock --upgrade=words",
 	}, "fetch")
 	d.serveBody("/words.txt", []byte("longer than it was"))
-	d.wantCode(codeFailed, []string{"it has 18 bytes, pinned are 4"}, "fetch")
+	d.wantCode(codeFailed, []string{"it has 18 bytes, but 4 are pinned"}, "fetch")
 	d.serveBody("/words.txt", nil)
 	d.wantCode(codeNetwork, []string{d.server.URL + "/words.txt answers 404", "fetching words.txt (pinned in the lock as file words): ", "if a mirror has it, give --mirror PREFIX=BASE; build from a bundle that has it; or use another version: `sparkwheel lock --upgrade=words`"}, "fetch")
 	d.serveBody("/words.txt", right)
@@ -56,7 +56,7 @@ func TestLockEditedByHand(t *testing.T) {
 		code           int
 		says           []string
 	}{
-		"a hash":          {"recipe.lock", words.SHA256, strings.Repeat("1", 64), codeFailed, []string{"checking words.txt", "pinned is " + strings.Repeat("1", 64)}},
+		"a hash":          {"recipe.lock", words.SHA256, strings.Repeat("1", 64), codeFailed, []string{"checking words.txt", "but " + strings.Repeat("1", 64)}},
 		"half a hash":     {"recipe.lock", words.SHA256, words.SHA256[:32], codeFailed, []string{"words.txt", "its pin has no sha256", "sparkwheel lock"}},
 		"a URL":           {"recipe.lock", words.URL, depotHost + "other.txt", codeNotLocked, []string{"missing in the lock: file words as the recipe has it (" + words.URL, "run `sparkwheel lock`"}},
 		"a missing table": {"recipe.lock", "name = 'words'", "name = 'sword'", codeNotLocked, []string{"missing in the lock: file words; run `sparkwheel lock`"}},
@@ -74,7 +74,7 @@ func TestLockEditedByHand(t *testing.T) {
 		}
 		d.write(tt.file, strings.Replace(text, tt.old, tt.now, 1))
 		// Only a damaged hash gets as far as the network.
-		d.wantCode(tt.code, tt.says, "build", "-o", filepath.Join(d.dir, "out"))
+		d.wantCode(tt.code, tt.says, "build", "--locked", "-o", filepath.Join(d.dir, "out"))
 		if _, err := os.Stat(filepath.Join(d.dir, "out/image")); err == nil {
 			t.Errorf("%s: an image was built by it", name)
 		}
@@ -152,7 +152,7 @@ func TestLockWithoutAWheelForThePlatform(t *testing.T) {
 	if err := d.lock.Save(filepath.Join(d.dir, "recipe.lock")); err != nil {
 		t.Fatal(err)
 	}
-	d.wantCode(codeFailed, []string{"two 1.0 has no wheel for this target; there are", "two-1.0-cp312-cp312-manylinux_2_28_x86_64.whl", "use versions that have a wheel"}, "fetch")
+	d.wantCode(codeFailed, []string{"two 1.0 has no wheel for this target; available:", "two-1.0-cp312-cp312-manylinux_2_28_x86_64.whl", "use versions that have a wheel"}, "fetch")
 }
 
 // A tag that moved changes nothing for a lock; a commit that is gone upstream is

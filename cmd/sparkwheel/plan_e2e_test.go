@@ -32,7 +32,7 @@ url = "https://files.example.com/words"
 image = "/opt/words.txt"
 `
 	run := func(command string, args ...string) *running {
-		return w.sparkwheel("", "root", command, append(args, "--lock", "out/sparkwheel.lock", "--mirror", "https://files.example.com/="+files.URL+"/")...)
+		return w.sparkwheel("", "root", command, append(args, "--lock", "../recipe.lock", "--mirror", "https://files.example.com/="+files.URL+"/")...)
 	}
 	// todo locks the recipe as it is now and names the stages of its build.
 	todo := func(recipe string, args ...string) []string {
@@ -104,7 +104,7 @@ func TestE2EFetchOntoBadDisks(t *testing.T) {
 	}
 	mount("-t", "tmpfs", "-o", "size=2m", "none")
 	t.Cleanup(func() { exec.Command("umount", store).Run() })
-	d.wantCode(codeDisk, []string{"has 2 MB free and 3 MB are still to come", "cache gc"}, "fetch")
+	d.wantCode(codeDisk, []string{"has 2 MB free, but 3 MB are still to be downloaded", "cache gc"}, "fetch")
 	// A size that the lock does not tell is met half way.
 	lock := d.read("recipe.lock")
 	d.write("recipe.lock", strings.Replace(lock, "size = 3145728", "size = 0", 1))

@@ -23,12 +23,12 @@ var lyingRecipe = strings.Replace(strings.Replace(workshopRecipe,
 func TestE2EMetadataTellsTheTruth(t *testing.T) {
 	w := openWorkshop(t)
 	w.write("recipe.toml", lyingRecipe)
-	w.sparkwheel("", "root", "build", "--base", "tar:"+w.base).wantCode(3, "alpha 1.4", "requires torch==2.10.0 (the source asks for it in requirements/common.txt:2)",
+	w.sparkwheel("", "root", "build", "--base", "tar:"+w.base).wantCode(3, "alpha 1.4", "requires torch==2.10.0 (required by the source in requirements/common.txt:2)",
 		"was built against torch 2.11.0 (the recipe's shim)", "built-against-other-version", `pin = { torch = "==2.11.0" }`, "repair = true")
 	w.noLeftovers("root")
 
 	w.write("recipe.toml", strings.Replace(lyingRecipe, "[[wheel.shim]]", "repair = true\n[[wheel.shim]]", 1))
-	w.sparkwheel("", "root", "lock", "--lock", "out/sparkwheel.lock", "--base", "tar:"+w.base).mustRun()
+	w.sparkwheel("", "root", "lock", "--lock", "../recipe.lock", "--base", "tar:"+w.base).mustRun()
 	first := w.sparkwheel("", "root", "build").mustRun()
 	// Found in the store, the wheel is repaired still, and the record says so.
 	if again := w.sparkwheel("", "root", "build").mustRun(); again != first {

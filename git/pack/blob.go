@@ -37,7 +37,7 @@ func (s *Store) WriteBlob(w io.Writer, h plumbing.Hash) (int64, error) {
 		return 0, &DamagedError{Pack: at.p.f.Name(), Err: err}
 	}
 	if plumbing.Hash(sum.Sum(nil)) != h {
-		return 0, &DamagedError{Pack: at.p.f.Name(), Err: fmt.Errorf("object %s has another content", h)}
+		return 0, &DamagedError{Pack: at.p.f.Name(), Err: fmt.Errorf("object %s has different content", h)}
 	}
 	return head.Size, nil
 }
@@ -47,7 +47,7 @@ func (s *Store) WriteBlob(w io.Writer, h plumbing.Hash) (int64, error) {
 func (r *reader) writeWhole(w io.Writer, h plumbing.Hash, at base, size int64) (int64, error) {
 	content, err := r.whole(at, size, r.buf)
 	if err == nil && hashOf(plumbing.BlobObject, content) != h {
-		err = fmt.Errorf("object %s has another content", h)
+		err = fmt.Errorf("object %s has different content", h)
 	}
 	if err != nil {
 		return 0, &DamagedError{Pack: at.p.f.Name(), Err: noEOF(err)}
@@ -63,7 +63,7 @@ func (s *Store) writeContent(w io.Writer, h plumbing.Hash, at base) (int64, erro
 		return 0, err
 	}
 	if kind != plumbing.BlobObject {
-		return 0, &DamagedError{Pack: at.p.f.Name(), Err: fmt.Errorf("object %s is a %s and no blob", h, kind)}
+		return 0, &DamagedError{Pack: at.p.f.Name(), Err: fmt.Errorf("object %s is a %s, not a blob", h, kind)}
 	}
 	n, err := w.Write(content)
 	return int64(n), err

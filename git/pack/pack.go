@@ -79,7 +79,7 @@ func readHeader(r byteReader, offset int64) (header, error) {
 			return header{}, err
 		}
 		if back <= 0 || back >= offset {
-			return header{}, errors.New("a delta's base lies outside the pack")
+			return header{}, errors.New("a delta's base is outside the pack")
 		}
 		h.Base = offset - back
 	case plumbing.REFDeltaObject:
@@ -90,7 +90,7 @@ func readHeader(r byteReader, offset int64) (header, error) {
 		return header{}, fmt.Errorf("an object has the unknown type %d", h.Type)
 	}
 	if h.Type != plumbing.BlobObject && h.Size > maxInMemory {
-		return header{}, fmt.Errorf("a %s of %d bytes is larger than any should be", h.Type, h.Size)
+		return header{}, fmt.Errorf("a %s of %d bytes is too large", h.Type, h.Size)
 	}
 	return h, nil
 }
@@ -105,7 +105,7 @@ func readOffset(r io.ByteReader) (int64, error) {
 	n := int64(c & 0x7f)
 	for c&0x80 != 0 {
 		if n > 1<<55 {
-			return 0, errors.New("a delta's base lies outside the pack")
+			return 0, errors.New("a delta's base is outside the pack")
 		}
 		if c, err = r.ReadByte(); err != nil {
 			return 0, err

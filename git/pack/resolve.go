@@ -71,7 +71,7 @@ func resolve(ctx context.Context, s *scanner) error {
 		}
 	}
 	if r.left > 0 {
-		return fmt.Errorf("%d deltas stand on objects that are not in it", r.left)
+		return fmt.Errorf("the bases of %d deltas are missing", r.left)
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ func (r *resolver) read(z *inflater, in *bufio.Reader, i int) ([]byte, error) {
 // apply makes an object of its base and a delta.
 func apply(base, delta []byte) ([]byte, error) {
 	if len(base) == 0 {
-		return nil, errors.New("a delta stands on an empty object")
+		return nil, errors.New("the base of a delta is an empty object")
 	}
 	return packfile.PatchDelta(base, delta)
 }

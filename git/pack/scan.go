@@ -146,13 +146,13 @@ func (s *scanner) end() error {
 	}
 	if _, err := s.in.ReadByte(); !errors.Is(err, io.EOF) {
 		if err == nil {
-			err = errors.New("there is something after its end")
+			err = errors.New("there is data after its end")
 		}
 		return err
 	}
 	copy(sum[:], s.sum.Sum(nil))
 	if sum != trailer {
-		return fmt.Errorf("its checksum is %s, and it says %s", sum, trailer)
+		return fmt.Errorf("its checksum is %s, but it says %s", sum, trailer)
 	}
 	return nil
 }
@@ -164,7 +164,7 @@ func (s *scanner) begin() error {
 	}
 	version, count := binary.BigEndian.Uint32(head[4:]), binary.BigEndian.Uint32(head[8:])
 	if string(head[:4]) != "PACK" || version != 2 && version != 3 {
-		return fmt.Errorf("it begins with %q", head[:8])
+		return fmt.Errorf("it starts with %q", head[:8])
 	}
 	s.count = int(count)
 	if err := s.out.start(version, count); err != nil {
@@ -199,7 +199,7 @@ func (s *scanner) object(z *inflater, i int, workers *hashers) error {
 	base, ok := s.byOffset[h.Base]
 	if h.Type == plumbing.OFSDeltaObject {
 		if !ok {
-			return errors.New("a delta's base is no object of the pack")
+			return errors.New("a delta's base is not an object of the pack")
 		}
 		h.Base = s.entries[base].offset
 	}

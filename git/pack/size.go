@@ -27,7 +27,7 @@ func (s *Store) Size(h plumbing.Hash) (int64, error) {
 func (s *Store) size(at base) (int64, error) {
 	var first [48]byte // more than any header: a checkout asks for thousands
 	n, err := at.p.f.ReadAt(first[:], at.offset)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
 	}
 	h, err := readHeader(bytes.NewReader(first[:n]), at.offset)
@@ -67,5 +67,5 @@ func deltaSize(b []byte) (size int64, rest []byte, err error) {
 			return size, b[i+1:], nil
 		}
 	}
-	return 0, nil, errors.New("a delta's size is cut short or too large")
+	return 0, nil, errors.New("a delta's size is truncated or too large")
 }

@@ -39,7 +39,7 @@ type reader struct {
 }
 
 // ErrNotFound says that no pack has an object.
-var ErrNotFound = errors.New("no such object")
+var ErrNotFound = errors.New("object not found")
 
 // Open opens every pack of dir that has an index. The error is a
 // *DamagedError when one is not sound.
@@ -152,7 +152,7 @@ func (s *Store) Read(h plumbing.Hash) (plumbing.ObjectType, []byte, error) {
 	}
 	kind, content, err := s.content(at)
 	if err == nil && hashOf(kind, content) != h {
-		err = fmt.Errorf("object %s has another content", h)
+		err = fmt.Errorf("object %s has different content", h)
 	}
 	if err != nil {
 		return 0, nil, &DamagedError{Pack: at.p.f.Name(), Err: noEOF(err)}

@@ -80,7 +80,7 @@ func readStored(r *bufio.Reader, size int64, buf []byte) ([]byte, error) {
 			return nil, errNotStored
 		}
 		if n != ^binary.LittleEndian.Uint16(head[3:]) || int64(len(buf))+int64(n) > size {
-			return nil, errors.New("a stored block has a length that cannot be")
+			return nil, errors.New("a stored block has an invalid length")
 		}
 		at := len(buf)
 		buf = buf[:at+int(n)]
@@ -97,4 +97,4 @@ func readStored(r *bufio.Reader, size int64, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-var errNotStored = errors.New("the data goes on in another form")
+var errNotStored = errors.New("the data continues in another form")

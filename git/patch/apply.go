@@ -113,7 +113,7 @@ func load(root *os.Root, results map[string]state, name string) (state, error) {
 		target, err := root.Readlink(name)
 		return state{os.ModeSymlink, target}, err
 	case !info.Mode().IsRegular():
-		return state{}, fmt.Errorf("%s is no file", name)
+		return state{}, fmt.Errorf("%s is not a file", name)
 	}
 	content, err := root.ReadFile(name)
 	mode := os.FileMode(0o644)
@@ -130,13 +130,13 @@ func (f File) change(old, target state) (state, []Conflict) {
 	}
 	switch {
 	case f.Old == "" && target.mode != 0:
-		return state{}, whole("it is there already, and the patch adds it")
+		return state{}, whole("it already exists, but the patch adds it")
 	case f.Old != "" && old.mode == 0:
-		return state{}, whole("there is no file %s", f.Old)
+		return state{}, whole("the file %s does not exist", f.Old)
 	case f.Old != "" && f.New != "" && f.Old != f.New && target.mode != 0:
-		return state{}, whole("it is there already, and %s is to get its name", f.Old)
+		return state{}, whole("it already exists, but %s is renamed to it", f.Old)
 	case f.Old != "" && f.OldMode != 0 && old.mode != f.OldMode:
-		return state{}, whole("its mode is %s, and the patch has %s", old.mode, f.OldMode)
+		return state{}, whole("its mode is %s, but the patch says %s", old.mode, f.OldMode)
 	}
 	next := state{mode: old.mode}
 	if f.NewMode != 0 {
@@ -148,7 +148,7 @@ func (f File) change(old, target state) (state, []Conflict) {
 	content, conflicts := applyHunks(f, old.content)
 	next.content = content
 	if len(conflicts) == 0 && f.New == "" && content != "" {
-		return state{}, whole("more is in it than the patch deletes")
+		return state{}, whole("it has more content than the patch deletes")
 	}
 	return next, conflicts
 }
@@ -176,7 +176,7 @@ func applyHunks(f File, text string) (string, []Conflict) {
 		if !ok {
 			conflicts = append(conflicts, Conflict{
 				File: f.display(), Hunk: i + 1, Line: h.line,
-				Reason: fmt.Sprintf("no place in the file has these %d lines", len(before)),
+				Reason: fmt.Sprintf("these %d lines are not in the file", len(before)),
 			})
 			continue
 		}

@@ -42,7 +42,7 @@ func (p *parser) files() ([]File, error) {
 		case p.startsPlain():
 			f, err = p.plainFile()
 		case strings.HasPrefix(line, "@@ -"):
-			return nil, p.errorf("a hunk stands before the names of its file")
+			return nil, p.errorf("a hunk comes before the names of its file")
 		default:
 			p.next++
 			continue
@@ -86,7 +86,7 @@ func (p *parser) names(f *File) error {
 	}{{"--- ", &f.Old}, {"+++ ", &f.New}} {
 		rest, ok := strings.CutPrefix(p.peek(), side.prefix)
 		if !ok {
-			return p.errorf("a line with %q should stand here", strings.TrimSpace(side.prefix))
+			return p.errorf("a line with %q is missing here", strings.TrimSpace(side.prefix))
 		}
 		// diff -u puts a tab and a time after the name; that of no file is the
 		// epoch, where diff -N wrote it.
@@ -140,7 +140,7 @@ func (p *parser) gitFile() (File, error) {
 			f.New, err = p.bare(value)
 		case "index", "similarity index", "dissimilarity index":
 		case "GIT binary patch", "Binary files":
-			return f, p.errorf("binary changes cannot be applied; bring the file another way")
+			return f, p.errorf("binary changes cannot be applied; add the file in another way")
 		default:
 			return p.gitHunks(f, header, added, deleted, named)
 		}
@@ -211,7 +211,7 @@ func (p *parser) mode(text string) (os.FileMode, error) {
 	case "160000":
 		return 0, &SyntaxError{Name: p.name, Line: p.next + 1, Msg: ErrSubmodule.Error(), Err: ErrSubmodule}
 	}
-	return 0, p.errorf("the mode %q is none of 100644, 100755 and 120000", text)
+	return 0, p.errorf("the mode %q is not one of 100644, 100755, 120000", text)
 }
 
 // path reads a name with a leading element to take off, or /dev/null.
@@ -254,7 +254,7 @@ func (p *parser) unquote(text string) (string, error) {
 	}
 	name, err := strconv.Unquote(text)
 	if err != nil {
-		return "", p.errorf("the name %s is not quoted as git quotes", text)
+		return "", p.errorf("the name %s is not quoted as git does", text)
 	}
 	return name, nil
 }
@@ -262,7 +262,7 @@ func (p *parser) unquote(text string) (string, error) {
 // checkPath refuses names that lead out of the tree or into a repository.
 func (p *parser) checkPath(name string) error {
 	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\\\x00") {
-		return p.errorf("the name %q does not stay inside the tree", name)
+		return p.errorf("the name %q leaves the tree", name)
 	}
 	for part := range strings.SplitSeq(name, "/") {
 		if strings.EqualFold(part, ".git") {
@@ -300,7 +300,7 @@ func (p *parser) hunk() (Hunk, error) {
 	p.next++
 	for old, added := 0, 0; old < h.OldLines || added < h.NewLines; {
 		if p.next >= len(p.lines) {
-			return h, p.errorf("the hunk is cut short")
+			return h, p.errorf("the hunk is truncated")
 		}
 		line := p.lines[p.next]
 		if line == "\n" || line == "\r\n" {
@@ -314,7 +314,7 @@ func (p *parser) hunk() (Hunk, error) {
 		case '+':
 			added++
 		default:
-			return h, p.errorf("%q is no line of a hunk", strings.TrimSpace(line))
+			return h, p.errorf("%q is not a line of a hunk", strings.TrimSpace(line))
 		}
 		if old > h.OldLines || added > h.NewLines {
 			return h, p.errorf("the hunk is longer than it says")

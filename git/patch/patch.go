@@ -77,7 +77,7 @@ type ConflictError struct {
 
 func (e *ConflictError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "the patch %s does not apply, and nothing was changed:", e.Patch)
+	fmt.Fprintf(&b, "the patch %s does not apply; nothing was changed:", e.Patch)
 	for _, c := range e.Conflicts {
 		where := c.File
 		if c.Hunk > 0 {
@@ -109,7 +109,7 @@ func Parse(name string, src []byte) (*Patch, error) {
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, &SyntaxError{Name: name, Line: 1, Msg: "there is no change in it; is it a unified diff?"}
+		return nil, &SyntaxError{Name: name, Line: 1, Msg: "it has no changes; is it a unified diff?"}
 	}
 	return &Patch{Name: name, SHA256: hex.EncodeToString(sum[:]), Files: files}, nil
 }

@@ -178,16 +178,16 @@ func TestApply(t *testing.T) {
 			"@@ -7,2 +7,2 @@\n 7\n-VIII\n+8.0\n--- a/gone\n+++ b/gone\n@@ -1 +1 @@\n-x\n+y\n--- /dev/null\n+++ b/there\n@@ -0,0 +1 @@\n+new\n",
 		wantConflict: []patch.Conflict{
 			{File: "f", Hunk: 2, Line: 12, Applied: true, Reason: "already applied"},
-			{File: "f", Hunk: 3, Line: 17, Reason: "no place in the file has these 2 lines"},
-			{File: "gone", Line: 21, Reason: "there is no file gone"},
-			{File: "there", Line: 26, Reason: "it is there already, and the patch adds it"},
+			{File: "f", Hunk: 3, Line: 17, Reason: "these 2 lines are not in the file"},
+			{File: "gone", Line: 21, Reason: "the file gone does not exist"},
+			{File: "there", Line: 26, Reason: "it already exists, but the patch adds it"},
 		},
 	}, {
 		name:   "fuzz 0: one word of context differs",
 		before: map[string]string{"f": numbers},
 		patch:  "--- a/f\n+++ b/f\n@@ -4,3 +4,3 @@\n four\n-5\n+five\n 6\n",
 		wantConflict: []patch.Conflict{
-			{File: "f", Hunk: 1, Line: 3, Reason: "no place in the file has these 3 lines"},
+			{File: "f", Hunk: 1, Line: 3, Reason: "these 3 lines are not in the file"},
 		},
 	}} {
 		t.Run(test.name, func(t *testing.T) {
@@ -231,20 +231,20 @@ func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	const change = "@@ -1 +1 @@\n-x\n+y\n"
 	for text, want := range map[string]string{
-		"":                                    "fix.patch:1: there is no change in it",
-		"hello\n":                             "fix.patch:1: there is no change in it",
+		"":                                    "fix.patch:1: it has no changes",
+		"hello\n":                             "fix.patch:1: it has no changes",
 		"--- a/f\n+++ b/f\n":                  "fix.patch:2: no hunk follows",
-		change:                                "fix.patch:1: a hunk stands before the names",
-		"--- a/../f\n+++ b/../f\n" + change:   `fix.patch:1: the name "../f" does not stay inside`,
-		"--- a//f\n+++ b//f\n" + change:       `fix.patch:1: the name "/f" does not stay inside`,
+		change:                                "fix.patch:1: a hunk comes before the names",
+		"--- a/../f\n+++ b/../f\n" + change:   `fix.patch:1: the name "../f" leaves the tree`,
+		"--- a//f\n+++ b//f\n" + change:       `fix.patch:1: the name "/f" leaves the tree`,
 		"--- a/.Git/f\n+++ b/f\n" + change:    `fix.patch:1: the name ".Git/f" leads into a repository`,
 		"--- f\n+++ f\n" + change:             `fix.patch:1: the name "f" has no leading a/ or b/`,
-		"--- a/f\n+++ b/f\n@@ -1,2 +1 @@\n-x": "fix.patch:4: the hunk is cut short",
+		"--- a/f\n+++ b/f\n@@ -1,2 +1 @@\n-x": "fix.patch:4: the hunk is truncated",
 		"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-x\n-y\n+z\n":                                        "fix.patch:5: the hunk is longer than it says",
 		"diff --git a/f b/f\nindex 1..2\nGIT binary patch\nliteral 3\n":                      "fix.patch:3: binary changes cannot be applied",
 		"diff --git a/f b/f\nindex 1..2\nBinary files a/f and b/f differ\n":                  "fix.patch:3: binary changes cannot be applied",
 		"diff --git a/f b/f\nindex 1..2 160000\nold mode 160000\nnew mode 100644\n" + change: "fix.patch:3: a patch cannot change a submodule",
-		"diff --git a/f b/f\nrename from f\nrename to ../../etc/passwd\n":                    `fix.patch:3: the name "../../etc/passwd" does not stay inside`,
+		"diff --git a/f b/f\nrename from f\nrename to ../../etc/passwd\n":                    `fix.patch:3: the name "../../etc/passwd" leaves the tree`,
 	} {
 		_, err := patch.Parse("fix.patch", []byte(text))
 		if _, ok := errors.AsType[*patch.SyntaxError](err); !ok || !strings.HasPrefix(err.Error(), want) {

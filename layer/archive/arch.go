@@ -16,7 +16,7 @@ import (
 )
 
 // errNoProgram is what a tar without one ELF file in its bin directories is.
-var errNoProgram = errors.New("it holds no program in usr/bin, usr/local/bin or bin to tell the architecture by")
+var errNoProgram = errors.New("it has no program in usr/bin, usr/local/bin or bin that shows its architecture")
 
 // architecture is what usr/bin/python3 of the tar in blob is built for, in the
 // words of an image config. The name may be a link: any python3 will do, and

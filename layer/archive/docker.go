@@ -67,7 +67,7 @@ func readDocker(ctx context.Context, file, tag, cacheDir string) (v1.Image, erro
 		return nil, fmt.Errorf("parsing %s: %w", image.Config, err)
 	}
 	if len(config.RootFS.DiffIDs) != len(image.Layers) {
-		return nil, fmt.Errorf("its config names %d layers, its manifest %d", len(config.RootFS.DiffIDs), len(image.Layers))
+		return nil, fmt.Errorf("its config has %d layers, but its manifest %d", len(config.RootFS.DiffIDs), len(image.Layers))
 	}
 	var blobs []*layer.Blob
 	for i, name := range image.Layers {
@@ -86,7 +86,7 @@ const maxDocument = 16 << 20
 func (t *tarFS) document(name string) ([]byte, error) {
 	s, ok := t.files[name]
 	if !ok {
-		return nil, fmt.Errorf("it has no %q", name)
+		return nil, fmt.Errorf("%q is missing", name)
 	}
 	if s.size > maxDocument {
 		return nil, fmt.Errorf("%s has %d bytes, too many for a document", name, s.size)
@@ -108,7 +108,7 @@ func choose(images []dockerImage, tag string) (dockerImage, error) {
 		}
 	}
 	if tag == "" {
-		return dockerImage{}, fmt.Errorf("it holds %d images; name one of %s", len(images), strings.Join(have, ", "))
+		return dockerImage{}, fmt.Errorf("it has %d images; choose from %s", len(images), strings.Join(have, ", "))
 	}
 	return dockerImage{}, fmt.Errorf("it has no tag %s; it has %s", tag, strings.Join(have, ", "))
 }

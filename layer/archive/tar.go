@@ -66,7 +66,7 @@ func openRootTar(ctx context.Context, file, cacheDir string) (*RootTar, error) {
 	defer f.Close()
 	r := bufio.NewReaderSize(contextio.NewReader(ctx, f), 1<<20)
 	magic, err := r.Peek(4)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	sum := sha256.New()
@@ -190,7 +190,7 @@ func rootImage(arch string, blob *layer.Blob) (v1.Image, error) {
 func decompress(r io.Reader) (io.ReadCloser, error) {
 	br := bufio.NewReaderSize(r, 1<<20)
 	magic, err := br.Peek(4)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	switch compression(magic) {

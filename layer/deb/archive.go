@@ -29,7 +29,7 @@ func newArchive(r io.Reader) (*archive, error) {
 		return nil, err
 	}
 	if string(magic) != archiveMagic {
-		return nil, errors.New("it is no ar archive")
+		return nil, errors.New("it is not an ar archive")
 	}
 	return a, nil
 }

@@ -53,7 +53,7 @@ func unpacked(r io.Reader, suffix string, use func(io.Reader) error) error {
 		defer z.Close()
 		out = z
 	default:
-		return fmt.Errorf("compression %q is none of gz, xz, zst", suffix)
+		return fmt.Errorf("compression %q is not one of gz, xz, zst", suffix)
 	}
 	return use(&bounded{in: count, r: out})
 }
@@ -75,7 +75,7 @@ func checkWindow(in *bufio.Reader) error {
 	}
 	bits := uint64(block[i+2])
 	if bits > 40 || (2|bits&1)<<(bits/2+11) > maxWindow {
-		return fmt.Errorf("it takes more than %d MiB to unpack", maxWindow>>20)
+		return fmt.Errorf("unpacking it needs more than %d MiB", maxWindow>>20)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func (p *Package) readControl(r io.Reader, suffix string) error {
 				return err
 			}
 			if path.Dir(name) != "." || h.Typeflag != tar.TypeReg || seen[name] {
-				return fmt.Errorf("%q is no plain file of its own at the top", h.Name)
+				return fmt.Errorf("%q is not a plain file at the top", h.Name)
 			}
 			seen[name] = true
 			if slices.Contains(scripts[:], name) {
@@ -73,10 +73,10 @@ func (p *Package) setFields(control string) error {
 		*field = strings.TrimSpace(value)
 	}
 	if p.Name == "" || p.Version == "" || p.Architecture == "" {
-		return errors.New("control lacks Package, Version or Architecture")
+		return errors.New("control has no Package, Version or Architecture")
 	}
 	if !nameRE.MatchString(p.Name) {
-		return fmt.Errorf("%q is no package's name", p.Name)
+		return fmt.Errorf("%q is not a package name", p.Name)
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func newFile(h *tar.Header) (File, error) {
 	}
 	f := File{Path: name, Type: h.Typeflag, Mode: h.Mode & 0o7777, UID: h.Uid, GID: h.Gid, User: h.Uname, Group: h.Gname, Size: h.Size, Link: h.Linkname}
 	if f.UID < 0 || f.GID < 0 {
-		return f, errors.New("it is owned by nobody that there can be")
+		return f, errors.New("its owner is out of range")
 	}
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeDir:
@@ -56,7 +56,7 @@ func newFile(h *tar.Header) (File, error) {
 			return f, fmt.Errorf("a link to %q: %w", h.Linkname, err)
 		}
 	default:
-		return f, fmt.Errorf("an entry of type %q has no place in a package", h.Typeflag)
+		return f, fmt.Errorf("an entry of type %q is not allowed in a package", h.Typeflag)
 	}
 	if name == "." && f.Type != tar.TypeDir {
 		return f, errors.New("the root is a directory")
@@ -68,12 +68,12 @@ func newFile(h *tar.Header) (File, error) {
 // directory, or links to what is no file; seen are the types by path.
 func placed(f File, seen map[string]byte) error {
 	if before, ok := seen[f.Path]; ok && (before != tar.TypeDir || f.Type != tar.TypeDir) {
-		return errors.New("it stands twice")
+		return errors.New("it occurs twice")
 	}
 	for dir := path.Dir(f.Path); dir != "."; dir = path.Dir(dir) {
 		before, ok := seen[dir]
 		if ok && before != tar.TypeDir {
-			return fmt.Errorf("%s, above it, is no directory", dir)
+			return fmt.Errorf("%s, above it, is not a directory", dir)
 		}
 		if ok {
 			break
@@ -81,7 +81,7 @@ func placed(f File, seen map[string]byte) error {
 		seen[dir] = tar.TypeDir
 	}
 	if f.Type == tar.TypeLink && seen[f.Link] != tar.TypeReg && seen[f.Link] != tar.TypeLink {
-		return fmt.Errorf("it links to %s, which is no file before it", f.Link)
+		return fmt.Errorf("it links to %s, which is not a file before it", f.Link)
 	}
 	seen[f.Path] = f.Type
 	return nil
@@ -96,11 +96,11 @@ func cleanPath(name string) (string, error) {
 	}
 	switch {
 	case name == "" || strings.Contains(name, "\x00"):
-		return "", errors.New("the name is empty or holds a zero byte")
+		return "", errors.New("the name is empty or has a zero byte")
 	case strings.HasPrefix(name, "/") || strings.HasPrefix(bare, "/"):
 		return "", errors.New("the name is absolute")
 	case slices.Contains(strings.Split(bare, "/"), ".."):
-		return "", errors.New("the name leads out of the package")
+		return "", errors.New("the name leaves the package")
 	case bare != "" && path.Clean(bare) != bare:
 		return "", errors.New("the name is not in its plain form")
 	}

@@ -72,7 +72,7 @@ func ReadContents(ctx context.Context, r io.Reader, use func(File, io.Reader) er
 		}
 		suffix, ok := strings.CutPrefix(name, step.name)
 		if !ok {
-			return nil, fmt.Errorf("reading the package: %q stands where its %s should be", name, step.name)
+			return nil, fmt.Errorf("reading the package: %q is where its %s should be", name, step.name)
 		}
 		if err := step.read(a, suffix); err != nil {
 			return nil, fmt.Errorf("reading the package's %s: %w", name, err)
@@ -102,7 +102,7 @@ func (p *Package) Check(name, version, architecture, system string) error {
 		return fmt.Errorf("the package is %s %s (%s), not %s %s (%s)", p.Name, p.Version, p.Architecture, name, version, architecture)
 	}
 	if architecture != "all" && architecture != system {
-		return fmt.Errorf("the package %s is for %s, the image for %s", name, architecture, system)
+		return fmt.Errorf("the package %s is for %s, but the image is for %s", name, architecture, system)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (e *ConnectError) Error() string {
 	case strings.Contains(e.Tail, "REMOTE HOST IDENTIFICATION HAS CHANGED"), strings.Contains(e.Tail, "Host key verification failed"):
 		msg += "; check the host, then accept its key with `ssh " + e.Host + "`"
 	case strings.Contains(e.Tail, "Permission denied"):
-		msg += "; `ssh " + e.Host + "` must work without a question: use a key and ssh-agent"
+		msg += "; `ssh " + e.Host + "` must log in without a prompt: use a key and ssh-agent"
 	}
 	return msg
 }
@@ -59,7 +59,7 @@ type SpaceError struct {
 }
 
 func (e *SpaceError) Error() string {
-	return fmt.Sprintf("%s: about %d MiB are needed in %s and %d MiB are free; make room, for example with `docker image prune`", e.Host, e.Need>>20, e.Dir, e.Free>>20)
+	return fmt.Sprintf("%s: about %d MiB are needed in %s, but %d MiB are free; make room, for example with `docker image prune`", e.Host, e.Need>>20, e.Dir, e.Free>>20)
 }
 
 // VerifyError is a host that ended up with something else than was sent.

@@ -50,7 +50,7 @@ type NotFoundError struct{ Runtime, Reference string }
 
 func (e *NotFoundError) Error() string {
 	list := map[string]string{docker: "docker image ls", podman: "podman image ls", containerd: "ctr image ls"}[e.Runtime]
-	return fmt.Sprintf("%s has no image %q; `%s` lists those it has", e.Runtime, e.Reference, list)
+	return fmt.Sprintf("%s does not have the image %q; `%s` lists its images", e.Runtime, e.Reference, list)
 }
 
 // errNoProgram is the error of a client that is not installed.

@@ -71,7 +71,7 @@ func uncompressed(ctx context.Context, file, cacheDir string, id v1.Hash) (v1.Im
 	}
 	got, err := img.ConfigName()
 	if err == nil && got != id {
-		err = fmt.Errorf("image %s was asked for, and its archive holds %s", id, got)
+		err = fmt.Errorf("the archive of image %s has %s instead", id, got)
 	}
 	return img, id, err
 }
@@ -113,7 +113,7 @@ func (l *Local) getDocker(ctx context.Context, ref, path string) (io.ReadCloser,
 	}
 	resp, err := l.Docker.Do(req)
 	if dial, ok := errors.AsType[*net.OpError](err); ok {
-		return nil, fmt.Errorf("docker does not answer: %w; is it running, and may this user use it?", dial)
+		return nil, fmt.Errorf("docker does not respond: %w; is it running, and does this user have access?", dial)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("asking docker: %w", errors.Unwrap(err)) // what it names beside is no real address

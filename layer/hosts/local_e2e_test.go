@@ -148,7 +148,7 @@ func localDocker(t *testing.T, l *hosts.Local, socket string, want v1.Hash, tar 
 	if _, pin := opened(t, found, err); pin == want {
 		t.Errorf("a name that has moved means still %s", pin)
 	}
-	if _, err := l.FindDocker(t.Context(), "localhost/none:v1", v1.Platform{}); err == nil || !strings.Contains(err.Error(), "docker has no image") {
+	if _, err := l.FindDocker(t.Context(), "localhost/none:v1", v1.Platform{}); err == nil || !strings.Contains(err.Error(), "docker does not have the image") {
 		t.Errorf("none of that name: %v", err)
 	}
 }
@@ -186,7 +186,7 @@ func TestE2ELocalPodman(t *testing.T) {
 			t.Errorf("%s is pinned as %s, want %s", ref, pin, id)
 		}
 	}
-	if _, err := l.FindPodman(t.Context(), "localhost/none:v1"); err == nil || !strings.Contains(err.Error(), "podman has no image") {
+	if _, err := l.FindPodman(t.Context(), "localhost/none:v1"); err == nil || !strings.Contains(err.Error(), "podman does not have the image") {
 		t.Errorf("none of that name: %v", err)
 	}
 }
@@ -218,7 +218,7 @@ func TestE2ELocalContainerd(t *testing.T) {
 			t.Errorf("%s is pinned as %s and is %s, want %s", ref, pin, got, digest)
 		}
 	}
-	if _, err := l.FindContainerd(t.Context(), "none:v1", v1.Platform{}); err == nil || !strings.Contains(err.Error(), "containerd has no image") {
+	if _, err := l.FindContainerd(t.Context(), "none:v1", v1.Platform{}); err == nil || !strings.Contains(err.Error(), "containerd does not have the image") {
 		t.Errorf("none of that name: %v", err)
 	}
 	found, err := l.FindContainerd(t.Context(), "made:v1", v1.Platform{})

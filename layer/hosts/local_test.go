@@ -84,14 +84,14 @@ func TestFindDocker(t *testing.T) {
 	}{
 		"by its configuration": {id, id, docker{"/images/a/b:v1/json": text(`{"Id":"` + id.String() + `"}`), "/info": classic, "/images/" + id.String() + "/get": file(saved)}, ""},
 		"by its manifest":      {v1.Hash{}, digest, docker{"/images/a/b:v1/json": text(`{"Id":"` + digest.String() + `"}`), "/info": snapshotter, "/images/" + digest.String() + "/get": file(layoutTar)}, ""},
-		"another image comes":  {id, v1.Hash{}, docker{"/images/a/b:v1/json": text(`{"Id":"` + id.String() + `"}`), "/info": classic, "/images/" + id.String() + "/get": file(otherTar)}, "its archive holds"},
+		"another image comes":  {id, v1.Hash{}, docker{"/images/a/b:v1/json": text(`{"Id":"` + id.String() + `"}`), "/info": classic, "/images/" + id.String() + "/get": file(otherTar)}, "instead"},
 		"another layout comes": {v1.Hash{}, v1.Hash{}, docker{"/images/a/b:v1/json": text(`{"Id":"` + id.String() + `"}`), "/info": snapshotter, "/images/" + id.String() + "/get": file(layoutTar)}, "has no tag"},
 		"cut off":              {id, v1.Hash{}, docker{"/images/a/b:v1/json": text(`{"Id":"` + id.String() + `"}`), "/info": classic, "/images/" + id.String() + "/get": short}, "unexpected EOF"},
 		"no ID":                {v1.Hash{}, v1.Hash{}, docker{"/images/a/b:v1/json": text(`{"Id":"sha256:../x"}`), "/info": classic}, "reading docker's answer"},
 		"an error": {v1.Hash{}, v1.Hash{}, docker{"/images/a/b:v1/json": func(w http.ResponseWriter) {
 			http.Error(w, `{"message":"no\u001b[2J"}`, http.StatusInternalServerError)
 		}}, `docker answers 500 Internal Server Error: "no\x1b[2J"`},
-		"none of that name": {v1.Hash{}, v1.Hash{}, docker{}, `docker has no image "a/b:v1"`},
+		"none of that name": {v1.Hash{}, v1.Hash{}, docker{}, `docker does not have the image "a/b:v1"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -163,7 +163,7 @@ esac`)
 	if err := validate.Image(got); err != nil {
 		t.Error(err)
 	}
-	if _, err := l.FindPodman(t.Context(), "b"); err == nil || !strings.Contains(err.Error(), `podman has no image "b"`) {
+	if _, err := l.FindPodman(t.Context(), "b"); err == nil || !strings.Contains(err.Error(), `podman does not have the image "b"`) {
 		t.Errorf("none of that name: %v", err)
 	}
 	if _, err := l.FindPodman(t.Context(), "strange"); err == nil || !strings.Contains(err.Error(), "the image's ID") {
@@ -210,7 +210,7 @@ esac`)
 			t.Errorf("%s: %v", ref, err)
 		}
 	}
-	if _, err := l.FindContainerd(t.Context(), "b:v1", v1.Platform{}); err == nil || !strings.Contains(err.Error(), `containerd has no image "b:v1"`) {
+	if _, err := l.FindContainerd(t.Context(), "b:v1", v1.Platform{}); err == nil || !strings.Contains(err.Error(), `containerd does not have the image "b:v1"`) {
 		t.Errorf("none of that name: %v", err)
 	}
 	// As with discard_unpacked_layers: the image is there, a layer is not.

@@ -80,7 +80,7 @@ func settle(cmd *exec.Cmd) {
 // command did.
 func (s *SSH) Pipe(ctx context.Context, host string, args []string, stdin io.Reader, stdout io.Writer) error {
 	if host == "" || strings.HasPrefix(host, "-") || strings.ContainsAny(host, " \t\n") {
-		return &ConnectError{Host: host, Err: errors.New("no host name")}
+		return &ConnectError{Host: host, Err: errors.New("the host name is missing")}
 	}
 	// A master of the user's is used where one is; none is left behind.
 	call := append(quiet(), "-o", "ControlMaster=no")

@@ -131,7 +131,7 @@ type limited struct {
 
 func (l *limited) Write(p []byte) (int, error) {
 	if l.rest -= len(p); l.rest < 0 {
-		return 0, errors.New("the host answers without end")
+		return 0, errors.New("the host's answer is too long")
 	}
 	return l.Buffer.Write(p)
 }

@@ -44,7 +44,7 @@ var _ Dialer = (*SSH)(nil)
 // in to once.
 func (s *SSH) Dial(ctx context.Context, host string) (Conn, error) {
 	if host == "" || strings.HasPrefix(host, "-") || strings.ContainsAny(host, " \t\n") {
-		return nil, &ConnectError{Host: host, Err: errors.New("no host name")}
+		return nil, &ConnectError{Host: host, Err: errors.New("the host name is missing")}
 	}
 	dir, err := os.MkdirTemp(s.Dir, "ssh-")
 	if err != nil {

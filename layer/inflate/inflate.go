@@ -281,8 +281,8 @@ func (d *Decoder) step() (done bool, err error) {
 }
 
 var (
-	errCode     = &CorruptError{"a code that stands for nothing"}
-	errDistance = &CorruptError{"a match reaches back before the start"}
+	errCode     = &CorruptError{"an unused code"}
+	errDistance = &CorruptError{"a match reaches back beyond the start"}
 )
 
 // drop lets go of the bits of a symbol and of what it brings along.

@@ -202,7 +202,7 @@ func (d *Decoder) readCodes() error {
 	}
 	litLens, dists, codes := int(sizes&31)+257, int(sizes>>5&31)+1, int(sizes>>10)+4
 	if litLens > 286 || dists > 30 {
-		return &CorruptError{"a block with more symbols than there are"}
+		return &CorruptError{"a block with too many symbols"}
 	}
 	var lengths [len(codeOrder)]uint8
 	for _, i := range codeOrder[:codes] {
@@ -213,16 +213,16 @@ func (d *Decoder) readCodes() error {
 		lengths[i] = uint8(n)
 	}
 	if !d.build(d.codeLen[:], codeLenBits, lengths[:], codeLenSymbol) {
-		return &CorruptError{"the lengths of the code for lengths make no code"}
+		return &CorruptError{"the lengths of the code for lengths are not a code"}
 	}
 	if err := d.readLengths(litLens + dists); err != nil {
 		return err
 	}
 	if !d.build(d.litLen[:], litLenBits, d.lengths[:litLens], litLenSymbol) {
-		return &CorruptError{"the lengths of the literals make no code"}
+		return &CorruptError{"the lengths of the literals are not a code"}
 	}
 	if !d.build(d.dist[:], distBits, d.lengths[litLens:litLens+dists], distSymbol) {
-		return &CorruptError{"the lengths of the distances make no code"}
+		return &CorruptError{"the lengths of the distances are not a code"}
 	}
 	return nil
 }
@@ -249,7 +249,7 @@ func (d *Decoder) readLengths(count int) error {
 		value, shortest, more := uint8(0), uint(3), uint(3)
 		switch {
 		case symbol == 16 && i == 0:
-			return &CorruptError{"the first length repeats one before it"}
+			return &CorruptError{"the first length repeats a previous one"}
 		case symbol == 16:
 			value, more = d.lengths[i-1], 2
 		case symbol == 18:

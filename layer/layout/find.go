@@ -26,11 +26,11 @@ func (e *TagError) Error() string {
 	have := strings.Join(e.Available, ", ")
 	switch {
 	case len(e.Available) == 0 && e.Platform == "":
-		return fmt.Sprintf("%s holds no image", e.Dir)
+		return fmt.Sprintf("%s has no image", e.Dir)
 	case e.Platform != "":
 		return fmt.Sprintf("%s has no image for %s; it has %s", e.Dir, e.Platform, cmp.Or(have, "nothing"))
 	case e.Tag == "":
-		return fmt.Sprintf("%s holds %d images; choose one of %s", e.Dir, len(e.Available), have)
+		return fmt.Sprintf("%s has %d images; choose from %s", e.Dir, len(e.Available), have)
 	}
 	return fmt.Sprintf("%s has no tag %s; it has %s", e.Dir, e.Tag, have)
 }

@@ -86,10 +86,10 @@ func TestReadFindsTheImage(t *testing.T) {
 		"beside its signature":            {[]v1.Descriptor{signature, a}, "", a.Digest, ""},
 		"beside a chart":                  {[]v1.Descriptor{tagged(a, "v1"), tagged(chart, "chart")}, "", a.Digest, ""},
 		"beside a schema 1 manifest":      {[]v1.Descriptor{schema1, a}, "", a.Digest, ""},
-		"none":                            {nil, "", v1.Hash{}, "holds no image"},
-		"none of that tag at all":         {nil, "v1", v1.Hash{}, "holds no image"},
-		"several without a tag":           {[]v1.Descriptor{a, b}, "", v1.Hash{}, "holds 2 images; choose one of " + a.Digest.String() + ", " + b.Digest.String()},
-		"several of two kinds":            {[]v1.Descriptor{a, tagged(b, "v1")}, "", v1.Hash{}, "holds 2 images; choose one of " + a.Digest.String() + ", v1"},
+		"none":                            {nil, "", v1.Hash{}, "has no image"},
+		"none of that tag at all":         {nil, "v1", v1.Hash{}, "has no image"},
+		"several without a tag":           {[]v1.Descriptor{a, b}, "", v1.Hash{}, "has 2 images; choose from " + a.Digest.String() + ", " + b.Digest.String()},
+		"several of two kinds":            {[]v1.Descriptor{a, tagged(b, "v1")}, "", v1.Hash{}, "has 2 images; choose from " + a.Digest.String() + ", v1"},
 		"another tag":                     {[]v1.Descriptor{tagged(a, "v1"), b}, "v2", v1.Hash{}, "has no tag v2; it has v1, " + b.Digest.String()},
 		"latest of one without":           {[]v1.Descriptor{a}, "latest", v1.Hash{}, "has no tag latest; it has " + a.Digest.String()},
 		"schema 1 alone":                  {[]v1.Descriptor{schema1}, "", v1.Hash{}, "prettyjws\": Docker's schema 1 is not supported"},
@@ -99,7 +99,7 @@ func TestReadFindsTheImage(t *testing.T) {
 		"a chart by its tag":              {[]v1.Descriptor{tagged(chart, "chart"), a}, "chart", v1.Hash{}, helm},
 		"a type that nobody knows":        {[]v1.Descriptor{{MediaType: "a/b", Digest: a.Digest}}, "", v1.Hash{}, `media type "a/b": it is neither`},
 		"no type":                         {[]v1.Descriptor{{Digest: a.Digest}}, "", v1.Hash{}, `media type "": it is neither`},
-		"a damaged one beside a good one": {[]v1.Descriptor{a, {MediaType: types.OCIManifestSchema1, Digest: b.Digest, Size: 1}}, "", v1.Hash{}, "holds 2 images"},
+		"a damaged one beside a good one": {[]v1.Descriptor{a, {MediaType: types.OCIManifestSchema1, Digest: b.Digest, Size: 1}}, "", v1.Hash{}, "has 2 images"},
 	} {
 		putEntries(t, dir, test.entries...)
 		img, err := layout.Read(dir, test.tag, v1.Platform{})
@@ -131,9 +131,9 @@ func TestReadRefusesLayersOfOtherTypes(t *testing.T) {
 	for media, want := range map[types.MediaType]string{
 		types.OCILayer: "", types.OCILayerZStd: "", types.OCIUncompressedLayer: "",
 		types.DockerLayer: "", types.DockerUncompressedLayer: "", "application/vnd.docker.image.rootfs.diff.tar.zstd": "",
-		types.DockerForeignLayer:             "the image does not hold this layer",
-		types.OCIRestrictedLayer:             "the image does not hold this layer",
-		types.OCIUncompressedRestrictedLayer: "the image does not hold this layer",
+		types.DockerForeignLayer:             "the image does not have this layer",
+		types.OCIRestrictedLayer:             "the image does not have this layer",
+		types.OCIUncompressedRestrictedLayer: "the image does not have this layer",
 		types.OCILayer + "+encrypted":        "an encrypted layer cannot be read",
 		"application/vnd.in-toto+json":       "a layer is a tar",
 		"":                                   "a layer is a tar",

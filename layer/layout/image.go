@@ -63,7 +63,7 @@ func (b *blob) DiffID() (v1.Hash, error) {
 	}
 	i := slices.IndexFunc(b.image.manifest.Layers, func(d v1.Descriptor) bool { return d.Digest == b.desc.Digest })
 	if i < 0 || i >= len(config.RootFS.DiffIDs) {
-		return v1.Hash{}, fmt.Errorf("the image's config names no diffID for %s", b.desc.Digest)
+		return v1.Hash{}, fmt.Errorf("the image's config has no diffID for %s", b.desc.Digest)
 	}
 	return config.RootFS.DiffIDs[i], nil
 }

@@ -65,7 +65,7 @@ func (l store) prune(dir string, gone, kept []v1.Descriptor) error {
 }
 
 // errTooDeep ends a walk of indexes that name each other.
-var errTooDeep = errors.New("indexes within indexes, too deep")
+var errTooDeep = errors.New("indexes are nested too deeply")
 
 // reach adds all blobs that the descriptors need to found.
 func (l store) reach(descs []v1.Descriptor, found map[v1.Hash]bool, depth int) error {

@@ -19,7 +19,7 @@ import (
 
 // errTaken says that a layout cannot be renamed to its place: another writer was
 // first, or the place is a mount of its own.
-var errTaken = errors.New("its place is taken")
+var errTaken = errors.New("another file is in its place")
 
 // writeBeside makes the layout in a directory beside its place, and renames it.
 func writeBeside(ctx context.Context, dir, tag string, img v1.Image) (v1.Hash, error) {
@@ -137,7 +137,7 @@ func foreign(dir string) (fresh bool, err error) {
 		case name == "blobs" || name == "oci-layout" || name == "index.json":
 		case strings.HasPrefix(name, atomicfile.Temp("oci-layout")) || strings.HasPrefix(name, atomicfile.Temp("index.json")):
 		default:
-			return false, &layer.OutputError{Path: dir, Message: name + " is in it, so it is not an OCI layout; name a new directory"}
+			return false, &layer.OutputError{Path: dir, Message: name + " is in it, so it is not an OCI layout; choose a new directory"}
 		}
 	}
 	return len(list) == 0, nil

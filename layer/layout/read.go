@@ -104,7 +104,7 @@ func (l store) document(desc v1.Descriptor) ([]byte, error) {
 // blob opens a blob; reading it to its end fails unless digest and size agree.
 func (l store) blob(desc v1.Descriptor) (io.ReadCloser, error) {
 	if desc.Digest.Algorithm != "sha256" {
-		return nil, fmt.Errorf("reading %s: only sha256 is understood", desc.Digest)
+		return nil, fmt.Errorf("reading %s: only sha256 is supported", desc.Digest)
 	}
 	f, err := l.open(blobPath(desc.Digest))
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // unsigned varints.
 const format = "sparkwheel listing 1\n"
 
-var errNotList = errors.New("it is not a layer's list, or not a whole one")
+var errNotList = errors.New("it is not a layer's list, or incomplete")
 
 type encoder struct {
 	out *bufio.Writer

@@ -12,7 +12,7 @@ import (
 )
 
 // ErrNotKept says that of a file's content nothing was kept.
-var ErrNotKept = errors.New("the layers' lists do not hold its content")
+var ErrNotKept = errors.New("the layers' lists do not have its content")
 
 var _ fs.ReadDirFS = (*Files)(nil)
 

@@ -26,7 +26,7 @@ const (
 )
 
 // ErrTooLarge is in the chain of an error about a layer beyond these limits.
-var ErrTooLarge = errors.New("the layer holds more than is read of one")
+var ErrTooLarge = errors.New("the layer is larger than the limit")
 
 // Entry is one line of a layer's list.
 type Entry struct {
@@ -98,7 +98,7 @@ func (l *lister) add(h *tar.Header, content io.Reader) error {
 	case tar.TypeXGlobalHeader:
 		return nil
 	default:
-		return fmt.Errorf("type %q is not one that a layer holds", h.Typeflag)
+		return fmt.Errorf("type %q is not allowed in a layer", h.Typeflag)
 	}
 	name, err := layer.EntryName(h.Name)
 	if err != nil {

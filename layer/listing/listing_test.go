@@ -261,11 +261,11 @@ func TestHostileLayersAreRefused(t *testing.T) {
 		tar  []tar.Header
 		want string
 	}{
-		"leads out":        {[]tar.Header{file("../x")}, "leads out"},
-		"leads out inside": {[]tar.Header{file("a/../../x")}, "leads out"},
+		"leaves the image": {[]tar.Header{file("../x")}, "leaves the image"},
+		"leads out inside": {[]tar.Header{file("a/../../x")}, "leaves the image"},
 		"long name":        {[]tar.Header{file(long + "x")}, "4096 bytes"},
 		"long link":        {[]tar.Header{symlink("x", long)}, "4096 bytes"},
-		"links in circle":  {[]tar.Header{symlink("a", "b"), symlink("b", "a"), file("a/x")}, "circle"},
+		"links in circle":  {[]tar.Header{symlink("a", "b"), symlink("b", "a"), file("a/x")}, "loop"},
 		"link to nothing":  {[]tar.Header{hardlink("a", "b")}, "does not exist"},
 		"below a file":     {[]tar.Header{file("a"), file("a/x")}, "not a directory"},
 	} {

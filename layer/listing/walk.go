@@ -16,7 +16,7 @@ import (
 const maxLinks = 40
 
 // ErrLoop says that links lead round in a circle, or through too many others.
-var ErrLoop = errors.New("its links lead round in a circle")
+var ErrLoop = errors.New("its links form a loop")
 
 // errNotDirectory says that something stands where a path needs a directory.
 var errNotDirectory = errors.New("not a directory")

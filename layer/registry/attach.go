@@ -155,7 +155,7 @@ func (c *Client) Attached(ctx context.Context, referrer name.Digest) ([]byte, er
 	}
 	parsed, err := v1.ParseManifest(bytes.NewReader(m.body))
 	if err == nil && (len(parsed.Layers) != 1 || parsed.Layers[0].Size > maxConfig) {
-		err = errors.New("it is not one document of a sensible size")
+		err = errors.New("it is not a single document of reasonable size")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", referrer, err)
@@ -175,7 +175,7 @@ func (e *endpoint) referrers(ctx context.Context, digest string) ([]byte, error)
 	next := e.url("referrers/%s", digest)
 	for pages := 0; next != ""; pages++ {
 		if pages == 100 {
-			return nil, fmt.Errorf("%s lists referrers without end", e.host)
+			return nil, fmt.Errorf("%s lists too many referrers", e.host)
 		}
 		var page []byte
 		var link string
@@ -216,7 +216,7 @@ func (e *endpoint) nextPage(current, link string) (string, error) {
 	}
 	u, err := base.Parse(target)
 	if err != nil || u.Host != base.Host || u.Scheme != base.Scheme {
-		return "", &LocationError{"", "the next page of referrers is elsewhere"}
+		return "", &LocationError{"", "the next page of referrers is on another server"}
 	}
 	return u.String(), nil
 }

@@ -250,11 +250,11 @@ func (e *endpoint) tokenRequest(ctx context.Context, conf *authn.AuthConfig) (*h
 func (e *endpoint) realm() (*url.URL, error) {
 	u, err := url.Parse(e.challenge.params["realm"])
 	if err != nil || u.Host == "" {
-		return nil, &CredentialsError{e.host, errors.New("its challenge names no token server")}
+		return nil, &CredentialsError{e.host, errors.New("its challenge has no token server")}
 	}
 	plain := u.Scheme == "http" && e.scheme == "http" && (u.Hostname() == hostname(e.host) || isLoopback(u.Host))
 	if u.Scheme != "https" && !plain {
-		return nil, &CredentialsError{e.host, fmt.Errorf("its token server %s is not reached over https", redact(u))}
+		return nil, &CredentialsError{e.host, fmt.Errorf("its token server %s does not use https", redact(u))}
 	}
 	u.User, u.Fragment = nil, ""
 	return u, nil

@@ -187,7 +187,7 @@ func checkBlob(resp *http.Response, digest v1.Hash, offset, size int64) error {
 	if resp.StatusCode == http.StatusPartialContent {
 		want := fmt.Sprintf("bytes %d-%d/", offset, size-1)
 		if got := resp.Header.Get("Content-Range"); !strings.HasPrefix(got, want) {
-			return fmt.Errorf("%s: asked for %s, answered %q", what, want, printable(got))
+			return fmt.Errorf("%s: requested %s, got %q", what, want, printable(got))
 		}
 		return nil
 	}

@@ -186,7 +186,7 @@ func (s *Server) AddLayout(repo, dir string) (map[string]v1.Hash, error) {
 // addFromLayout adds a manifest, what it names, and those of an index.
 func (c *contents) addFromLayout(dir string, d v1.Descriptor, depth int) error {
 	if depth > 4 {
-		return fmt.Errorf("%s: indexes within indexes", d.Digest)
+		return fmt.Errorf("%s: nested indexes", d.Digest)
 	}
 	if d.Size > maxManifest {
 		return fmt.Errorf("manifest %s has %d bytes, more than %d", d.Digest, d.Size, maxManifest)

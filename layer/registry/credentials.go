@@ -55,7 +55,7 @@ type HelperError struct {
 }
 
 func (e *HelperError) Error() string {
-	return fmt.Sprintf("asking %s about %s: %s", e.Program, e.Host, e.Err)
+	return fmt.Sprintf("querying %s for %s: %s", e.Program, e.Host, e.Err)
 }
 
 func (e *HelperError) Unwrap() error { return e.Err }

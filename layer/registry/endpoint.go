@@ -62,7 +62,7 @@ func (c *Client) endpointAt(key endpointKey) *endpoint {
 	return e
 }
 
-var errDowngrade = errors.New("refusing the redirect from https")
+var errDowngrade = errors.New("refusing a redirect from https")
 
 // checkRedirect follows where a blob is stored, never from https to http.
 // Credentials do not follow: authTransport looks at each request's host.

@@ -17,7 +17,7 @@ func (u *upload) follow(resp *http.Response) error {
 	loc := resp.Header.Get("Location")
 	if loc == "" {
 		if u.location == "" {
-			return &LocationError{"", "the registry opened an upload without saying where"}
+			return &LocationError{"", "the registry opened an upload without a location"}
 		}
 		return nil
 	}
@@ -37,7 +37,7 @@ func (e *endpoint) location(base *url.URL, loc string) (string, error) {
 		return "", &LocationError{"", "not a URL"}
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", &LocationError{redact(u), "it is not of http or https"}
+		return "", &LocationError{redact(u), "it is neither http nor https"}
 	}
 	if e.scheme == "https" && u.Scheme == "http" {
 		// A registry behind a proxy that ends TLS takes itself for plain http.

@@ -73,7 +73,7 @@ func (c *Client) image(ctx context.Context, ref name.Reference, p v1.Platform) (
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("%s: indexes within indexes", ref)
+	return nil, fmt.Errorf("%s: nested indexes", ref)
 }
 
 func choose(ref name.Reference, index []byte, p v1.Platform) (v1.Descriptor, error) {

@@ -46,13 +46,13 @@ func (s *Server) repository(w http.ResponseWriter, r *http.Request, path string)
 	}
 	i = strings.LastIndexByte(repo, '/')
 	if i <= 0 || rest == "" {
-		refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "no such address")
+		refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "unknown path")
 		return
 	}
 	repo, kind := repo[:i], repo[i+1:]
 	c := s.find(repo)
 	if c == nil {
-		refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "no such repository")
+		refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "unknown repository")
 		return
 	}
 	switch {
@@ -65,7 +65,7 @@ func (s *Server) repository(w http.ResponseWriter, r *http.Request, path string)
 	case kind == "referrers":
 		c.serveReferrers(w, r, rest)
 	default:
-		refuse(w, http.StatusNotFound, "UNSUPPORTED", "no such address")
+		refuse(w, http.StatusNotFound, "UNSUPPORTED", "unknown path")
 	}
 }
 
@@ -75,7 +75,7 @@ func (c *contents) serveManifest(w http.ResponseWriter, r *http.Request, id stri
 	}
 	m, ok := c.manifests[id]
 	if !ok {
-		refuse(w, http.StatusNotFound, "MANIFEST_UNKNOWN", "no such manifest")
+		refuse(w, http.StatusNotFound, "MANIFEST_UNKNOWN", "unknown manifest")
 		return
 	}
 	w.Header().Set("Docker-Content-Digest", id)
@@ -86,7 +86,7 @@ func (c *contents) serveManifest(w http.ResponseWriter, r *http.Request, id stri
 func (c *contents) serveBlob(w http.ResponseWriter, r *http.Request, id string) {
 	b, ok := c.blobs[id]
 	if !ok {
-		refuse(w, http.StatusNotFound, "BLOB_UNKNOWN", "no such blob")
+		refuse(w, http.StatusNotFound, "BLOB_UNKNOWN", "unknown blob")
 		return
 	}
 	h := w.Header()
@@ -119,7 +119,7 @@ func serveStream(w http.ResponseWriter, r *http.Request, body io.Reader, size in
 	h.Set("Accept-Ranges", "bytes")
 	if ranged && from >= size {
 		h.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
-		refuse(w, http.StatusRequestedRangeNotSatisfiable, "BLOB_UNKNOWN", "the blob has no such range")
+		refuse(w, http.StatusRequestedRangeNotSatisfiable, "BLOB_UNKNOWN", "the range is outside the blob")
 		return
 	}
 	h.Set("Content-Length", strconv.FormatInt(to-from, 10))

@@ -63,14 +63,14 @@ func (e *expander) until(depth int, opening string) (string, error) {
 			}
 			out.WriteString(s)
 		case opening != "" && !nameByte(c):
-			return "", &SyntaxError{Message: "a reference's name holds " + quoteByte(c)}
+			return "", &SyntaxError{Message: "a reference's name has " + quoteByte(c)}
 		default:
 			out.WriteByte(c)
 			e.at++
 		}
 	}
 	if opening != "" {
-		return "", &SyntaxError{Message: "no } ends a reference"}
+		return "", &SyntaxError{Message: "a reference has no closing }"}
 	}
 	return out.String(), nil
 }
@@ -88,7 +88,7 @@ func referenceOpening(s string) string {
 // of references, where it still has to keep a list from being split.
 func (e *expander) escape(inReference bool) (string, error) {
 	if e.at+1 >= len(e.text) {
-		return "", &SyntaxError{Message: "a backslash stands at the end of an argument"}
+		return "", &SyntaxError{Message: "an argument ends in a backslash"}
 	}
 	c := e.text[e.at+1]
 	e.at += 2
@@ -102,7 +102,7 @@ func (e *expander) escape(inReference bool) (string, error) {
 	case c == ';' && !inReference:
 		return `\;`, nil
 	case isIdentifier(c, false) && c != '_':
-		return "", &SyntaxError{Message: `no escape is called \` + string(c)}
+		return "", &SyntaxError{Message: `unknown escape \` + string(c)}
 	}
 	return string(c), nil
 }
@@ -115,7 +115,7 @@ func quoteByte(c byte) string {
 	if c > ' ' && c < 0x7f {
 		return string(c)
 	}
-	return "a byte that no name has"
+	return "a byte that is not allowed in names"
 }
 
 // Split divides a value into the elements of a CMake list, as the evaluation of

@@ -98,7 +98,7 @@ func (l *lexer) command() (Command, error) {
 			return Command{}, err
 		}
 		if l.end() {
-			return Command{}, &SyntaxError{l.file, c.Line, "no ) ends " + excerpt.Word(c.Name)}
+			return Command{}, &SyntaxError{l.file, c.Line, "no ) closes " + excerpt.Word(c.Name)}
 		}
 		arg, err := l.argument()
 		if err != nil {
@@ -159,7 +159,7 @@ func (l *lexer) quoted() (string, error) {
 			text.WriteString(l.take(1))
 		}
 	}
-	return "", &SyntaxError{l.file, start, "no quote ends this string"}
+	return "", &SyntaxError{l.file, start, "this string has no closing quote"}
 }
 
 // bracketOpening is the length of [[, [=[, [==[ and so on at the start of s.
@@ -202,7 +202,7 @@ func (l *lexer) unquoted() (string, error) {
 			return l.text[from:l.at], nil
 		case c == '\\':
 			if l.at+1 >= len(l.text) || l.text[l.at+1] == '\n' {
-				return "", l.fault("a backslash stands at the end of a line")
+				return "", l.fault("a line ends in a backslash")
 			}
 			l.take(2)
 		case c == '"':
@@ -214,7 +214,7 @@ func (l *lexer) unquoted() (string, error) {
 		case c == '$':
 			l.take(max(1, makeReference(l.text[l.at:])))
 		case c == 0:
-			return "", l.fault("a zero byte stands in the text")
+			return "", l.fault("the text has a zero byte")
 		default:
 			l.take(1)
 		}

@@ -15,7 +15,7 @@ func (r *reader) language(args []word) (flow, error) {
 	}
 	for _, a := range args[:2] {
 		if a.doubt != nil {
-			r.note("cmake_language is passed over: %s is not known", a.doubt.variable)
+			r.note("cmake_language is skipped: %s is unknown", a.doubt.variable)
 			return onward, nil
 		}
 	}
@@ -81,7 +81,7 @@ func (r *reader) invoke(name string, c callee, args []word) (flow, error) {
 // deeper bounds how calls nest.
 func (r *reader) deeper(name string, do func() (flow, error)) (flow, error) {
 	if r.depth >= maxDepth {
-		r.note("calls of %s are nested more than %d deep and passed over", strconv.Quote(name), maxDepth)
+		r.note("calls of %s are nested more than %d deep and skipped", strconv.Quote(name), maxDepth)
 		return onward, nil
 	}
 	r.depth++

@@ -244,7 +244,7 @@ func (r *reader) include(args []word) (flow, error) {
 		return onward, nil
 	}
 	if d := args[0].doubt; d != nil {
-		r.note("include(%s) is passed over: %s is not known", args[0].written, d.variable)
+		r.note("include(%s) is skipped: %s is unknown", args[0].written, d.variable)
 		return onward, nil
 	}
 	name := args[0].text
@@ -261,9 +261,9 @@ func (r *reader) include(args []word) (flow, error) {
 	}
 	switch {
 	case !ok:
-		r.note("include(%s) is outside of the source and passed over", name)
+		r.note("include(%s) is outside the source and skipped", name)
 	case !optional:
-		r.note("include(%s): there is no such file", name)
+		r.note("include(%s): the file does not exist", name)
 	}
 	return onward, nil
 }
@@ -289,12 +289,12 @@ func (r *reader) subdirectory(args []word) (flow, error) {
 		return onward, nil
 	}
 	if d := args[0].doubt; d != nil {
-		r.note("add_subdirectory(%s) is passed over: %s is not known", args[0].written, d.variable)
+		r.note("add_subdirectory(%s) is skipped: %s is unknown", args[0].written, d.variable)
 		return onward, nil
 	}
 	dir, ok := r.inTree(args[0].text)
 	if !ok {
-		r.note("add_subdirectory(%s) is outside of the source and passed over", args[0].text)
+		r.note("add_subdirectory(%s) is outside the source and skipped", args[0].text)
 		return onward, nil
 	}
 	if dir == "." {
@@ -302,7 +302,7 @@ func (r *reader) subdirectory(args []word) (flow, error) {
 	}
 	list := path.Join(dir, "CMakeLists.txt")
 	if !r.isFile(list) {
-		r.note("add_subdirectory(%s): there is no %s", args[0].text, list)
+		r.note("add_subdirectory(%s): %s does not exist", args[0].text, list)
 		return onward, nil
 	}
 	outer := r.dir

@@ -104,7 +104,7 @@ func Read(tree fs.FS, opt Options) (*Result, error) {
 	r := newReader(tree, opt)
 	top := path.Join(opt.Dir, "CMakeLists.txt")
 	if _, err := fs.Stat(tree, top); err != nil {
-		return &Result{Notes: []Note{{Place{top, 1}, "there is no such file"}}}, nil //nolint:nilerr // the note says it
+		return &Result{Notes: []Note{{Place{top, 1}, "the file does not exist"}}}, nil //nolint:nilerr // the note says it
 	}
 	if _, err := r.file(top); err != nil {
 		return nil, fmt.Errorf("reading the project's CMake files: %w", err)

@@ -28,7 +28,7 @@ func TestReadRefuses(t *testing.T) {
 		"an if without end":   {"if(1)\n", "no endif() ends a block"},
 		"an end without if":   {"\nendif()\n", "CMakeLists.txt:2: endif() without its beginning"},
 		"ends that cross":     {"if(1)\nforeach(a b)\nendif()\nendforeach()", "endif() without its beginning"},
-		"no closing":          {"set(a", "no ) ends set"},
+		"no closing":          {"set(a", "no ) closes set"},
 		"a bad reference":     {"set(a ${b c})", "CMakeLists.txt:1"},
 		"a reference's depth": {"set(a " + strings.Repeat("${", 500) + ")", "nested too deeply"},
 	} {
@@ -72,7 +72,7 @@ func TestReadPassesOver(t *testing.T) {
 		t.Errorf("found %+v", result.Contents)
 	}
 	notes := describe(&Result{Notes: result.Notes})
-	for _, want := range []string{"link.cmake", "large.cmake is passed over: it is larger than 4 MiB", "include(pipe.cmake): there is no such file"} {
+	for _, want := range []string{"link.cmake", "large.cmake is skipped: it is larger than 4 MiB", "include(pipe.cmake): the file does not exist"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("the notes do not say %q:\n%s", want, notes)
 		}

@@ -107,7 +107,7 @@ func (r *reader) file(name string) (flow, error) {
 		return failed, err
 	}
 	if slices.Contains(r.open, name) {
-		r.note("%s includes itself and is passed over", name)
+		r.note("%s includes itself and is skipped", name)
 		return onward, nil
 	}
 	if len(r.open) >= maxDepth {
@@ -134,7 +134,7 @@ func (r *reader) load(name string) ([]node, error) {
 	}
 	text, err := readFile(r.tree, name)
 	if err != nil {
-		r.note("%s is passed over: %v", name, err)
+		r.note("%s is skipped: %v", name, err)
 		r.files[name] = nil
 		return nil, nil
 	}
@@ -162,7 +162,7 @@ func readFile(tree fs.FS, name string) (_ []byte, err error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is no regular file")
+		return nil, errors.New("it is not a regular file")
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if len(text) > maxFile {

@@ -208,7 +208,7 @@ func (r *reader) items(args []word) ([]string, *doubt) {
 			}
 			items = append(items, cmake.Elements(v.text)...)
 		default:
-			return nil, &doubt{t, "its items go together with others'"}
+			return nil, &doubt{t, "its items are merged with others"}
 		}
 	}
 	return items, nil
@@ -222,7 +222,7 @@ func rangeItems(texts []string) ([]string, *doubt) {
 	for i, t := range texts {
 		n, err := strconv.Atoi(t)
 		if err != nil {
-			return nil, &doubt{"RANGE", t + " is no number"}
+			return nil, &doubt{"RANGE", t + " is not a number"}
 		}
 		numbers[i] = n
 	}
@@ -231,7 +231,7 @@ func rangeItems(texts []string) ([]string, *doubt) {
 	}
 	from, to, step := numbers[0], numbers[1], max(numbers[2], 1)
 	if to < from || (to-from)/step > maxSteps {
-		return nil, &doubt{"RANGE", "it goes nowhere or too far"}
+		return nil, &doubt{"RANGE", "its range is empty or too large"}
 	}
 	var items []string
 	for i := from; i <= to; i += step {

@@ -185,7 +185,7 @@ func (p *parser) operand() operand {
 		}
 		text, ok := unquote(p.rest()[:end])
 		if !ok {
-			p.failAt(at, "expected a Python string, whose escapes are whole")
+			p.failAt(at, "expected a Python string with complete escapes")
 		}
 		p.pos += end + 1
 		return operand{text: text}

@@ -42,7 +42,7 @@ func (m *Module) String(name string) (string, error) {
 	}
 	for whole := name; whole != ""; whole = parent(whole) {
 		if why, ok := m.opaque[whole]; ok {
-			return "", fmt.Errorf("%s: %s is no constant that can be read without running Python: %s", m.name, whole, why)
+			return "", fmt.Errorf("%s: %s is not a constant that can be read without running Python: %s", m.name, whole, why)
 		}
 	}
 	return "", fmt.Errorf("%s has no string constant %s; it has %s", m.name, name, m.near(name))

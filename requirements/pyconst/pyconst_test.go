@@ -93,19 +93,19 @@ func TestParse(t *testing.T) {
 		t.Errorf("constants (-want +got):\n%s", diff)
 	}
 	for name, says := range map[string]string{
-		"BASE":                       `is no string, tuple, list or dict of them`,
+		"BASE":                       `is not a string, tuple, list or dict of them`,
 		"ArtifactPath.ESCAPED":       "a string with an escape",
-		"ArtifactPath.FORMATTED":     "is no string",
-		"ArtifactPath.BYTES":         "is no string",
+		"ArtifactPath.FORMATTED":     "is not a string",
+		"ArtifactPath.BYTES":         "is not a string",
 		"CheckSumHash.map_checksums": "a dict's key \"safe_urljoin(ArtifactPath.FMHA,",
-		"INLINE":                     "may change it", "FIRST": "is no string", "SECOND": "assigns it again", "LOOP": "assigns it again", "Store.X": "may change it",
+		"INLINE":                     "may change it", "FIRST": "is not a string", "SECOND": "assigns it again", "LOOP": "assigns it again", "Store.X": "may change it",
 		"PLAIN2":                       "may change it",
 		"TWICE":                        "assigns it again",
 		"GROWN":                        "may change it",
 		"GONE":                         "may change it",
 		"ArtifactPath.NEW":             "m.py has no string constant ArtifactPath.NEW; it has ArtifactPath.ARCHS.0, ArtifactPath.ARCHS.1, ArtifactPath.BMM, ArtifactPath.FMHA",
 		"CheckSumHash.DSL.x86_64.no":   "it has CheckSumHash.DSL.x86_64.sm_100a",
-		"CheckSumHash.map_checksums.x": "CheckSumHash.map_checksums is no constant",
+		"CheckSumHash.map_checksums.x": "CheckSumHash.map_checksums is not a constant",
 	} {
 		if s, err := m.String(name); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s is %q (%v), want an error that says %q", name, s, err, says)

@@ -69,7 +69,7 @@ func (v *value) one(name string, found map[string]string) error {
 		v.at++
 		return v.dict(name, found)
 	}
-	return fmt.Errorf("%q is no string, tuple, list or dict of them", excerpt.Word(v.text[v.at:]))
+	return fmt.Errorf("%q is not a string, tuple, list or dict of them", excerpt.Word(v.text[v.at:]))
 }
 
 // prefixed is whether a raw or unicode string stands here; others (bytes,
@@ -165,7 +165,7 @@ func (v *value) dict(name string, found map[string]string) error {
 			return nil
 		}
 		if c := v.peek(); c != '"' && c != '\'' && !v.prefixed() {
-			return fmt.Errorf("a dict's key %q is no string", excerpt.Word(v.text[v.at:]))
+			return fmt.Errorf("a dict's key %q is not a string", excerpt.Word(v.text[v.at:]))
 		}
 		key, err := v.str()
 		if err != nil {

@@ -80,7 +80,7 @@ func (a array) fault(name string, src []byte, e element, line int, err error) er
 	return &requirements.SyntaxError{
 		File: name, Line: line, Col: utf8.RuneCount(src[start:e.start]) + 1,
 		Text: strings.TrimSuffix(string(text), "\r"),
-		Msg:  fmt.Sprintf("%s holds %q, which is no requirement: %s", a.key, excerpt.Of(e.value), msg),
+		Msg:  fmt.Sprintf("%s has %q, which is not a requirement: %s", a.key, excerpt.Of(e.value), msg),
 	}
 }
 

@@ -130,7 +130,7 @@ func TestRewriteReports(t *testing.T) {
 			},
 			Left: []requirements.Left{{
 				File: "sub/pyproject.toml", Line: 6, Text: "torch==2.0+cpu", Rule: "pin torch==2.11.0",
-				Reason: "it asks for the local version 2.0+cpu",
+				Reason: "it requires the local version 2.0+cpu",
 			}},
 			Matched: []bool{true, false, true},
 		},
@@ -148,7 +148,7 @@ func TestRewriteReports(t *testing.T) {
 func TestRewriteRefuses(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ in, want string }{
-		{"[build-system]\nrequires = [\"a\", \"b c\"]\n", "parsing pyproject.toml:2:18: build-system.requires holds \"b c\", which is no requirement: expected , or a version specifier, or ; and a marker, or the end\n    requires = [\"a\", \"b c\"]\n                     ^"},
+		{"[build-system]\nrequires = [\"a\", \"b c\"]\n", "parsing pyproject.toml:2:18: build-system.requires has \"b c\", which is not a requirement: expected , or a version specifier, or ; and a marker, or the end\n    requires = [\"a\", \"b c\"]\n                     ^"},
 		{"[build-system]\nrequires = [\"a\",, \"b\"]\n", "parsing pyproject.toml:2:17: "},
 		{"[a]\n[a]\n", "parsing pyproject.toml:2:"},
 		{"x = \"\xff\"\n", "parsing pyproject.toml:1:"},

@@ -18,7 +18,7 @@ import (
 func find(root *os.Root, globs []string) ([]string, error) {
 	for _, g := range globs {
 		if _, err := path.Match(g, ""); err != nil || !fs.ValidPath(g) {
-			return nil, fmt.Errorf("reading rewrite rules: %q is no glob over paths below the tree, such as requirements/**", g)
+			return nil, fmt.Errorf("reading rewrite rules: %q is not a glob for paths in the tree, such as requirements/**", g)
 		}
 	}
 	var files []string

@@ -161,7 +161,7 @@ func (t *tree) file(name string) ([]string, error) {
 		return inside(name, target), nil
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("reading %s: it is no regular file (%s)", name, info.Mode().Type())
+		return nil, fmt.Errorf("reading %s: it is not a regular file (%s)", name, info.Mode().Type())
 	}
 	src, err := t.read(name)
 	if err != nil {

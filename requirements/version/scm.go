@@ -52,7 +52,7 @@ func FromSCM(d Description, dirty bool, date time.Time) (Version, error) {
 func tagVersion(tag string) (Version, error) {
 	match := scmTag.FindStringSubmatch(tag)
 	if match == nil {
-		return Version{}, &ParseError{tag, "a tag of a version ends in one, as v1.0 and name-1.0 do"}
+		return Version{}, &ParseError{tag, "a version tag ends in a version, such as v1.0 or name-1.0"}
 	}
 	text := match[1]
 	if match[2] != "" {
@@ -66,7 +66,7 @@ func tagVersion(tag string) (Version, error) {
 func (v Version) guessNext() (Version, error) {
 	switch {
 	case v.dev.label != "" && v.dev.n != "":
-		return Version{}, fmt.Errorf("a version that ends in .dev%s cannot be counted on from; only .dev0 can", v.dev.n)
+		return Version{}, fmt.Errorf("a version that ends in .dev%s cannot be incremented; only .dev0 can", v.dev.n)
 	case v.dev.label != "":
 		v.dev = segment{}
 	case v.post.label != "":

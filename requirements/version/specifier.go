@@ -81,11 +81,11 @@ func (s Specifier) check(text string) error {
 	v := s.version
 	switch {
 	case s.prefix && (v.pre.label+v.post.label+v.dev.label != "" || v.local != nil):
-		return &ParseError{text, "before .* stands a release only"}
+		return &ParseError{text, "only a release can precede .*"}
 	case s.Op != "==" && s.Op != "!=" && v.local != nil:
-		return &ParseError{text, fmt.Sprintf("%s takes no local label (+%s)", s.Op, v.Local())}
+		return &ParseError{text, fmt.Sprintf("%s does not allow a local label (+%s)", s.Op, v.Local())}
 	case s.Op == "~=" && len(v.release) < 2:
-		return &ParseError{text, "~= needs at least two release numbers, as ~=1.0 has"}
+		return &ParseError{text, "~= needs at least two release numbers, such as ~=1.0"}
 	}
 	return nil
 }

@@ -45,10 +45,10 @@ func (e *ParseError) Error() string {
 func Parse(s string) (Version, error) {
 	v, rest := scan(strings.Map(lower, strings.TrimFunc(s, isSpace)))
 	if len(v.release) == 0 {
-		return Version{}, &ParseError{s, "a version begins with a number, as 1.0 does"}
+		return Version{}, &ParseError{s, "a version starts with a number, such as 1.0"}
 	}
 	if rest != "" {
-		return Version{}, &ParseError{s, fmt.Sprintf("%q is no part of a PEP 440 version", rest)}
+		return Version{}, &ParseError{s, fmt.Sprintf("%q is not part of a PEP 440 version", rest)}
 	}
 	return v, nil
 }

@@ -84,6 +84,9 @@ type Spec struct {
 	// Gate judges the GPU code of what is going to be linked as soon as the build is
 	// configured; nil judges nothing. It needs Launcher.
 	Gate *launcher.Gate
+	// Foretold is called with what the backend says before it builds; its error ends
+	// the build. nil asks nothing.
+	Foretold func(Foretold) error
 	// NoRepack leaves the wheel as the backend packed it.
 	NoRepack bool
 	// LeaveOut are patterns of files that the wheel does without, as [Repack] takes
@@ -153,19 +156,19 @@ func begin(ctx context.Context, r Runner, spec Spec, dir string, w io.Writer) (*
 func (s *Spec) check() error {
 	switch {
 	case s.Distribution == "":
-		return errors.New("no distribution is named")
+		return errors.New("the distribution is missing")
 	case s.Python == "" && (len(s.Steps) == 0 || len(s.Wheels)+len(s.Shims) > 0):
-		return errors.New("no interpreter is named")
+		return errors.New("the interpreter is missing")
 	case s.Python != "" && !path.IsAbs(s.Python):
-		return fmt.Errorf("the interpreter %q is no absolute path inside the root", s.Python)
+		return fmt.Errorf("the interpreter %q is not an absolute path inside the root", s.Python)
 	case s.Subdir != "" && !filepath.IsLocal(s.Subdir):
 		return fmt.Errorf("the subdirectory %q leaves the tree", s.Subdir)
 	case s.Epoch.Unix() <= 0:
-		return errors.New("no date is given for SOURCE_DATE_EPOCH")
+		return errors.New("the date for SOURCE_DATE_EPOCH is missing")
 	case s.Launcher == "" && (s.CCache != "" || s.Gate != nil):
 		return errors.New("a compiler cache or a gate needs a launcher")
 	case s.NoRepack && len(s.LeaveOut) > 0:
-		return errors.New("nothing can be left out of a wheel that is not repacked")
+		return errors.New("leaving files out needs repacking")
 	case s.Frontend != "" && s.Frontend != "uv" && s.Frontend != "pip":
 		return fmt.Errorf("the frontend %q is neither uv nor pip", s.Frontend)
 	}
@@ -176,7 +179,7 @@ func (s *Spec) check() error {
 	}
 	for name := range s.Wheels {
 		if !strings.HasSuffix(name, ".whl") || name != filepath.Base(name) {
-			return fmt.Errorf("build requirement %q: it is no wheel's file name", name)
+			return fmt.Errorf("build requirement %q: not a wheel file name", name)
 		}
 	}
 	return nil
@@ -251,18 +254,18 @@ func (b *build) collect(ctx context.Context, dir string) (string, error) {
 		}
 	}
 	if len(made) != 1 {
-		return "", fmt.Errorf("the backend made %d wheels %q; exactly one is expected", len(made), made)
+		return "", fmt.Errorf("the backend made %d wheels %q instead of one", len(made), made)
 	}
 	name := made[0]
 	if got, _, _ := strings.Cut(name, "-"); requirements.Normalize(got) != requirements.Normalize(b.spec.Distribution) {
-		return "", fmt.Errorf("the backend made %s; a wheel of %s is expected", name, b.spec.Distribution)
+		return "", fmt.Errorf("the backend made %s, not a wheel of %s", name, b.spec.Distribution)
 	}
 	info, err := os.Lstat(filepath.Join(b.host(dirOut), name))
 	if err != nil {
 		return "", err
 	}
 	if info.Mode()&fs.ModeType != 0 {
-		return "", fmt.Errorf("%s is no regular file", name)
+		return "", fmt.Errorf("%s is not a regular file", name)
 	}
 	packed := filepath.Join(b.host(dirOut), name)
 	if !b.spec.NoRepack {

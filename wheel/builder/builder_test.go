@@ -145,7 +145,7 @@ func TestWheelsRefusesWhatTheBackendMade(t *testing.T) {
 	}{
 		"none":       {&backend{}, "made 0 wheels"},
 		"two":        {&backend{wheels: map[string]string{"demo_dist-1-py3-none-any.whl": "", "demo_dist-2-py3-none-any.whl": ""}}, "made 2 wheels"},
-		"other name": {&backend{wheels: map[string]string{"demo-1.0-py3-none-any.whl": ""}}, "a wheel of Demo_Dist is expected"},
+		"other name": {&backend{wheels: map[string]string{"demo-1.0-py3-none-any.whl": ""}}, "not a wheel of Demo_Dist"},
 		"failure":    {&backend{fail: exit}, "exit status 2"},
 	} {
 		t.Run(name, func(t *testing.T) {

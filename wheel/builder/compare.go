@@ -44,7 +44,7 @@ func (d *Difference) String() string {
 		fmt.Fprintf(&b, "the file names differ: %s and %s\n", d.First, d.Second)
 	}
 	if d.Archive {
-		b.WriteString("all members are equal; they are packed otherwise\n")
+		b.WriteString("all members are equal, but packed differently\n")
 	}
 	for _, m := range d.Members {
 		fmt.Fprintf(&b, "%s: %s", m.Name, m.What)
@@ -54,7 +54,7 @@ func (d *Difference) String() string {
 		b.WriteByte('\n')
 	}
 	if d.More > 0 {
-		fmt.Fprintf(&b, "and %d members more\n", d.More)
+		fmt.Fprintf(&b, "and %d more members\n", d.More)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -26,6 +26,8 @@ type FailedError struct {
 	// Commands are what the compilers were called for until then, as in
 	// [CommandsFile]; nil when none was.
 	Commands []byte
+	// Refused is why the Spec's Gate ended the build, "" when it did not.
+	Refused string
 }
 
 func (e *FailedError) Unwrap() error { return e.Exit }
@@ -33,6 +35,9 @@ func (e *FailedError) Unwrap() error { return e.Exit }
 func (e *FailedError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %v", e.Doing, e.Exit)
+	if e.Refused != "" {
+		fmt.Fprintf(&b, "\n  cause:  %s", e.Refused)
+	}
 	for _, f := range e.Findings {
 		fmt.Fprintf(&b, "\n  cause:  %s", f)
 	}
@@ -48,6 +53,9 @@ func (b *build) withCommands(err error) error {
 	if failed, ok := errors.AsType[*FailedError](err); ok {
 		text, readErr := commandsText(b.host(fileCommands))
 		failed.Commands = text
+		if why, err := os.ReadFile(filepath.Join(b.host(dirLaunch), launcher.RefusedFile)); err == nil {
+			failed.Refused = string(why)
+		}
 		if readErr != nil {
 			return errors.Join(err, readErr)
 		}

@@ -23,7 +23,7 @@ func leaveOut(members []*zip.File, globs []string) (kept []*zip.File, left int, 
 			continue
 		}
 		if rank(m.Name) > 0 {
-			return nil, 0, fmt.Errorf("%s is to be left out, and it describes the wheel", m.Name)
+			return nil, 0, fmt.Errorf("%s describes the wheel and cannot be left out", m.Name)
 		}
 		left++
 	}
@@ -69,6 +69,6 @@ func checkGlobs(globs []string) error {
 // tellLeftOut says in the build's log what was left out.
 func tellLeftOut(log io.Writer, name string, globs []string, left int) {
 	if len(globs) > 0 {
-		fmt.Fprintf(log, "sparkwheel: %d files of %s are left out, by %s\n", left, name, strings.Join(globs, " "))
+		fmt.Fprintf(log, "sparkwheel: files left out of %[2]s: %[1]d, by %[3]s\n", left, name, strings.Join(globs, " "))
 	}
 }

@@ -39,9 +39,9 @@ type OutputError struct {
 
 func (e *OutputError) Error() string {
 	if len(e.Matched) == 0 {
-		return fmt.Sprintf("nothing that the build left matches %q", e.Glob)
+		return fmt.Sprintf("no output of the build matches %q", e.Glob)
 	}
-	return fmt.Sprintf("%q matches %d entries where one is expected: %s", e.Glob, len(e.Matched), strings.Join(e.Matched, ", "))
+	return fmt.Sprintf("%q matches %d entries instead of one: %s", e.Glob, len(e.Matched), strings.Join(e.Matched, ", "))
 }
 
 // Outputs runs spec's Steps and puts what outputs name into dir, an existing
@@ -57,7 +57,7 @@ func Outputs(ctx context.Context, r Runner, spec Spec, outputs []Output, dir str
 		}
 	}()
 	if len(spec.Steps) == 0 {
-		return nil, errors.New("no step is named")
+		return nil, errors.New("there are no steps")
 	}
 	b, err := begin(ctx, r, spec, dir, w)
 	if err != nil {

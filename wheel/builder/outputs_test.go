@@ -74,11 +74,11 @@ func TestOutputs(t *testing.T) {
 func TestOutputsRefusesGlobsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	for glob, want := range map[string]string{
-		"out/none_*.deb": `nothing that the build left matches "out/none_*.deb"`,
-		"out/a*.deb":     `"out/a*.deb" matches 2 entries where one is expected: out/a-dev_1_arm64.deb, out/a_1_arm64.deb`,
-		"out":            `nothing that the build left matches "out"`,
-		"out/link.deb":   `nothing that the build left matches "out/link.deb"`,
-		"../*":           `nothing that the build left matches "../*"`,
+		"out/none_*.deb": `no output of the build matches "out/none_*.deb"`,
+		"out/a*.deb":     `"out/a*.deb" matches 2 entries instead of one: out/a-dev_1_arm64.deb, out/a_1_arm64.deb`,
+		"out":            `no output of the build matches "out"`,
+		"out/link.deb":   `no output of the build matches "out/link.deb"`,
+		"../*":           `no output of the build matches "../*"`,
 		"[":              "syntax error in pattern",
 	} {
 		var ran []string

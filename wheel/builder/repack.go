@@ -101,7 +101,7 @@ func canonicalOrder(all []*zip.File) ([]*zip.File, error) {
 			continue
 		}
 		if seen[m.Name] {
-			return nil, fmt.Errorf("%s stands there twice", m.Name)
+			return nil, fmt.Errorf("%s occurs twice", m.Name)
 		}
 		seen[m.Name] = true
 		members = append(members, m)

@@ -119,7 +119,7 @@ type repair struct {
 func planRepair(r *wheel.Reader) (*repair, error) {
 	meta := r.Metadata
 	if meta.Name == "" || meta.Version.IsZero() {
-		return nil, errors.New("its METADATA does not say which distribution and version it is")
+		return nil, errors.New("its METADATA does not have a name and version")
 	}
 	p := &repair{r: r, was: r.DistInfo(), stem: r.DistInfo()}
 	if name, v, _ := strings.Cut(p.was, "-"); requirements.Normalize(name) != meta.Name || !sameVersion(v, meta.Version) {
@@ -139,7 +139,7 @@ func planRepair(r *wheel.Reader) (*repair, error) {
 		tags = r.Info.Tags
 	}
 	if len(tags) == 0 {
-		return nil, errors.New("neither its file name nor its WHEEL says which tags it has")
+		return nil, errors.New("neither its file name nor its WHEEL has valid tags")
 	}
 	for _, t := range tags {
 		p.wheelTags = append(p.wheelTags, t.String())

@@ -39,6 +39,12 @@ func (b *build) steps(ctx context.Context) error {
 		}
 	}
 	lines := b.lines()
+	if b.spec.Foretold != nil && b.spec.Vary == nil && len(b.spec.Steps) == 0 {
+		if err := b.foretell(ctx, before); err != nil {
+			return err
+		}
+		before = nil
+	}
 	err := b.commands(ctx, before, lines)
 	failed, ok := errors.AsType[*FailedError](err)
 	if !ok || !failed.Exit.OOM || b.spec.Jobs <= 1 {
@@ -49,7 +55,7 @@ func (b *build) steps(ctx context.Context) error {
 		return err
 	}
 	// What was compiled stays compiled: build systems go on where they ended.
-	fmt.Fprintf(b.log, "sparkwheel: out of memory with %d jobs (peak %.1f GiB); trying once more with %d\n", b.spec.Jobs, float64(failed.Exit.Peak)/(1<<30), b.spec.Jobs/2)
+	fmt.Fprintf(b.log, "sparkwheel: out of memory with %d jobs (peak %.1f GiB); trying again with %d\n", b.spec.Jobs, float64(failed.Exit.Peak)/(1<<30), b.spec.Jobs/2)
 	b.spec.Jobs /= 2
 	return b.commands(ctx, nil, b.lines()[at:])
 }
@@ -81,6 +87,8 @@ func (b *build) doing(args []string) string {
 		return "step " + strings.Join(args, " ")
 	case slices.Equal(args, b.venvArgs()):
 		return "making the build environment of " + b.spec.Distribution
+	case slices.Equal(args, foretellArgs(b.spec)):
+		return "asking the build backend of " + b.spec.Distribution
 	case slices.Equal(args, b.installArgs()):
 		return "installing the build requirements of " + b.spec.Distribution
 	}

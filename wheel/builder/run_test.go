@@ -56,7 +56,7 @@ func TestWheelsTriesAgainWithHalfTheJobs(t *testing.T) {
 				t.Errorf("tried (-want +got):\n%s", diff)
 			}
 			if tc.ok {
-				if err != nil || !strings.Contains(log.String(), "out of memory with 8 jobs (peak 6.0 GiB); trying once more with 4") {
+				if err != nil || !strings.Contains(log.String(), "out of memory with 8 jobs (peak 6.0 GiB); trying again with 4") {
 					t.Errorf("Wheels = %v, log:\n%s", err, &log)
 				}
 				return
@@ -171,5 +171,26 @@ func TestWheelsFixesTheProcessors(t *testing.T) {
 		if got := r.ran[len(r.ran)-1]; got.CPUs != 2 || !slices.Contains(got.Env, "MAX_JOBS=2") {
 			t.Errorf("the build sees %d processors, environment %q", got.CPUs, got.Env)
 		}
+	}
+}
+
+func TestWheelsSaysThatItsGateRefused(t *testing.T) {
+	t.Parallel()
+	r := runner(func(cmd sandbox.Command) error {
+		for _, m := range cmd.Mounts {
+			if m.Target == "/build" {
+				return errors.Join(os.WriteFile(filepath.Join(m.Source, "launch", launcher.RefusedFile), []byte("old.so gets code of verdict none"), 0o600),
+					&sandbox.ExitError{Args: cmd.Args, Code: 1})
+			}
+		}
+		return errors.New("/build is not mounted")
+	})
+	spec := demoSpec(t)
+	spec.Launcher = os.Args[0]
+	spec.Gate = &launcher.Gate{GPU: "12.1", Require: "family"}
+	_, err := Wheels(t.Context(), r, spec, t.TempDir(), io.Discard)
+	failed, ok := errors.AsType[*FailedError](err)
+	if want := "old.so gets code of verdict none"; !ok || failed.Refused != want || !strings.Contains(err.Error(), "cause:  "+want) {
+		t.Errorf("Wheels = %v", err)
 	}
 }

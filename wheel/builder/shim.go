@@ -35,7 +35,7 @@ var (
 // gives the same bytes.
 func (s Shim) Write(dir string) (_ string, err error) {
 	if !shimName.MatchString(s.Name) || !shimVersion.MatchString(s.Version) {
-		return "", fmt.Errorf("%q %q is no name and version of a distribution", s.Name, s.Version)
+		return "", fmt.Errorf("%q %q is not the name and version of a distribution", s.Name, s.Version)
 	}
 	stem := strings.ReplaceAll(string(requirements.Normalize(s.Name)), "-", "_") + "-" + s.Version
 	info := stem + ".dist-info/"
@@ -49,13 +49,13 @@ func (s Shim) Write(dir string) (_ string, err error) {
 	}
 	for p, text := range s.Files {
 		if !filepath.IsLocal(p) || p != filepath.ToSlash(filepath.Clean(p)) || strings.Contains(p, ".dist-info/") {
-			return "", fmt.Errorf("file %q: no clean path in site-packages", p)
+			return "", fmt.Errorf("file %q: not a clean path in site-packages", p)
 		}
 		files[p] = text
 	}
 	for name, text := range s.Info {
 		if files[info+name] != "" || name == "RECORD" || !filepath.IsLocal(name) || filepath.Base(name) != name {
-			return "", fmt.Errorf("file %q: not one to add to a dist-info", name)
+			return "", fmt.Errorf("file %q: cannot be added to a dist-info", name)
 		}
 		files[info+name] = text
 	}

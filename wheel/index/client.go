@@ -74,7 +74,7 @@ func parseIndexURL(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("reading the index URL %q: not a URL", Redact(s))
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("reading the index URL %q: only http:// and https:// are understood", Redact(s))
+		return nil, fmt.Errorf("reading the index URL %q: only http:// and https:// are supported", Redact(s))
 	}
 	u.RawQuery, u.Fragment = "", ""
 	if !strings.HasSuffix(u.Path, "/") {

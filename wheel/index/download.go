@@ -206,7 +206,7 @@ func (t *transfer) place(resp *http.Response) (size int64, err error) {
 		if err := t.part.rewind(); err != nil {
 			return 0, err
 		}
-		return 0, &brokenError{fmt.Errorf("the server answers another range than asked (%q)", resp.Header.Get("Content-Range"))}
+		return 0, &brokenError{fmt.Errorf("the server sent another range than requested (%q)", resp.Header.Get("Content-Range"))}
 	case http.StatusRequestedRangeNotSatisfiable:
 		// The part may be the whole file already, or longer than it.
 		if _, size, ok := contentRange(resp.Header); ok && size == t.part.size {
@@ -215,7 +215,7 @@ func (t *transfer) place(resp *http.Response) (size int64, err error) {
 		if err := t.part.rewind(); err != nil {
 			return 0, err
 		}
-		return 0, &brokenError{errors.New("the server has fewer bytes than were received before")}
+		return 0, &brokenError{errors.New("the server has fewer bytes than were already received")}
 	}
 	if t.part.size > 0 {
 		if err := t.part.rewind(); err != nil {

@@ -223,7 +223,7 @@ func TestDownloadRetries(t *testing.T) {
 		"broken off":    {func(w http.ResponseWriter) { cut(w, body, 1000) }, 2, ""},
 		"too many":      {answer(429, "3600"), 1, `429 Too Many Requests (Retry-After: "3600")`},
 		"forbidden":     {answer(403, ""), 1, "403 Forbidden"},
-		"gone":          {answer(410, ""), 1, "410 Gone; the file was withdrawn"},
+		"gone":          {answer(410, ""), 1, "410 Gone; the file was removed from the index"},
 		"not there":     {answer(404, ""), 1, "404 Not Found"},
 		"not a success": {answer(204, ""), 1, "204"},
 	}
@@ -273,9 +273,9 @@ func TestDownloadRefusesOtherBytes(t *testing.T) {
 		part   []byte
 		want   []string
 	}{
-		"other bytes":               {other, 1 << 20, nil, []string{"sha256 is ", "pinned is "}},
+		"other bytes":               {other, 1 << 20, nil, []string{"sha256 is ", " is pinned"}},
 		"other bytes, part left":    {other, 1 << 20, body[:1000], []string{"sha256 is "}},
-		"longer":                    {append(bytes.Clone(body), 1), 1 << 20, nil, []string{"1048577 bytes, pinned are 1048576"}},
+		"longer":                    {append(bytes.Clone(body), 1), 1 << 20, nil, []string{"1048577 bytes, but 1048576 are pinned"}},
 		"shorter":                   {body[:1000], 1 << 20, nil, []string{"it has 1000 bytes"}},
 		"shorter, size not pinned":  {body[:1000], 0, nil, []string{"sha256 is "}},
 		"shorter than what is left": {body[:1000], 1 << 20, body[:2000], []string{"it has 1000 bytes"}},

@@ -32,7 +32,7 @@ func (e *StatusError) Error() string {
 		msg += fmt.Sprintf(" (Retry-After: %.40q)", e.RetryAfter)
 	}
 	if e.Code == http.StatusGone {
-		return msg + "; the file was withdrawn"
+		return msg + "; the file was removed from the index"
 	}
 	return msg
 }
@@ -41,7 +41,7 @@ func (e *StatusError) Error() string {
 type NotFoundError struct{ Name, Index string }
 
 func (e *NotFoundError) Error() string {
-	return fmt.Sprintf("no distribution %s at %s", e.Name, e.Index)
+	return fmt.Sprintf("distribution %s is not at %s", e.Name, e.Index)
 }
 
 // PinError says that a pin cannot be fetched as it is: it has no sha256, or a
@@ -73,9 +73,9 @@ func (e *MismatchError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "checking %s from %s: ", e.File, e.URL)
 	if e.Got != "" {
-		fmt.Fprintf(&b, "%s is %s, pinned is %s", cmp.Or(e.Algorithm, "sha256"), e.Got, e.Want)
+		fmt.Fprintf(&b, "%s is %s, but %s is pinned", cmp.Or(e.Algorithm, "sha256"), e.Got, e.Want)
 	} else {
-		fmt.Fprintf(&b, "it has %d bytes, pinned are %d", e.GotSize, e.WantSize)
+		fmt.Fprintf(&b, "it has %d bytes, but %d are pinned", e.GotSize, e.WantSize)
 	}
 	b.WriteString("; something between here and the index changed it, or upstream replaced it")
 	return b.String()
@@ -88,7 +88,7 @@ type TooLargeError struct {
 }
 
 func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("it has more than the %d bytes that it may have", e.Limit)
+	return fmt.Sprintf("it has more than %d bytes", e.Limit)
 }
 
 // GoneError says that a pinned file is no longer at the URL of its pin.
@@ -112,7 +112,7 @@ func (e *GoneError) Unwrap() error { return e.Cause }
 type AnswerError struct{ URL, Msg string }
 
 func (e *AnswerError) Error() string {
-	return fmt.Sprintf("reading the answer of %s: %s", e.URL, e.Msg)
+	return fmt.Sprintf("reading the response of %s: %s", e.URL, e.Msg)
 }
 
 // brokenError is an answer that broke off, or did not go on where it was asked

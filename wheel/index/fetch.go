@@ -37,7 +37,7 @@ type SpaceError struct {
 }
 
 func (e *SpaceError) Error() string {
-	return fmt.Sprintf("%s has %d MB free and %d MB are still to come", e.Dir, e.Free/1e6, e.Need/1e6)
+	return fmt.Sprintf("%s has %d MB free, but %d MB are still to be downloaded", e.Dir, e.Free/1e6, e.Need/1e6)
 }
 
 // Fetch brings every pin below dir as Download does, up to jobs at a time, the

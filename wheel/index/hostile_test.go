@@ -123,8 +123,8 @@ func TestDownloadRefusesPins(t *testing.T) {
 func TestFilesOfEndlessAnswer(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ kind, start, filler, want string }{
-		{jsonType, `{"files": [` + "\n", " ", "longer than 2 MiB"},
-		{"text/html", "", "<p> ", "longer than 2 MiB"},
+		{jsonType, `{"files": [` + "\n", " ", "larger than 2 MiB"},
+		{"text/html", "", "<p> ", "larger than 2 MiB"},
 		{"text/html", "<p>", " ", "text or comment in it is longer than 1 MiB"},
 		{"text/html", "<a ", "x=y ", "longer than 1 MiB"},
 		{"text/html", "<!--", "- ", "longer than 1 MiB"},

@@ -27,7 +27,7 @@ func parseHTML(at *url.URL, r io.Reader) ([]File, error) {
 				return nil, pageError(at, err)
 			}
 			if p.tags == 0 {
-				return nil, &AnswerError{URL: Redact(at.String()), Msg: "it says that it is HTML, and holds no tag"}
+				return nil, &AnswerError{URL: Redact(at.String()), Msg: "it claims to be HTML, but has no tags"}
 			}
 			return p.files, nil
 		case html.StartTagToken, html.SelfClosingTagToken:

@@ -65,7 +65,7 @@ func expect(d *json.Decoder, want json.Delim) error {
 		return err
 	}
 	if t != want {
-		return fmt.Errorf("%v stands where %v must", t, want)
+		return fmt.Errorf("got %v, want %v", t, want)
 	}
 	return nil
 }

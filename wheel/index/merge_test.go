@@ -55,7 +55,7 @@ func TestSimpleMergesIndexes(t *testing.T) {
 	if b, err := c.Files(t.Context(), "b"); err != nil || b[0].Name != "b-2-py3-none-any.whl" {
 		t.Errorf("b is %v (%v), want the second index's", b, err)
 	}
-	if _, err := c.Files(t.Context(), "none"); err == nil || !strings.Contains(err.Error(), "no distribution none") {
+	if _, err := c.Files(t.Context(), "none"); err == nil || !strings.Contains(err.Error(), "distribution none is not at") {
 		t.Errorf("an unknown name gave %v", err)
 	}
 	if _, err := c.Files(t.Context(), "torn"); err == nil || len(said) != 1 || said[0] != "torn" {

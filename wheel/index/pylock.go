@@ -57,7 +57,7 @@ func ParsePylock(name string, src []byte) (*Pylock, error) {
 
 func parsePylock(src []byte) (*Pylock, error) {
 	if len(src) > longestPylock {
-		return nil, fmt.Errorf("it is longer than %d MiB", longestPylock>>20)
+		return nil, fmt.Errorf("it is larger than %d MiB", longestPylock>>20)
 	}
 	if err := checkDepth(src); err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ type rawFile struct {
 
 func (raw *rawPylock) pylock() (*Pylock, error) {
 	if major, _, _ := strings.Cut(raw.LockVersion, "."); major != "1" {
-		return nil, fmt.Errorf("lock-version is %q, 1.x is understood", raw.LockVersion)
+		return nil, fmt.Errorf("lock-version is %q; only 1.x is supported", raw.LockVersion)
 	}
 	p := &Pylock{RequiresPython: raw.RequiresPython, Environments: raw.Environments}
 	for i := range raw.Packages {
@@ -154,23 +154,23 @@ func (raw *rawFile) file() (File, error) {
 		return File{}, fmt.Errorf("url %q is neither http:// nor https://", Redact(raw.URL))
 	}
 	if u.User != nil {
-		return File{}, fmt.Errorf("url %q holds credentials, which do not belong into a lock", Redact(raw.URL))
+		return File{}, fmt.Errorf("url %q has credentials, which do not belong in a lock", Redact(raw.URL))
 	}
 	f := File{Name: raw.Name, URL: bareURL(u), SHA256: sha256Hex(raw.Hashes["sha256"]), Size: raw.Size}
 	if f.Name == "" {
 		f.Name = path.Base(u.Path)
 	}
 	if !fileName(f.Name) {
-		return File{}, fmt.Errorf("%q is no file name", f.Name)
+		return File{}, fmt.Errorf("%q is not a file name", f.Name)
 	}
 	if _, ok := raw.Hashes["sha256"]; ok && f.SHA256 == "" {
-		return File{}, fmt.Errorf("%s has a sha256 that is none", f.Name)
+		return File{}, fmt.Errorf("the sha256 of %s is not one", f.Name)
 	}
 	if f.SHA256 == "" {
 		f.Hashes = raw.Hashes
 	}
 	if f.Size < 0 {
-		return File{}, fmt.Errorf("%s has size %d", f.Name, f.Size)
+		return File{}, fmt.Errorf("the size of %s is %d", f.Name, f.Size)
 	}
 	if t, ok := raw.UploadTime.(time.Time); ok {
 		f.Uploaded = t.UTC()

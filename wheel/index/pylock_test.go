@@ -78,22 +78,22 @@ func TestParsePylockRefuses(t *testing.T) {
 	}
 	sum := `hashes = { sha256 = "` + sumA + `" }`
 	for name, tt := range map[string]struct{ src, want string }{
-		"empty":            {"", `lock-version is "", 1.x is understood`},
+		"empty":            {"", `lock-version is ""; only 1.x is supported`},
 		"later":            {`lock-version = "2.0"`, `lock-version is "2.0"`},
 		"no TOML":          {head + "[[packages]\n", "pylock.toml:3:"},
 		"another shape":    {head + "packages = 3\n", "pylock.toml"},
 		"no name":          {head + "[[packages]]\nversion = \"1\"\n", `package 1 (""): it has no name`},
 		"no url":           {file(`path = "wheels/a.whl", ` + sum), `path is "wheels/a.whl"`},
 		"file url":         {file(`url = "file:///a-1-py3-none-any.whl", ` + sum), "neither http"},
-		"credentials":      {file(`url = "https://me:secret@a.test/a-1-py3-none-any.whl", ` + sum), "holds credentials"},
-		"short sha256":     {file(`url = "https://a.test/a.whl", hashes = { sha256 = "abc" }`), "a.whl has a sha256 that is none"},
-		"leads out":        {file(`name = "../a.whl", url = "https://a.test/a.whl", ` + sum), `"../a.whl" is no file name`},
-		"leads out, url":   {file(`url = "https://a.test/..%2Fa%00.whl", ` + sum), "is no file name"},
-		"negative":         {file(`url = "https://a.test/a.whl", size = -1, ` + sum), "has size -1"},
+		"credentials":      {file(`url = "https://me:secret@a.test/a-1-py3-none-any.whl", ` + sum), "has credentials"},
+		"short sha256":     {file(`url = "https://a.test/a.whl", hashes = { sha256 = "abc" }`), "the sha256 of a.whl is not one"},
+		"leads out":        {file(`name = "../a.whl", url = "https://a.test/a.whl", ` + sum), `"../a.whl" is not a file name`},
+		"leads out, url":   {file(`url = "https://a.test/..%2Fa%00.whl", ` + sum), "is not a file name"},
+		"negative":         {file(`url = "https://a.test/a.whl", size = -1, ` + sum), "size of a.whl is -1"},
 		"two sources":      {head + "[[packages]]\nname = \"a\"\nvcs = {}\ndirectory = {}\n", "more than one kind"},
 		"wheels of a kind": {head + "[[packages]]\nname = \"a\"\nwheels = \"a\"\n", "pylock.toml:5:"},
 		"deep":             {head + "x = " + strings.Repeat("[", 5000), "line 3: brackets"},
-		"too long":         {strings.Repeat("#", 33<<20), "longer than 32 MiB"},
+		"too long":         {strings.Repeat("#", 33<<20), "larger than 32 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -181,15 +181,15 @@ func TestSelectTellsAllAtOnce(t *testing.T) {
 		got = append(got, strings.TrimSpace(f.Name+" "+f.Version+" "+reason+" "+strings.Join(f.Have, ",")))
 	}
 	want := []string{
-		"needs Python >=3.13, the target has 3.12.0",
+		"needs Python >=3.13, but the target has 3.12.0",
 		"the lock is for other environments sys_platform == 'win32'",
-		"a 1 has no wheel for this target; there are a-1-cp312-cp312-manylinux_2_17_x86_64.whl,a-1-cp312-cp312-win_amd64.whl",
-		"b  is named twice for this target",
+		"a 1 has no wheel for this target; available a-1-cp312-cp312-manylinux_2_17_x86_64.whl,a-1-cp312-cp312-win_amd64.whl",
+		"b  occurs twice for this target",
 		"c  has a marker that cannot be read",
-		"d  needs Python <3.12, the target has 3.12.0",
-		"f  has no wheel at all",
-		"e  comes from a directory entry, which holds no wheel",
-		"g  has no wheel at all; there is g-1.tar.gz",
+		"d  needs Python <3.12, but the target has 3.12.0",
+		"f  has no wheel",
+		"e  comes from a directory entry, which has no wheel",
+		"g  has no wheel; available g-1.tar.gz",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("faults (-want +got):\n%s", diff)

@@ -19,9 +19,9 @@ type NoVersionError struct {
 
 func (e *NoVersionError) Error() string {
 	if len(e.Have) == 0 {
-		return fmt.Sprintf("no file of %s %s on the index, nor of any other version", e.Name, e.Version)
+		return fmt.Sprintf("the index has no file of %s %s, nor of any other version", e.Name, e.Version)
 	}
-	return fmt.Sprintf("no file of %s %s on the index; the newest there are %s; a mirror may lag behind upstream",
+	return fmt.Sprintf("the index has no file of %s %s; the newest there: %s; a mirror may lag behind upstream",
 		e.Name, e.Version, strings.Join(e.Have, ", "))
 }
 
@@ -33,7 +33,7 @@ type NoFileError struct {
 }
 
 func (e *NoFileError) Error() string {
-	return fmt.Sprintf("%s %s has no %s; there are\n    %s", e.Name, e.Version, e.Want, strings.Join(shorten(e.Have), "\n    "))
+	return fmt.Sprintf("%s %s has no %s; available:\n    %s", e.Name, e.Version, e.Want, strings.Join(shorten(e.Have), "\n    "))
 }
 
 // Wheel picks, of the files that Client.Files returned for name, the wheel of

@@ -43,12 +43,12 @@ func TestWheelPicks(t *testing.T) {
 	}
 	_, err := index.Wheel("tiny-thing", "1.1", releases(), tags)
 	if e, ok := errors.AsType[*index.NoFileError](err); !ok ||
-		!strings.Contains(e.Error(), "no wheel for cp312-cp312-manylinux_2_39_aarch64; there are\n    tiny_thing-1.1-cp312-cp312-manylinux_2_17_x86_64.whl") {
+		!strings.Contains(e.Error(), "no wheel for cp312-cp312-manylinux_2_39_aarch64; available:\n    tiny_thing-1.1-cp312-cp312-manylinux_2_17_x86_64.whl") {
 		t.Errorf("no wheel for the platform: %v", err)
 	}
 	_, err = index.Wheel("tiny-thing", "3", releases(), tags)
 	e, ok := errors.AsType[*index.NoVersionError](err)
-	if !ok || !strings.Contains(err.Error(), "the newest there are 1.1, 1.0, 0.9") {
+	if !ok || !strings.Contains(err.Error(), "the newest there: 1.1, 1.0, 0.9") {
 		t.Fatalf("no such version: %v", err)
 	}
 	if diff := cmp.Diff([]string{"1.1", "1.0", "0.9"}, e.Have); diff != "" {
@@ -70,7 +70,7 @@ func TestSdistPicks(t *testing.T) {
 			t.Errorf("Sdist(%q) = %q, %v, want %q", version, f.Name, err, want)
 		}
 	}
-	if _, err := index.Sdist("tiny-thing", "1.1", releases()); err == nil || !strings.Contains(err.Error(), "has no source distribution; there are") {
+	if _, err := index.Sdist("tiny-thing", "1.1", releases()); err == nil || !strings.Contains(err.Error(), "has no source distribution; available:") {
 		t.Errorf("no sdist: %v", err)
 	}
 }

@@ -29,12 +29,12 @@ func (p *Pylock) Select(tags []wheel.Tag, env marker.Environment) ([]Pin, error)
 			continue
 		}
 		if chosen[pkg.Name] {
-			s.fault(pkg, "is named twice for this target: its markers overlap")
+			s.fault(pkg, "occurs twice for this target: its markers overlap")
 			continue
 		}
 		chosen[pkg.Name] = true
 		if f.SHA256 == "" {
-			s.fault(pkg, "has no sha256 of the wheel to take", f.Name)
+			s.fault(pkg, "has no sha256 of the wheel to install", f.Name)
 			continue
 		}
 		pins = append(pins, f.Pin(pkg.Name))
@@ -120,7 +120,7 @@ func (s *selection) choose(pkg Package) (File, bool) {
 		return File{}, false
 	}
 	if pkg.Source != "" {
-		s.fault(pkg, "comes from a "+pkg.Source+" entry, which holds no wheel")
+		s.fault(pkg, "comes from a "+pkg.Source+" entry, which has no wheel")
 		return File{}, false
 	}
 	if f, ok := s.rank.best(pkg.Wheels); ok {
@@ -129,11 +129,11 @@ func (s *selection) choose(pkg Package) (File, bool) {
 	have := names(pkg.Wheels)
 	switch {
 	case len(have) > 0:
-		s.fault(pkg, "has no wheel for this target; there are", have...)
+		s.fault(pkg, "has no wheel for this target; available:", have...)
 	case pkg.Sdist != nil:
-		s.fault(pkg, "has no wheel at all; there is", pkg.Sdist.Name)
+		s.fault(pkg, "has no wheel; available:", pkg.Sdist.Name)
 	default:
-		s.fault(pkg, "has no wheel at all")
+		s.fault(pkg, "has no wheel")
 	}
 	return File{}, false
 }
@@ -164,11 +164,11 @@ func (s *selection) python(pkg Package, requires string) bool {
 	}
 	python, err := version.Parse(s.env.PythonFullVersion)
 	if err != nil {
-		s.fault(pkg, fmt.Sprintf("cannot be held against Python %q: %v", s.env.PythonFullVersion, err))
+		s.fault(pkg, fmt.Sprintf("cannot be compared with Python %q: %v", s.env.PythonFullVersion, err))
 		return false
 	}
 	if !specifiers.Contains(python) {
-		s.fault(pkg, fmt.Sprintf("needs Python %s, the target has %s", requires, s.env.PythonFullVersion))
+		s.fault(pkg, fmt.Sprintf("needs Python %s, but the target has %s", requires, s.env.PythonFullVersion))
 		return false
 	}
 	return true

@@ -42,7 +42,7 @@ func (f File) Pin(distribution string) Pin {
 func (c *Client) Files(ctx context.Context, name string) ([]File, error) {
 	name = string(requirements.Normalize(name))
 	if name == "" {
-		return nil, errors.New("asking an index for a distribution without a name")
+		return nil, errors.New("querying an index: the distribution's name is empty")
 	}
 	base, err := c.indexOf(name)
 	if err != nil {
@@ -89,7 +89,7 @@ func (c *Client) page(ctx context.Context, u *url.URL) ([]File, error) {
 	case "application/vnd.pypi.simple.v1+html", "text/html":
 		return parseHTML(&at, body)
 	}
-	return nil, &AnswerError{URL: body.url, Msg: fmt.Sprintf("content type %q is no simple API (PEP 691, PEP 503); is this the index's address? It usually ends in /simple/", kind)}
+	return nil, &AnswerError{URL: body.url, Msg: fmt.Sprintf("content type %q is not a simple API (PEP 691, PEP 503); is this the URL of an index? It usually ends in /simple/", kind)}
 }
 
 // body is an answer with an end, whose read errors are the network's.
@@ -101,7 +101,7 @@ type body struct {
 
 func (b *body) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, &AnswerError{URL: b.url, Msg: fmt.Sprintf("it is longer than %d MiB", b.limit>>20)}
+		return 0, &AnswerError{URL: b.url, Msg: fmt.Sprintf("it is larger than %d MiB", b.limit>>20)}
 	}
 	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
@@ -179,7 +179,7 @@ func checkMeta(d *json.Decoder) error {
 		return err
 	}
 	if major, _, _ := strings.Cut(meta.APIVersion, "."); major != "1" && major != "" {
-		return fmt.Errorf("api-version %q is unknown, 1.x is understood", meta.APIVersion)
+		return fmt.Errorf("api-version %q is unknown; only 1.x is supported", meta.APIVersion)
 	}
 	return nil
 }

@@ -104,14 +104,14 @@ func TestFilesRefuses(t *testing.T) {
 	tests := map[string]struct{ contentType, body, want string }{
 		"another API":      {jsonType, `{"meta": {"api-version": "2.0"}, "files": []}`, `api-version "2.0" is unknown`},
 		"no JSON":          {jsonType, `<html>`, "invalid character"},
-		"a list":           {jsonType, `[]`, "stands where { must"},
+		"a list":           {jsonType, `[]`, "want {"},
 		"no files":         {jsonType, `{"meta": {"api-version": "1.0"}}`, "lists no files"},
-		"files of a kind":  {jsonType, `{"files": {"a": 1}}`, "stands where [ must"},
+		"files of a kind":  {jsonType, `{"files": {"a": 1}}`, "want ["},
 		"file of a kind":   {jsonType, `{"files": [1]}`, "cannot unmarshal"},
 		"cut off":          {jsonType, `{"files": [{"filename": "a`, "ends early"},
 		"wrong type":       {"application/octet-stream", `x`, "usually ends in /simple/"},
-		"no type":          {"x y z", `{}`, "is no simple API"},
-		"text for HTML":    {"text/html", `nothing here`, "holds no tag"},
+		"no type":          {"x y z", `{}`, "is not a simple API"},
+		"text for HTML":    {"text/html", `nothing here`, "has no tags"},
 		"deep JSON":        {jsonType, `{"x": ` + strings.Repeat("[", 200000), ""},
 		"another one, far": {jsonType, `{"files": [{"filename": ` + strings.Repeat("[", 200000), ""},
 	}

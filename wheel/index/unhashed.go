@@ -88,7 +88,7 @@ func AddSHA256(src []byte, url, sum string) ([]byte, error) {
 	}
 	end := closing(src, at)
 	if end < 0 {
-		return nil, fmt.Errorf("the file at %s does not stand in an inline table", Redact(url))
+		return nil, fmt.Errorf("the file at %s is not in an inline table", Redact(url))
 	}
 	entry := "sha256 = " + strconv.Quote(sum)
 	const key = "hashes = {"

@@ -48,7 +48,7 @@ func TestUnhashed(t *testing.T) {
 	if diff := cmp.Diff([]string{"x-1.0-py3-none-any.whl", "y-2.0-py3-none-any.whl"}, names); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := lock.Select(tags, env); err == nil || !strings.Contains(err.Error(), "x 1.0 has no sha256 of the wheel to take") {
+	if _, err := lock.Select(tags, env); err == nil || !strings.Contains(err.Error(), "x 1.0 has no sha256 of the wheel to install") {
 		t.Error(err)
 	}
 	text := []byte(unhashed)

@@ -201,7 +201,7 @@ func (a *archive) leave() {
 
 func (a *archive) finish(int64) ([]*File, bool, error) {
 	if a.err == nil && (a.left > 0 || len(a.head) > 0) {
-		a.err = errors.New("the archive is cut off")
+		a.err = errors.New("the archive is truncated")
 	}
 	a.pass++
 	a.again = a.next

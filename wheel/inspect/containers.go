@@ -120,12 +120,12 @@ func tiled(found []fatbin.Found, from, to int64) error {
 		case f.Offset < at:
 			return fmt.Errorf("the fatbin at %#x lies within another", f.Offset)
 		case f.Offset-at > maxPadding:
-			return fmt.Errorf("%d bytes before %#x are no fatbin", f.Offset-at, f.Offset)
+			return fmt.Errorf("%d bytes before %#x are not a fatbin", f.Offset-at, f.Offset)
 		}
 		at = f.End
 	}
 	if to-at > maxPadding || len(found) == 0 {
-		return errors.New("bytes at its end are no fatbin")
+		return errors.New("bytes at its end are not a fatbin")
 	}
 	return nil
 }

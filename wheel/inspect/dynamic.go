@@ -107,7 +107,7 @@ func (e *elfFile) offset(addr uint64, what string) (off, left uint64, err error)
 			return s.Off + addr - s.Vaddr, s.Filesz - (addr - s.Vaddr), nil
 		}
 	}
-	return 0, 0, fmt.Errorf("%s lies in no segment", what)
+	return 0, 0, fmt.Errorf("%s is not in any segment", what)
 }
 
 // stringTable is the strings that the dynamic segment refers to.
@@ -130,7 +130,7 @@ func (e *elfFile) dynamicStrings(d *dynamic) (*stringTable, error) {
 // get is the string at an offset of the table.
 func (t *stringTable) get(at uint64) (string, error) {
 	if at >= t.size {
-		return "", errors.New("a dynamic string lies outside of its table")
+		return "", errors.New("a dynamic string is outside its table")
 	}
 	b, err := t.e.at(t.off+at, min(t.size-at, 4096), "a dynamic string")
 	if err != nil {

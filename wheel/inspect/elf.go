@@ -162,16 +162,16 @@ func (e *elfFile) keepSegments() {
 func (e *elfFile) at(off, n uint64, what string) ([]byte, error) {
 	size := uint64(e.file.Size)
 	if off > size || n > size-off {
-		return nil, fmt.Errorf("%s lies beyond the end of the file", what)
+		return nil, fmt.Errorf("%s is beyond the end of the file", what)
 	}
 	if n > maxTable {
-		return nil, fmt.Errorf("%s has %d bytes, more than are read", what, n)
+		return nil, fmt.Errorf("%s has %d bytes, more than the limit", what, n)
 	}
 	if b, ok := e.buf.Bytes(int64(off), int64(n)); ok {
 		return b, nil
 	}
 	if !e.keep(int64(off), int64(n)) {
-		return nil, fmt.Errorf("%s does not fit into the memory that a file may take", what)
+		return nil, fmt.Errorf("%s exceeds the memory limit of a file", what)
 	}
 	e.missing = true
 	return nil, errElsewhere
@@ -196,7 +196,7 @@ func (e *elfFile) finish(size int64) ([]*File, bool, error) {
 
 func (e *elfFile) read() error {
 	if e.file.Bits == 0 {
-		return errors.New("the file is cut off within its header")
+		return errors.New("the file is truncated in its header")
 	}
 	for _, step := range []func() error{e.readSegments, e.readSections, e.readDynamic, e.readContainers} {
 		// What one step misses, the others may miss too: ask for all of it at once.

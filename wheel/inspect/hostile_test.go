@@ -20,7 +20,7 @@ var hostile = []struct {
 	make func() []byte
 	want string
 }{
-	{"cut off in its header", func() []byte { return library.Bytes()[:40] }, "cut off"},
+	{"cut off in its header", func() []byte { return library.Bytes()[:40] }, "truncated"},
 	{"cut off in the middle", func() []byte { b := library.Bytes(); return b[:len(b)/2] }, "beyond the end"},
 	{"a section table beyond the end", put64(40, 1<<40), "beyond the end"},
 	{"a section table at the end of all numbers", put64(40, 1<<64-64), "beyond the end"},
@@ -30,10 +30,10 @@ var hostile = []struct {
 	{"a name table that is no section", put16(62, 500), "missing"},
 	{"a dynamic segment beyond the end", put64(64+56+8, 1<<41), "beyond the end"},
 	{"a dynamic segment of a gigabyte", put64(64+56+32, 1<<30), "dynamic segment"},
-	{"strings in no segment", dynamic(elf.DT_STRTAB, 1<<40), "in no segment"},
-	{"versions in no segment", dynamic(elf.DT_VERNEED, 1<<40), "in no segment"},
-	{"a SONAME outside of the strings", dynamic(elf.DT_SONAME, 1<<40), "outside of its table"},
-	{"a needed library outside of the strings", dynamic(elf.DT_NEEDED, 1<<63), "outside of its table"},
+	{"strings in no segment", dynamic(elf.DT_STRTAB, 1<<40), "not in any segment"},
+	{"versions in no segment", dynamic(elf.DT_VERNEED, 1<<40), "not in any segment"},
+	{"a SONAME outside of the strings", dynamic(elf.DT_SONAME, 1<<40), "outside its table"},
+	{"a needed library outside of the strings", dynamic(elf.DT_NEEDED, 1<<63), "outside its table"},
 	{"versions that are none", dynamic(elf.DT_VERNEED, 0), ""},
 	{"four thousand libraries", func() []byte {
 		l := elftest.ELF{}
@@ -42,11 +42,11 @@ var hostile = []struct {
 		}
 		return l.Bytes()
 	}, "more than 4096"},
-	{"a section of fatbins that holds something else", fatbins(bytes.Repeat([]byte("x"), 10000)), "no fatbin"},
-	{"an empty section of fatbins", fatbins(make([]byte, 64)), "no fatbin"},
-	{"a fatbin behind something else", fatbins(append(make([]byte, 8000), elftest.Container(elftest.SASS(121, 0, 1))...)), "no fatbin"},
+	{"a section of fatbins that holds something else", fatbins(bytes.Repeat([]byte("x"), 10000)), "not a fatbin"},
+	{"an empty section of fatbins", fatbins(make([]byte, 64)), "not a fatbin"},
+	{"a fatbin behind something else", fatbins(append(make([]byte, 8000), elftest.Container(elftest.SASS(121, 0, 1))...)), "not a fatbin"},
 	{"a fatbin that is longer than its section", fatbins(size(elftest.Container(elftest.SASS(121, 0, 1)), 1<<30)), "fatbin"},
-	{"a fatbin as long as there are numbers", fatbins(size(elftest.Container(elftest.SASS(121, 0, 1)), 1<<64-1)), "no fatbin"},
+	{"a fatbin as long as there are numbers", fatbins(size(elftest.Container(elftest.SASS(121, 0, 1)), 1<<64-1)), "not a fatbin"},
 	{"an entry that is longer than its fatbin", entry(func(h []byte) { le.PutUint64(h[8:], 1<<40) }), "does not fit"},
 	{"an entry with a header of a gigabyte", entry(func(h []byte) { le.PutUint32(h[4:], 1<<30) }), "header has"},
 	{"an entry with a header of nothing", entry(func(h []byte) { le.PutUint32(h[4:], 0) }), "header has"},

@@ -139,7 +139,7 @@ func TestJudge(t *testing.T) {
 	all, worst := inspect.JudgeAll([]*inspect.File{f, cubin("a/b.cubin", 121)}, gb10)
 	want := []inspect.Judgement{
 		{
-			Path: "x.so", Verdict: cuda.None, Reason: "of 3 fatbins 2 family, 1 none; the worst: cannot run here (sm_90a is for 9.0 alone, compute_100a is for 10.0 alone)",
+			Path: "x.so", Verdict: cuda.None, Reason: "of 3 fatbins 2 family, 1 none; the worst: cannot run here (sm_90a is for 9.0 only, compute_100a is for 10.0 only)",
 			Containers: map[cuda.Verdict]int{cuda.Family: 2, cuda.None: 1}, Kernels: map[cuda.Verdict]int{cuda.Family: 8, cuda.None: 5},
 		},
 		{

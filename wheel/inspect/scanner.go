@@ -112,7 +112,7 @@ func (s *Scanner) Again() bool {
 	files, again, err := s.state.finish(s.size)
 	s.size = 0
 	if again && err == nil && s.pass == maxPasses {
-		again, err = false, errors.New("what it needs lies in too many places")
+		again, err = false, errors.New("what it needs is in too many places")
 	}
 	if err != nil {
 		s.err = err

@@ -105,7 +105,7 @@ func (e *elfFile) table(addr, n uint64, what string) ([]byte, error) {
 		return nil, err
 	}
 	if n > left {
-		return nil, fmt.Errorf("%s is cut off", what)
+		return nil, fmt.Errorf("%s is truncated", what)
 	}
 	return e.at(off, n, what)
 }

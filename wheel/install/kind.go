@@ -30,9 +30,9 @@ func ParseKind(s string) (Kind, error) {
 		if path.IsAbs(dir) && path.Clean(dir) == dir && dir != "/" && !strings.ContainsAny(dir, "\x00\n") {
 			return Kind{name, dir}, nil
 		}
-		return Kind{}, fmt.Errorf("installation scheme %q: DIR is an absolute path, such as %s:/opt/wheels", s, name)
+		return Kind{}, fmt.Errorf("installation scheme %q: DIR must be an absolute path, such as %s:/opt/wheels", s, name)
 	}
-	return Kind{}, fmt.Errorf("installation scheme %q is none of %s", s, Kinds)
+	return Kind{}, fmt.Errorf("installation scheme %q is not one of %s", s, Kinds)
 }
 
 // IsZero is whether no kind was chosen.

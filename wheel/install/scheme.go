@@ -75,7 +75,7 @@ func (s Scheme) check() error {
 		}
 	}
 	if !path.IsAbs(s.Python) || strings.ContainsAny(s.Python, "\n\x00") {
-		return fmt.Errorf("installation scheme: the interpreter %q is no absolute path", s.Python)
+		return fmt.Errorf("installation scheme: the interpreter %q is not an absolute path", s.Python)
 	}
 	major, minor, ok := strings.Cut(s.PythonVersion, ".")
 	if !ok || major != "3" || minor == "" || strings.Trim(minor, "0123456789") != "" {

@@ -63,7 +63,7 @@ func (s *Sandbox) order(cmd Command) (*order, error) {
 		return nil, fmt.Errorf("opening the sandbox's root: %w", err)
 	}
 	if !filepath.IsAbs(root) {
-		return nil, fmt.Errorf("opening the sandbox's root: %q is no absolute path", s.Root)
+		return nil, fmt.Errorf("opening the sandbox's root: %q is not an absolute path", s.Root)
 	}
 	o := &order{MountAt: root, Hostname: s.Hostname, Network: cmd.Network, Commands: cmd.all(), Echo: cmd.Echo, Env: cmd.Env,
 		Dir: cmd.Dir, CPUs: cmd.CPUs, Nice: cmd.Nice, Umask: cmd.Umask}
@@ -103,7 +103,7 @@ func (s *Sandbox) order(cmd Command) (*order, error) {
 // checkOwners refuses to make files that set the user where others find them.
 func checkOwners(changes string) error {
 	if changes == "" {
-		return errors.New("making a sandbox: owners can be pretended only where changes are kept")
+		return errors.New("making a sandbox: owners can be recorded only where changes are kept")
 	}
 	info, err := os.Stat(filepath.Dir(changes))
 	if err != nil {

@@ -86,10 +86,10 @@ func cleanMounts(root string, mounts []Mount) ([]Mount, error) {
 	mounts = slices.Clone(mounts)
 	for i, m := range mounts {
 		if !path.IsAbs(m.Target) || path.Clean(m.Target) != m.Target || m.Target == "/" {
-			return nil, fmt.Errorf("mounting %s at %q: the target is no clean absolute path", m.Source, m.Target)
+			return nil, fmt.Errorf("mounting %s at %q: the target is not a clean absolute path", m.Source, m.Target)
 		}
 		if !filepath.IsAbs(m.Source) {
-			return nil, fmt.Errorf("mounting %q at %s: the source is no absolute path", m.Source, m.Target)
+			return nil, fmt.Errorf("mounting %q at %s: the source is not an absolute path", m.Source, m.Target)
 		}
 		mounts[i].Target = resolveIn(root, m.Target)
 	}

@@ -27,9 +27,9 @@ func (e *NamespaceError) Error() string {
 	text := fmt.Sprintf("making a sandbox: %s: %v", e.Step, e.Err)
 	switch {
 	case e.AppArmor:
-		text += "\nAppArmor keeps user namespaces from programs without a profile (kernel.apparmor_restrict_unprivileged_userns = 1)"
+		text += "\nAppArmor denies user namespaces to programs without a profile (kernel.apparmor_restrict_unprivileged_userns = 1)"
 	case e.Root:
-		text += "\nthis root lacks CAP_SYS_ADMIN"
+		text += "\nthis root does not have CAP_SYS_ADMIN"
 	}
 	return text
 }

@@ -81,7 +81,7 @@ func linkMounts(ctx context.Context, mounts []Mount) (remove func() error, err e
 	}
 	for _, m := range mounts {
 		if err := os.MkdirAll(filepath.Dir(m.Target), 0o755); err != nil {
-			return remove, fmt.Errorf("placing %s without a sandbox: %w; make its parent a directory that you may write", m.Target, err)
+			return remove, fmt.Errorf("placing %s without a sandbox: %w; make its parent writable", m.Target, err)
 		}
 		lock, err := lockSource(m.Source)
 		if err != nil {
@@ -138,7 +138,7 @@ func tryLink(m Mount) (made bool, err error) {
 			return false, err
 		}
 	case !errors.Is(err, os.ErrNotExist):
-		return false, fmt.Errorf("%w; it is no link of ours: remove it, or build in the sandbox", err)
+		return false, fmt.Errorf("%w; sparkwheel did not make this link: remove it, or build in the sandbox", err)
 	}
 	return true, os.Symlink(m.Source, m.Target)
 }

@@ -136,7 +136,7 @@ func (im *image) judge(d Distribution) []Fault {
 	if !d.RequiresPython.ContainsText(im.env.PythonFullVersion) {
 		faults = append(faults, Fault{
 			Code: CodePython, Distribution: d.Name, Requirement: "python" + d.RequiresPython.String(), Name: d.Name,
-			Message: fmt.Sprintf("%s requires Python %s, and the image has %s", d.origin(), d.RequiresPython, im.env.PythonFullVersion),
+			Message: fmt.Sprintf("%s requires Python %s, but the image has %s", d.origin(), d.RequiresPython, im.env.PythonFullVersion),
 		})
 	}
 	for _, r := range d.Requires {
@@ -158,10 +158,10 @@ func (im *image) require(d Distribution, r requirements.Requirement) []Fault {
 	switch {
 	case !ok:
 		f.Code = CodeMissing
-		f.Message = fmt.Sprintf("%s requires %s, which the image lacks", d.origin(), excerpt.Of(r.String()))
+		f.Message = fmt.Sprintf("%s requires %s, which is missing in the image", d.origin(), excerpt.Of(r.String()))
 	case r.URL == "" && !r.Specifiers.Contains(have.Version):
 		f.Code = CodeConflict
-		f.Message = fmt.Sprintf("%s requires %s, and the image has %s", d.origin(), excerpt.Of(r.String()), have.origin())
+		f.Message = fmt.Sprintf("%s requires %s, but the image has %s", d.origin(), excerpt.Of(r.String()), have.origin())
 		f.Pin = Pin(have.Version)
 	default:
 		return nil

@@ -68,7 +68,7 @@ func mended(members []*zip.File, faults []Fault, used []Used) (map[string][]byte
 		}
 	}
 	if metadata == nil || record == nil {
-		return nil, nil, errors.New("it lacks METADATA or RECORD")
+		return nil, nil, errors.New("its METADATA or RECORD is missing")
 	}
 	before, err := read(metadata)
 	if err != nil {

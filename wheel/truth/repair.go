@@ -70,7 +70,7 @@ func repairHeader(h header.Header, faults []Fault, used []Used) (after, requirem
 			return before + pinned + after, r.String(), err
 		}
 	}
-	return "", "", fmt.Errorf("the build used no %s", r.Name)
+	return "", "", fmt.Errorf("the build did not use %s", r.Name)
 }
 
 // RepairRecord returns RECORD with the row of path set to the digest and size of
@@ -94,7 +94,7 @@ func RepairRecord(record []byte, path string, content []byte) ([]byte, error) {
 		text := strings.TrimRight(line, "\r\n")
 		name, ok := strings.CutSuffix(text, ","+old[1]+","+old[2])
 		if !ok {
-			return nil, fmt.Errorf("repairing RECORD: the row of %q is quoted in a way that is not kept", path)
+			return nil, fmt.Errorf("repairing RECORD: the row of %q is quoted in an unsupported way", path)
 		}
 		fmt.Fprintf(&out, "%s,%s,%d%s", name, row.Hash, row.Size, line[len(text):])
 	}

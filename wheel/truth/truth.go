@@ -131,7 +131,7 @@ func appliesTo(r requirements.Requirement, env marker.Environment, extras []requ
 func builtFault(d Distribution, r requirements.Requirement, u Used) Fault {
 	asked := ""
 	if len(u.Asked) > 0 {
-		asked = fmt.Sprintf(" (the source asks for it in %s)", strings.Join(u.Asked, ", "))
+		asked = fmt.Sprintf(" (required by the source in %s)", strings.Join(u.Asked, ", "))
 	}
 	origin := ""
 	if u.Origin != "" {
@@ -139,7 +139,7 @@ func builtFault(d Distribution, r requirements.Requirement, u Used) Fault {
 	}
 	return Fault{
 		Code: CodeBuiltAgainst, Distribution: d.Name, Requirement: r.String(), Name: r.Name,
-		Message: fmt.Sprintf("%s requires %s%s, and was built against %s %s%s", d.origin(), excerpt.Of(r.String()), asked, u.Name, u.Version, origin),
+		Message: fmt.Sprintf("%s requires %s%s, but was built against %s %s%s", d.origin(), excerpt.Of(r.String()), asked, u.Name, u.Version, origin),
 		Pin:     Pin(u.Version),
 	}
 }

@@ -55,11 +55,11 @@ func TestBuilt(t *testing.T) {
 	}
 	want := []truth.Fault{{
 		Code: truth.CodeBuiltAgainst, Distribution: "vllm", Requirement: "torch==2.10.0", Name: "torch",
-		Message: "vllm 0.22.1 (vllm-0.22.1-py3-none-any.whl) requires torch==2.10.0 (the source asks for it in requirements/cuda.txt:6), and was built against torch 2.11.0+cu130 (shim)",
+		Message: "vllm 0.22.1 (vllm-0.22.1-py3-none-any.whl) requires torch==2.10.0 (required by the source in requirements/cuda.txt:6), but was built against torch 2.11.0+cu130 (shim)",
 		Pin:     "==2.11.0",
 	}, {
 		Code: truth.CodeBuiltAgainst, Distribution: "vllm", Requirement: `torchvision==0.25.0; extra == "audio"`, Name: "torchvision",
-		Message: `vllm 0.22.1 (vllm-0.22.1-py3-none-any.whl) requires torchvision==0.25.0; extra == "audio", and was built against torchvision 0.26.0`,
+		Message: `vllm 0.22.1 (vllm-0.22.1-py3-none-any.whl) requires torchvision==0.25.0; extra == "audio", but was built against torchvision 0.26.0`,
 		Pin:     "==0.26.0",
 	}}
 	if diff := cmp.Diff(want, truth.Built(vllm, used, gx10)); diff != "" {
@@ -120,7 +120,7 @@ func TestImage(t *testing.T) {
 		t.Errorf("of a complete image there are %d faults and %d warnings, want 6 and 0", len(complete.Faults), len(complete.Warnings))
 	}
 	message := `checking the requirements of the image: 1 fault
-  b 1 requires a==2, and the image has a 1 [version-conflict]`
+  b 1 requires a==2, but the image has a 1 [version-conflict]`
 	err := truth.Image([]truth.Distribution{dist(t, "a 1"), dist(t, "b 1", "a==2")}, gx10, truth.Options{}).Err("the image")
 	if err == nil || err.Error() != message {
 		t.Errorf("got %v\nwant %s", err, message)

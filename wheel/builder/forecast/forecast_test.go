@@ -133,7 +133,7 @@ func TestNinja(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"loop.ninja": "more than 16 files in one another", "bad.ninja": "line 3: \"nonsense\" is not a statement", "none.ninja": "opening none.ninja",
+		"loop.ninja": "more than 16 nested files", "bad.ninja": "line 3: \"nonsense\" is not a statement", "none.ninja": "opening none.ninja",
 	} {
 		if _, err := (Build{File: name}).Libraries(read); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Libraries of %s = %v, want %q", name, err, want)

@@ -64,7 +64,7 @@ type ninja struct {
 
 func (n *ninja) file(name string, s *scope, depth int) error {
 	if depth > maxNinjaDepth {
-		return fmt.Errorf("reading %q: more than %d files in one another", name, maxNinjaDepth)
+		return fmt.Errorf("reading %q: more than %d nested files", name, maxNinjaDepth)
 	}
 	text, err := n.read(name)
 	if err != nil {

@@ -45,11 +45,11 @@ func (g Gate) forecast() (f forecast.Gate, err error) {
 }
 
 // The names of files beside the launcher: where it tells the builder what it
-// sees at once, and where it keeps why the build was refused, so that no
+// sees at once, and where it keeps why a Gate refused the build, so that no
 // compiler runs after that.
 const (
 	NewsFile    = "news"
-	refusedFile = "refused"
+	RefusedFile = "refused"
 )
 
 // check ends a compilation for a product that the gate refuses. The first
@@ -58,7 +58,7 @@ func (l *launcher) check(c *call) error {
 	if l.config.Gate == nil || c.trial() || !c.compiles() || !c.cuda {
 		return nil
 	}
-	if why, err := os.ReadFile(path.Join(l.dir, refusedFile)); err == nil {
+	if why, err := os.ReadFile(path.Join(l.dir, RefusedFile)); err == nil {
 		return errors.New(string(why))
 	}
 	gate, err := l.config.Gate.forecast()
@@ -80,7 +80,7 @@ func (l *launcher) check(c *call) error {
 	if refused == nil {
 		return nil
 	}
-	return errors.Join(refused, os.WriteFile(path.Join(l.dir, refusedFile), []byte(refused.Error()), 0o644))
+	return errors.Join(refused, os.WriteFile(path.Join(l.dir, RefusedFile), []byte(refused.Error()), 0o644))
 }
 
 // configured reads what is going to be linked in the directory of a call: nil

@@ -24,7 +24,7 @@ func isCache(base string) bool { return base == "ccache" || base == "sccache" }
 // the links first in PATH, and runs args.
 func (l *launcher) enter(args []string) error {
 	if len(args) == 0 {
-		return errors.New("no command is named")
+		return errors.New("the command is missing")
 	}
 	for _, dir := range filepath.SplitList(get(l.env, "PATH")) {
 		if !path.IsAbs(dir) || dir == l.dir {

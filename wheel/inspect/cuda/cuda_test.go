@@ -75,9 +75,9 @@ func TestJudgeContainer(t *testing.T) {
 	for _, tt := range []struct{ entries, verdict, why string }{
 		{"sm_90 sm_120 sm_121a compute_90", "native", "sm_121a code is for exactly this GPU"},
 		{"sm_90 sm_120f compute_90", "family", "sm_120f code runs on every GPU of its family from 12.0 on"},
-		{"sm_90a sm_80 compute_80", "ptx", "no machine code for it; the driver compiles compute_80 PTX at the first use"},
-		{"sm_90a sm_100f sm_120a", "none", "cannot run here (sm_90a is for 9.0 alone, sm_100f is for another family, sm_120a is for 12.0 alone)"},
-		{"sm_80 sm_122 compute_90a compute_130", "none", "cannot run here (sm_80 is for GPUs 8.x, sm_122 is for newer GPUs, compute_90a is for 9.0 alone, compute_130 is for newer GPUs)"},
+		{"sm_90a sm_80 compute_80", "ptx", "no machine code for it; the driver compiles compute_80 PTX on first use"},
+		{"sm_90a sm_100f sm_120a", "none", "cannot run here (sm_90a is for 9.0 only, sm_100f is for another family, sm_120a is for 12.0 only)"},
+		{"sm_80 sm_122 compute_90a compute_130", "none", "cannot run here (sm_80 is for GPUs 8.x, sm_122 is for newer GPUs, compute_90a is for 9.0 only, compute_130 is for newer GPUs)"},
 		{"", "", "no kernel that a driver would load"},
 	} {
 		var c Container
@@ -90,7 +90,7 @@ func TestJudgeContainer(t *testing.T) {
 		}
 	}
 	c := Container{Entries: []Entry{code(t, "compute_80", Version{9, 2})}}
-	if got, want := gb10.Explain(c), "only PTX 9.2 could run, which needs a driver for CUDA 13.2; the driver has CUDA 13.0"; got != want {
+	if got, want := gb10.Explain(c), "only PTX 9.2 could run, but it needs a driver for CUDA 13.2, and this one has CUDA 13.0"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	c.Entries[0].Kernels = 0

@@ -135,9 +135,9 @@ func (t Target) Explain(c Container) string {
 	case Family:
 		return fmt.Sprintf("%s code runs on every GPU of its family from %s on", j.Best.Name(), GPU{j.Best.Arch.Capability / 10, j.Best.Arch.Capability % 10})
 	case ByPTX:
-		return fmt.Sprintf("no machine code for it; the driver compiles %s PTX at the first use", j.Best.Name())
+		return fmt.Sprintf("no machine code for it; the driver compiles %s PTX on first use", j.Best.Name())
 	case PTXTooNew:
-		return fmt.Sprintf("only PTX %s could run, which needs a driver for CUDA %s; the driver has CUDA %s", j.Best.PTX, j.Best.PTX.CUDA(), t.Driver)
+		return fmt.Sprintf("only PTX %s could run, but it needs a driver for CUDA %s, and this one has CUDA %s", j.Best.PTX, j.Best.PTX.CUDA(), t.Driver)
 	}
 	return "cannot run here (" + t.why(c) + ")"
 }
@@ -155,7 +155,7 @@ func (t Target) why(c Container) string {
 		case e.Kind == Unknown:
 			part += " is of an unknown kind"
 		case e.Arch.Suffix == 'a':
-			part += fmt.Sprintf(" is for %s alone", GPU{e.Arch.Capability / 10, e.Arch.Capability % 10})
+			part += fmt.Sprintf(" is for %s only", GPU{e.Arch.Capability / 10, e.Arch.Capability % 10})
 		case e.Arch.Capability > t.GPU.capability():
 			part += " is for newer GPUs"
 		case e.Arch.Suffix == 'f':

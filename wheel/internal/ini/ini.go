@@ -47,7 +47,7 @@ func Parse(text, delimiters string) (options []Option, errs []error) {
 		if end := strings.LastIndexByte(trimmed, ']'); trimmed[0] == '[' && end > 1 {
 			section = trimmed[1:end]
 			if sections[section] || section == "DEFAULT" {
-				wrong("a section that cannot stand here")
+				wrong("a section that is not allowed here")
 			}
 			sections[section] = true
 			continue

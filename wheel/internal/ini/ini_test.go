@@ -27,7 +27,7 @@ func TestParse(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{
 		`line 14: a key that occurs twice in its section: "k = 2"`,
-		`line 15: a section that cannot stand here: "[a]"`,
+		`line 15: a section that is not allowed here: "[a]"`,
 		`line 16: neither a section nor key = value: "= none"`,
 		`line 17: neither a section nor key = value: "none"`,
 	}, wrong); diff != "" {

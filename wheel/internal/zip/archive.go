@@ -103,7 +103,7 @@ func Read(r io.ReaderAt, size int64, report Report) (*Archive, error) {
 // readAt reads exactly len(b) bytes and says where the file was too short.
 func (a *Archive) readAt(b []byte, offset int64) error {
 	if offset < 0 || offset > a.size-int64(len(b)) {
-		return fmt.Errorf("%d bytes at offset %d lie outside the file of %d bytes", len(b), offset, a.size)
+		return fmt.Errorf("%d bytes at offset %d are outside the file of %d bytes", len(b), offset, a.size)
 	}
 	_, err := a.r.ReadAt(b, offset)
 	if err == io.EOF {

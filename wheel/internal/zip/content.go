@@ -105,7 +105,7 @@ func (c *content) Read(p []byte) (int, error) {
 func (c *content) finish() error {
 	var one [1]byte
 	if n, err := io.ReadFull(c.src, one[:]); n > 0 {
-		return c.faultf("size", "holds more than the %d bytes that the directory says", c.m.Size)
+		return c.faultf("size", "has more than the %d bytes that the directory says", c.m.Size)
 	} else if err != io.EOF {
 		return c.fault("inflate", err)
 	}
@@ -115,7 +115,7 @@ func (c *content) finish() error {
 		}
 	}
 	if sum := c.crc.Sum32(); sum != c.m.CRC32 {
-		return c.faultf("crc", "CRC-32 is %08x, the directory says %08x", sum, c.m.CRC32)
+		return c.faultf("crc", "CRC-32 is %08x, but the directory says %08x", sum, c.m.CRC32)
 	}
 	return io.EOF
 }
@@ -126,7 +126,7 @@ func (c *content) fault(code string, err error) error {
 		return fmt.Errorf("reading %s: %w", c.m.Name, err)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return &ContentError{code, c.m.Name, "its compressed stream is cut off", err}
+		return &ContentError{code, c.m.Name, "its compressed stream is truncated", err}
 	}
 	return &ContentError{code, c.m.Name, fmt.Sprintf("its compressed stream is damaged: %v", err), err}
 }

@@ -43,7 +43,7 @@ func (a *Archive) readDirectory(e end, report Report) error {
 		}
 	}
 	if uint64(len(a.Members)) != e.entries {
-		report("entry-count", "", fmt.Sprintf("the archive says that it has %d members; its directory has %d", e.entries, len(a.Members)))
+		report("entry-count", "", fmt.Sprintf("the archive says that it has %d members, but its directory has %d", e.entries, len(a.Members)))
 	}
 	return nil
 }
@@ -52,7 +52,7 @@ func (a *Archive) readDirectory(e end, report Report) error {
 func (a *Archive) readEntry(r io.Reader, buf *[]byte, report Report) error {
 	var b [entryLen]byte
 	if _, err := io.ReadFull(r, b[:]); err != nil || string(b[:4]) != entrySignature {
-		return cmp.Or(unexpected(err), errors.New("no entry where one should begin"))
+		return cmp.Or(unexpected(err), errors.New("an entry is missing where one should begin"))
 	}
 	nameLen, extraLen, commentLen := int(le.Uint16(b[28:])), int(le.Uint16(b[30:])), int(le.Uint16(b[32:]))
 	*buf = slices.Grow((*buf)[:0], nameLen+extraLen+commentLen)[:nameLen+extraLen+commentLen]
@@ -106,10 +106,10 @@ func (m *Member) checkFlags(report Report) {
 	case Deflate, Zstd:
 	case Stored:
 		if m.Size != m.Compressed {
-			report("local-header", m.Name, fmt.Sprintf("a stored member of %d bytes says that it holds %d", m.Compressed, m.Size))
+			report("local-header", m.Name, fmt.Sprintf("a stored member of %d bytes says that it has %d", m.Compressed, m.Size))
 		}
 	default:
-		report("compression-method", m.Name, fmt.Sprintf("compression method %d is none of stored, deflate, zstd", m.Method))
+		report("compression-method", m.Name, fmt.Sprintf("compression method %d is not one of stored, deflate, zstd", m.Method))
 		m.unreadable = true
 	}
 }
@@ -143,7 +143,7 @@ func parseExtra(b []byte) (extra, error) {
 	for len(b) >= 4 {
 		id, n := le.Uint16(b), int(le.Uint16(b[2:]))
 		if 4+n > len(b) {
-			return x, fmt.Errorf("extra field %#04x is longer than its place", id)
+			return x, fmt.Errorf("extra field %#04x is longer than the space for it", id)
 		}
 		body := b[4 : 4+n]
 		b = b[4+n:]
@@ -199,7 +199,7 @@ func (x extra) widen(values ...*int64) error {
 	}
 	for i, v := range asked {
 		if *v != 0xffffffff && *v != wide[i] {
-			return fmt.Errorf("the zip64 extra field says %d where the header says %d", wide[i], *v)
+			return fmt.Errorf("the zip64 extra field says %d, but the header says %d", wide[i], *v)
 		}
 		*v = wide[i]
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // ErrNotZip is returned by Read for a file without an end of central directory.
-var ErrNotZip = errors.New("no zip directory at the end of the file; it is no wheel, or it is cut off")
+var ErrNotZip = errors.New("no zip directory at the end of the file; it is not a wheel, or it is truncated")
 
 const (
 	endLen       = 22
@@ -69,13 +69,13 @@ func findEnd(r io.ReaderAt, size int64, report Report) (end, error) {
 func checkTail(comment, rest []byte, report Report) {
 	for _, signature := range []string{localSignature, entrySignature, endSignature, end64Signature, locator64Signature} {
 		if i := bytes.Index(rest, []byte(signature)); i >= 0 {
-			report("hidden-archive", "", fmt.Sprintf("a record of a second archive stands %d bytes behind the end of the first", i))
+			report("hidden-archive", "", fmt.Sprintf("a record of a second archive is %d bytes after the end of the first", i))
 			break
 		}
 	}
 	// Bytes 1 to 8 are those of zip signatures: an archive inside the comment.
 	if i := bytes.IndexFunc(comment, func(c rune) bool { return c >= 1 && c <= 8 }); i >= 0 {
-		report("archive-comment", "", "the archive's comment holds control bytes, as a second archive inside it would")
+		report("archive-comment", "", "the archive's comment has control bytes, as a second archive inside it would")
 	}
 }
 
@@ -121,7 +121,7 @@ func parseEnd64(r io.ReaderAt, loc []byte, short end, report Report) (end, error
 		return end{}, errors.New("no zip64 end record where the locator points")
 	}
 	if le.Uint64(b[4:]) != end64Len-12 {
-		return end{}, errors.New("the zip64 end record carries extensible data, which no wheel needs")
+		return end{}, errors.New("the zip64 end record has extensible data, which no wheel needs")
 	}
 	e := end{entries: le.Uint64(b[32:]), length: int64(le.Uint64(b[40:])), offset: int64(le.Uint64(b[48:])), start: at}
 	if le.Uint64(b[24:]) != e.entries || le.Uint32(b[16:]) != 0 || le.Uint32(b[20:]) != 0 {
@@ -139,13 +139,13 @@ func parseEnd64(r io.ReaderAt, loc []byte, short end, report Report) (end, error
 // between it and the end records.
 func (e end) check(report Report) (end, error) {
 	if e.offset < 0 || e.length < 0 || e.offset > e.start || e.length > e.start-e.offset {
-		return end{}, fmt.Errorf("the central directory (%d bytes at %d) does not fit before its end at %d; the file is cut off or damaged", e.length, e.offset, e.start)
+		return end{}, fmt.Errorf("the central directory (%d bytes at %d) does not fit before its end at %d; the file is truncated or damaged", e.length, e.offset, e.start)
 	}
 	if e.entries > MaxMembers || e.length > maxDirectory {
-		return end{}, fmt.Errorf("%d members in a directory of %d bytes: more than the %d members that are read", e.entries, e.length, MaxMembers)
+		return end{}, fmt.Errorf("%d members in a directory of %d bytes; at most %d are read", e.entries, e.length, MaxMembers)
 	}
 	if gap := e.start - e.offset - e.length; gap > 0 {
-		report("hidden-bytes", "", fmt.Sprintf("%d bytes stand between the central directory and its end", gap))
+		report("hidden-bytes", "", fmt.Sprintf("%d bytes are between the central directory and its end", gap))
 	}
 	return e, nil
 }

@@ -57,7 +57,7 @@ func (a *Archive) checkLocal(m *Member, next int64, w *window, report Report) (i
 		return 0, err
 	}
 	if string(b[:4]) != localSignature {
-		return 0, fmt.Errorf("no local header at offset %d", m.header)
+		return 0, fmt.Errorf("there is no local header at offset %d", m.header)
 	}
 	nameLen, extraLen := int(le.Uint16(b[26:])), int(le.Uint16(b[28:]))
 	if b, err = w.at(m.header, localLen+nameLen+extraLen); err != nil {
@@ -104,7 +104,7 @@ func (m *Member) compareLocal(b []byte, x extra, report Report) {
 	open := m.flags&flagDescriptor != 0
 	differs := func(local, central int64) bool { return local != central && (!open || local != 0) }
 	if differs(int64(crc), int64(m.CRC32)) || differs(compressed, m.Compressed) || differs(size, m.Size) {
-		report("local-header", m.Name, fmt.Sprintf("the local header says %d bytes in %d and CRC %08x; the directory says %d in %d and %08x",
+		report("local-header", m.Name, fmt.Sprintf("the local header says %d bytes in %d and CRC %08x, but the directory says %d in %d and %08x",
 			size, compressed, crc, m.Size, m.Compressed, m.CRC32))
 	}
 }
@@ -117,7 +117,7 @@ func descriptor(m *Member, at, next int64, w *window) (int64, error) {
 	switch n {
 	case 12, 16, 20, 24:
 	default:
-		return 0, fmt.Errorf("%d bytes stand where its data descriptor should", n)
+		return 0, fmt.Errorf("%d bytes are where its data descriptor should be", n)
 	}
 	b, err := w.at(at, int(n))
 	if err != nil {
@@ -136,7 +136,7 @@ func descriptor(m *Member, at, next int64, w *window) (int64, error) {
 		compressed, size = le.Uint64(b[4:]), le.Uint64(b[12:])
 	}
 	if crc != m.CRC32 || compressed != uint64(m.Compressed) || size != uint64(m.Size) {
-		return 0, fmt.Errorf("its data descriptor says %d bytes in %d and CRC %08x; the directory says %d in %d and %08x",
+		return 0, fmt.Errorf("its data descriptor says %d bytes in %d and CRC %08x, but the directory says %d in %d and %08x",
 			size, compressed, crc, m.Size, m.Compressed, m.CRC32)
 	}
 	return n, nil

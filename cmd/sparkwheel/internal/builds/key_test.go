@@ -22,8 +22,9 @@ var notInKey = map[string]string{
 	"Memory":   "how much memory the host lends",
 	"Launcher": "this program's path; it passes compilers' commands on",
 	"CCache":   "a cache gives what the compiler would",
+	"Foretold": "a build of steps has no backend to ask",
 	"Vary":     "a second build, whose products are compared and not kept",
-	"Gate":     "a build of steps has none",
+	"Gate":     "it ends a build, which leaves nothing; what was built is judged again, whether or not it was built now",
 	"Python":   "a build of steps has none",
 	"UV":       "a build of steps has none",
 	"Wheels":   "a build of steps has none",
@@ -131,6 +132,9 @@ func TestKeyCoversThePlan(t *testing.T) {
 		fields = append(fields, field.Name)
 		if field.Name == "Packages" || field.Name == "Root" {
 			continue // what they are is in Base.BuildDigest
+		}
+		if _, excluded := notInKey[field.Name]; excluded {
+			continue
 		}
 		change := changes[field.Name]
 		if change == nil {

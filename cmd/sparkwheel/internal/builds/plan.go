@@ -16,6 +16,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 	"github.com/sparkwheel/sparkwheel/wheel/builder"
+	"github.com/sparkwheel/sparkwheel/wheel/builder/launcher"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
@@ -34,6 +35,8 @@ type Plan struct {
 	Inputs []sources.Input
 	// Isolation is the sandbox's mode.
 	Isolation sandbox.Mode
+	// Gate judges GPU code while it is compiled; it is no input of the build.
+	Gate *launcher.Gate
 	// Packages are the debs that this build alone needs in the store.
 	Packages []index.Pin
 }
@@ -116,6 +119,9 @@ func (p Plan) spec(ctx context.Context, env host.Env) (builder.Spec, error) {
 		Steps: p.Steps(), Env: variables, Epoch: p.Locked.Time,
 		Jobs: env.Jobs, MemoryPerJob: p.Recipe.MemoryPerJob, CPUs: p.Recipe.CPUs,
 		Launcher: env.Launcher, CCache: env.Store.Path("ccache"),
+	}
+	if env.Launcher != "" {
+		spec.Gate = p.Gate
 	}
 	spec.Mounts, err = sources.Mounts(ctx, env, p.Inputs)
 	return spec, err

@@ -94,7 +94,7 @@ func (c Compiler) command(q Question, work string, network []string) sandbox.Com
 // write leaves a question's files in a directory; out is where the answer will be.
 func (q Question) write(dir, out string) error {
 	files := map[string][]byte{
-		"requirements.txt": lines(q.Requirements), "overrides.txt": lines(q.Overrides), "excludes.txt": lines(q.Excludes),
+		"requirements.txt": lines(q.Requirements), "overrides.txt": lines(q.Overrides), "excludes.txt": lines(q.Excludes), "constraints.txt": lines(q.Constraints),
 	}
 	if q.Before != nil {
 		files[out] = q.Before
@@ -122,7 +122,7 @@ func (q Question) command(env host.Env, b *base.Base, out string) (root string, 
 	}
 	args = append([]string{
 		"/build/bin/uv", "-q", "pip", "compile", "--no-header", "--format", "pylock.toml", "--no-python-downloads",
-		"-p", python, "--only-binary", ":all:", "--overrides", "overrides.txt", "--excludes", "excludes.txt",
+		"-p", python, "--only-binary", ":all:", "--overrides", "overrides.txt", "--excludes", "excludes.txt", "--constraints", "constraints.txt",
 		"requirements.txt", "-o", out,
 	}, target...)
 	if q.ExcludeNewer != "" {

@@ -21,6 +21,7 @@ type Question struct {
 	Requirements []string // PEP 508, or -r FILE
 	Overrides    []string
 	Excludes     []string
+	Constraints  []string // hold for what is taken, and take nothing
 	ExcludeNewer string
 	Trees        map[string]string // source -> its tree, seen at /build/trees/NAME
 	Before       []byte            // an earlier answer, whose versions are kept where they still fit

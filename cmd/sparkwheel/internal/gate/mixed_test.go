@@ -29,7 +29,7 @@ func TestMixed(t *testing.T) {
 		}},
 	} {
 		var set []truth.Distribution
-		for _, one := range strings.Split(tt.set, ", ") {
+		for one := range strings.SplitSeq(tt.set, ", ") {
 			name, v, _ := strings.Cut(one, " ")
 			parsed, err := version.Parse(v)
 			if err != nil {

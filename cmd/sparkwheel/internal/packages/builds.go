@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/base"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/host"
@@ -114,16 +115,18 @@ func (p Built) Over(env host.Env, b *base.Base) (*base.Base, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Root = filepath.Join(env.Place(root), "root")
-	blob, err := layer.Open(env.Place(host.Entry{Kind: store.Stage, Key: image.Key}))
-	if err == nil {
-		c.Packages = append(b.Packages[:len(b.Packages):len(b.Packages)], blob)
-		c.Shape, err = base.ReadShape(env.Place(root))
-	}
-	if err != nil {
+	installed := host.Entry{Kind: store.Stage, Key: image.Key}
+	if env.Kept(installed) == "" || env.Kept(root) == "" {
 		return nil, &stage.WaitingError{Reason: "the packages of build " + p.Name + " are not installed yet"}
 	}
-	return &c, nil
+	blob, err := layer.Open(env.Place(installed))
+	if err != nil {
+		return nil, err
+	}
+	c.Root = filepath.Join(env.Place(root), "root")
+	c.Packages = append(slices.Clip(b.Packages), blob)
+	c.Shape, err = base.ReadShape(env.Place(root))
+	return &c, err
 }
 
 // Install installs the packages over a base: into the image as a layer of their
@@ -150,8 +153,8 @@ func (p Built) Install(ctx context.Context, env host.Env, b *base.Base, run *sta
 		if err != nil {
 			return nil, err
 		}
-		c.Root, c.Cleared = root, append(b.Cleared[:len(b.Cleared):len(b.Cleared)], cleared...)
-		c.Packages = append(b.Packages[:len(b.Packages):len(b.Packages)], blob)
+		c.Root, c.Cleared = root, append(slices.Clip(b.Cleared), cleared...)
+		c.Packages = append(slices.Clip(b.Packages), blob)
 		if c.Shape, err = base.ReadShape(filepath.Dir(root)); err != nil {
 			return nil, err
 		}

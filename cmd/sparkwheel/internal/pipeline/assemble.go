@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -134,7 +135,7 @@ func (b *build) addMade(img *image.Image) error {
 			return err
 		}
 		for _, f := range made.made.Files {
-			img.Files = append(img.Files[:len(img.Files):len(img.Files)], image.File{File: recipe.File{Name: s.Name, Image: f.Image, Executable: f.Executable}, Pin: f.Pin})
+			img.Files = append(slices.Clip(img.Files), image.File{File: recipe.File{Name: s.Name, Image: f.Image, Executable: f.Executable}, Pin: f.Pin})
 		}
 		for _, w := range made.made.Wheels {
 			img.Built = append(img.Built, image.Built{Name: w.File, Distribution: w.File[:strings.IndexByte(w.File, '-')],

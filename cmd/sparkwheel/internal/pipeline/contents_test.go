@@ -15,8 +15,8 @@ func TestContentsOfHostileURLs(t *testing.T) {
 	t.Parallel()
 	s := &resolving{env: host.Env{Mirrors: &git.Mirrors{Dir: t.TempDir()}}, before: &recipe.Lock{}}
 	for url, want := range map[string]string{
-		"--upload-pack=touch": "begins with a dash", "ext::sh -c touch": "holds a space", "ext::touch": "remote helper", "file:///etc": "is a local file",
-		"git@-oProxyCommand=touch:b": "names no host", "../beside.git": "is a local file", "/etc": "is a local file",
+		"--upload-pack=touch": "begins with a dash", "ext::sh -c touch": "has a space", "ext::touch": "remote helper", "file:///etc": "is a local file",
+		"git@-oProxyCommand=touch:b": "has no host", "../beside.git": "is a local file", "/etc": "is a local file",
 	} {
 		_, err := s.contentCommit(t.Context(), recipe.Wheel{Name: "w"}, recipe.LockedContent{Name: "a", URL: url, Ref: "v1"}, nil)
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"path"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,7 +16,9 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
+	"github.com/sparkwheel/sparkwheel/wheel/builder/launcher"
 	"github.com/sparkwheel/sparkwheel/wheel/inspect"
+	"github.com/sparkwheel/sparkwheel/wheel/inspect/cuda"
 )
 
 // judgeGPU holds the GPU code of every wheel and package, built or published,
@@ -36,6 +40,33 @@ func (b *build) judgeGPU(ctx context.Context, res *Result, run *stage.Run) error
 		}
 	}
 	return err
+}
+
+// earlyGate is what GPU code is held against while it is compiled, for a wheel's
+// distribution or "*" for what has several names. Without a requirement it is
+// listed and not judged; without a GPU it is nil. An exception for a part of a
+// file passes the whole of it: what is linked tells the parts, and is judged later.
+func (b *build) earlyGate(own *recipe.GPU, distribution string) *launcher.Gate {
+	gpu, err := cuda.ParseGPU(b.Recipe.Target.GPUArch)
+	if err != nil {
+		return nil
+	}
+	early := &launcher.Gate{GPU: gpu.String(), Driver: b.Lock.Driver}
+	if own != nil && own.Driver != (cuda.Version{}) {
+		early.Driver = own.Driver.String()
+	}
+	g := b.Recipe.Gate(own)
+	if g == nil {
+		return early
+	}
+	early.Require = g.Require.String()
+	for _, e := range g.Except {
+		if ok, err := path.Match(e.Distribution, distribution); ok && err == nil || distribution == "*" {
+			glob, _, _ := strings.Cut(e.Glob, "#")
+			early.Except = append(early.Except, glob)
+		}
+	}
+	return early
 }
 
 // binaries are what is in all that was built or downloaded, with the table that

@@ -60,7 +60,7 @@ func TestGate(t *testing.T) {
 		GPU: "12.1", Driver: "13.0", Unused: []string{"x:*"},
 		Binaries: []gate.Binary{{
 			Distribution: "w", Path: "w/_C.so", Verdict: cuda.None,
-			Reason: "of 2 fatbins 1 native, 1 none; the worst: cannot run here (sm_90a is for 9.0 alone, sm_100f is for another family)",
+			Reason: "of 2 fatbins 1 native, 1 none; the worst: cannot run here (sm_90a is for 9.0 only, sm_100f is for another family)",
 		}},
 	}
 	if diff := cmp.Diff(want, p.image().Record.GPU); diff != "" {

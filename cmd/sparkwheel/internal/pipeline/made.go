@@ -195,7 +195,7 @@ func inputPins(inputs []input) (all []index.Pin, err error) {
 func (b *build) buildPlan(x recipe.Build, on *stage.Stage[*base.Base], tree *stage.Stage[*sources.Tree], inputs []input) (p builds.Plan, err error) {
 	src, _ := b.Recipe.Source(x.Source)
 	locked, _ := b.Lock.Source(x.Source)
-	p = builds.Plan{Recipe: x, Source: *src, Locked: *locked, Target: b.target(), Isolation: b.Env.Sandbox, Packages: packages.AlonePins(b.Env, x.Name, b.Lock)}
+	p = builds.Plan{Recipe: x, Source: *src, Locked: *locked, Target: b.target(), Isolation: b.Env.Sandbox, Packages: packages.AlonePins(b.Env, x.Name, b.Lock), Gate: b.earlyGate(x.GPU, "*")}
 	root, err := on.Ahead()
 	if err != nil {
 		return p, err

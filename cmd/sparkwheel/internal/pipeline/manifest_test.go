@@ -119,7 +119,7 @@ func TestLockManifest(t *testing.T) {
 
 	m.Directories["{Sum.ALL}"] = "{Sum.NONE}"
 	_, _, err = lockManifestNow(t, dir, module, m, &recipe.Lock{})
-	for _, says := range []string{"manifest kernels: ", "Sum.ALL is no constant that can be read without running Python", "no string constant Sum.NONE; it has Sum.ONE, Sum.TWO.arm"} {
+	for _, says := range []string{"manifest kernels: ", "Sum.ALL is not a constant that can be read without running Python", "no string constant Sum.NONE; it has Sum.ONE, Sum.TWO.arm"} {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("what is not understood gave %v, want %q", err, says)
 		}
@@ -172,7 +172,7 @@ func TestLockManifestRefuses(t *testing.T) {
 		"a directory out":   {sum + " x\n", "../d/", `directory "../d/" is not a path`},
 		"no slash":          {sum + " x\n", "d", `directory "d" is not a path that ends in a slash`},
 		"another list":      {"", "other/", "has the sha256 " + hexSum("something else")},
-		"an endless list":   {strings.Repeat("x", sources.LongestList+1), "d/", "more than the 33554432 bytes"},
+		"an endless list":   {strings.Repeat("x", sources.LongestList+1), "d/", "more than 33554432 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -232,10 +232,10 @@ func TestPlaceManifest(t *testing.T) {
 		t.Errorf("tree (-want +got):\n%s", diff)
 	}
 	server.files["/d/a"] = "much longer"
-	if _, err := place(5, recipe.Entry{Path: "d/a", SHA256: hexSum("much longer")}); err == nil || !strings.Contains(err.Error(), "more than the 5 bytes") {
+	if _, err := place(5, recipe.Entry{Path: "d/a", SHA256: hexSum("much longer")}); err == nil || !strings.Contains(err.Error(), "more than 5 bytes") {
 		t.Errorf("a file that is too large gave %v", err)
 	}
-	if _, err := place(100, recipe.Entry{Path: "d/a", SHA256: hexSum("another")}); err == nil || !strings.Contains(err.Error(), "pinned is "+hexSum("another")) {
+	if _, err := place(100, recipe.Entry{Path: "d/a", SHA256: hexSum("another")}); err == nil || !strings.Contains(err.Error(), "but "+hexSum("another")) {
 		t.Errorf("another file gave %v", err)
 	}
 }

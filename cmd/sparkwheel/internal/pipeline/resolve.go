@@ -22,6 +22,9 @@ import (
 type Upgrade struct {
 	All   bool
 	Names []string // sources, wheels, packages, base, uv, runtime
+	// Compare asks what is not asked for anew too, and notes where its refs mean
+	// something else now than what is kept.
+	Compare bool
 }
 
 func (u Upgrade) has(name string) bool { return u.All || slices.Contains(u.Names, name) }
@@ -132,6 +135,11 @@ type namedSet struct {
 
 func (s *resolving) addSets(g *stage.Graph) []*stage.Stage[namedSet] {
 	var sets []*stage.Stage[namedSet]
+	runtime := s.addRuntime(g)
+	var also []stage.Need
+	if runtime != nil {
+		also = append(also, runtime)
+	}
 	for _, w := range s.recipe.Wheels {
 		if w.Missing != "" {
 			continue // it is not built
@@ -142,19 +150,27 @@ func (s *resolving) addSets(g *stage.Graph) []*stage.Stage[namedSet] {
 			if err != nil {
 				return namedSet{}, err
 			}
-			return s.set(ctx, q, run)
-		}, src, s.base, s.uv))
+			return s.buildSet(ctx, q, runtime, run)
+		}, append(slices.Clone(also), src, s.base, s.uv)...))
 	}
+	if runtime != nil {
+		sets = append(sets, runtime)
+	}
+	return sets
+}
+
+// addRuntime adds the runtime's environment, nil where the recipe has none.
+func (s *resolving) addRuntime(g *stage.Graph) *stage.Stage[namedSet] {
 	if s.recipe.Runtime.Empty() {
-		return sets
+		return nil
 	}
 	needs := []stage.Need{s.base, s.uv}
 	for _, name := range slices.Sorted(maps.Keys(s.recipe.Runtime.Files)) {
 		needs = append(needs, s.sources[name])
 	}
-	return append(sets, stage.Add(g, "runtime", func(ctx context.Context, run *stage.Run) (namedSet, error) {
+	return stage.Add(g, "runtime", func(ctx context.Context, run *stage.Run) (namedSet, error) {
 		return s.set(ctx, s.runtimeQuestion(), run)
-	}, needs...))
+	}, needs...)
 }
 
 func (s *resolving) runtimeQuestion() environments.Question {
@@ -212,18 +228,25 @@ func (s *resolving) lockUV(ctx context.Context) ([]recipe.LockedUV, error) {
 func (s *resolving) source(ctx context.Context, src recipe.Source, run *stage.Run) (sources.Resolved, error) {
 	old, ok := s.before.Source(src.Name)
 	if ok && old.URL == src.Git.URL && old.Ref == src.Git.Ref && !s.upgrade.has(src.Name) {
-		run.Note("%s stays at %s; --upgrade=%s resolves %s again", src.Name, old.Commit, src.Name, old.Ref)
-		return sources.Resolve(ctx, s.env, sources.Locked(src, *old, s.recipe.Dir()), run)
+		if s.upgrade.Compare {
+			sources.NoteDrift(ctx, s.env, sources.Locked(src, *old, s.recipe.Dir()), run)
+		}
+		return sources.Keep(ctx, s.env, src, *old, s.recipe.Dir(), run)
 	}
 	found, err := sources.Find(ctx, s.env, src, s.recipe.Dir(), run)
 	if err != nil {
 		return sources.Resolved{}, err
 	}
-	return sources.Resolve(ctx, s.env, sources.At{Source: src, Found: found, Dir: s.recipe.Dir()}, run)
+	at := sources.At{Source: src, Found: found, Dir: s.recipe.Dir()}
+	if at.Found.Pulls, err = sources.FindPulls(ctx, s.env, at, nil, run); err != nil {
+		return sources.Resolved{}, err
+	}
+	return sources.Resolve(ctx, s.env, at, run)
 }
 
 func (s *resolving) set(ctx context.Context, q environments.Question, run *stage.Run) (namedSet, error) {
 	q.ExcludeNewer = s.recipe.ExcludeNewer
+	q.Constraints = append(slices.Clone(s.recipe.Constraints), q.Constraints...)
 	if !s.upgrade.has(q.Name) {
 		if old := s.before.Set(q.Name); old != nil {
 			q.Before = old.Text

@@ -11,6 +11,7 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/wheels"
+	"github.com/sparkwheel/sparkwheel/requirements/version"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 )
 
@@ -162,6 +163,12 @@ func (b *build) makeWheel(ctx context.Context, p wheels.Plan, before []namedWhee
 	if err := b.checkBefore(p.Recipe, before); err != nil {
 		return madeWheel{}, err
 	}
+	if err := b.checkABI(p.Recipe, p.Pins); err != nil {
+		return madeWheel{}, err
+	}
+	p.Agree = func(v version.Version) error {
+		return b.checkVersion(Versioned{p.Recipe.Name, v, "as its backend says"}, before)
+	}
 	w, err := p.Build(ctx, b.Env, run)
 	if err != nil {
 		return madeWheel{}, err
@@ -175,7 +182,7 @@ func (b *build) makeWheel(ctx context.Context, p wheels.Plan, before []namedWhee
 func (b *build) wheelPlan(w recipe.Wheel, set recipe.LockedSet, tree *stage.Stage[*sources.Tree], inputs []input, contents []content) (p wheels.Plan, err error) {
 	src, _ := b.Recipe.Source(w.Source)
 	locked, _ := b.Lock.Source(w.Source)
-	p = wheels.Plan{Recipe: w, Source: *src, Locked: *locked, Target: b.target(), Isolation: b.Env.Sandbox}
+	p = wheels.Plan{Recipe: w, Source: *src, Locked: *locked, Target: b.target(), Isolation: b.Env.Sandbox, Gate: b.earlyGate(w.GPU, w.Distribution)}
 	if p.Inputs, err = known(inputs); err != nil {
 		return p, err
 	}

@@ -55,6 +55,7 @@ func (r *Recipe) check() error {
 	}
 	faults = append(faults, r.checkProvided()...)
 	faults = append(faults, r.Packages.check()...)
+	faults = append(faults, r.checkConstraints()...)
 	faults = append(faults, r.checkSources()...)
 	faults = append(faults, r.checkBuilds()...)
 	faults = append(faults, r.checkWheels()...)
@@ -120,6 +121,11 @@ func (r *Recipe) checkSources() []error {
 				bad("%s: submodule %q: a path in the tree and a url are needed", where, at)
 			}
 		}
+		for i, n := range s.Pulls {
+			if n < 1 || slices.Contains(s.Pulls[:i], n) {
+				bad("%s: pulls: %d is not the number of one more pull request", where, n)
+			}
+		}
 		checkPatches(s.Patches, func(format string, args ...any) { bad("%s: "+format, append([]any{where}, args...)...) })
 		for f := range s.Files {
 			if !localPath(f) {
@@ -178,6 +184,11 @@ func (r *Recipe) checkWheels() []error {
 		for k := range w.Environment {
 			if !envRE.MatchString(k) {
 				bad("%s: environment: %q is not a variable name", where, k)
+			}
+		}
+		for _, glob := range slices.Concat(w.MustContain, w.Prebuilt) {
+			if glob == "" || !doublestar.ValidatePattern(glob) {
+				bad("%s: %q is not a path pattern", where, glob)
 			}
 		}
 		w.FetchContent.check(func(format string, args ...any) { bad("%s: "+format, append([]any{where}, args...)...) })

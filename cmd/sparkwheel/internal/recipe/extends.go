@@ -110,6 +110,10 @@ func (p *part) decode(top string) error {
 	if err := toml.Unmarshal(bytes.TrimPrefix(p.text, []byte("\xef\xbb\xbf")), &p.given); err != nil {
 		return fmt.Errorf("%s: %w", p.label(), err)
 	}
+	var err error
+	if p.shape.Lines, err = constraintLines(p.shape.Constraints); err != nil {
+		return fmt.Errorf("%s: constraints: %w", p.label(), err)
+	}
 	for i := range p.shape.Source {
 		s := &p.shape.Source[i]
 		s.Patch, s.Patches = settlePatches(s.Patches, s.Patch, p.dir()), nil
@@ -139,16 +143,4 @@ func (p *part) seenFrom(top, path string) string {
 		rel = "./" + rel
 	}
 	return rel
-}
-
-// digestOf covers the text of every part; of one part it is that of its text.
-func digestOf(parts []*part) string {
-	if len(parts) == 1 {
-		return digest(parts[0].text)
-	}
-	var all []byte
-	for _, p := range parts {
-		all = fmt.Appendln(all, digest(p.text))
-	}
-	return digest(all)
 }

@@ -25,6 +25,7 @@ func merged(parts []*part) (*shape, error) {
 			return nil, fmt.Errorf("%s: %w", p.label(), err)
 		}
 		over(reflect.ValueOf(s).Elem(), reflect.ValueOf(&p.shape).Elem(), p.given)
+		s.Lines = added(s.Lines, p.shape.Lines)
 		s.prune(before)
 	}
 	return s, nil

@@ -53,7 +53,14 @@ type shape struct {
 	File     []fileShape     `toml:"file"`
 	Manifest []manifestShape `toml:"manifest"`
 	Index    []indexShape    `toml:"index"`
-	Runtime  struct {
+	// Constraints is a list, or a table of names and versions; its lines are in
+	// Lines after that.
+	Constraints any      `toml:"constraints"`
+	Lines       []string `toml:"-"`
+	ABI         struct {
+		Distributions []string `toml:"distributions"`
+	} `toml:"abi"`
+	Runtime struct {
 		Requires  []string            `toml:"requires" merge:"add"`
 		Files     map[string][]string `toml:"files"`
 		Overrides []string            `toml:"overrides" merge:"add"`
@@ -91,6 +98,7 @@ type sourceShape struct {
 		URL string `toml:"url"`
 		Ref string `toml:"ref"`
 	} `toml:"submodule"`
+	Pulls   []int        `toml:"pulls"`
 	Patches []string     `toml:"patches"`
 	Patch   []patchShape `toml:"patch"`
 	Rewrite struct {
@@ -127,6 +135,8 @@ type wheelKeys struct {
 	Repair       bool              `toml:"repair"`
 	Repack       *bool             `toml:"repack"`
 	Missing      string            `toml:"missing"`
+	MustContain  []string          `toml:"must-contain" merge:"append"`
+	Prebuilt     []string          `toml:"prebuilt" merge:"append"`
 	LeaveOut     []string          `toml:"leave-out" merge:"append"`
 	Shim         []struct {
 		Name    string            `toml:"name"`
@@ -141,6 +151,7 @@ func (s *shape) recipe() *Recipe {
 		Base:   s.Base.Image,
 		UV:     s.Tools.UV, ExcludeNewer: s.Tools.ExcludeNewer,
 		Missing:     s.Missing,
+		Constraints: s.Lines, ABI: s.ABI.Distributions,
 		SameVersion: s.SameVersion,
 		GPU:         s.GPU.gpu(""),
 		Packages:    Packages{Image: s.Packages.Image, Build: s.Packages.Build, Snapshot: s.Packages.Snapshot},
@@ -199,7 +210,7 @@ func (x *sourceShape) source() Source {
 	}
 	return Source{
 		Name: x.Name, Submodule: submodule, Git: git.Source{URL: x.URL, Ref: x.Ref}, Version: x.Version, Date: x.Date, Marker: x.Marker,
-		Submodules: x.Submodules, Patches: patches(x.Patch), Rewrite: Rewrite(x.Rewrite), Files: x.Files,
+		Submodules: x.Submodules, Pulls: x.Pulls, Patches: patches(x.Patch), Rewrite: Rewrite(x.Rewrite), Files: x.Files,
 		Local: local, Dirty: x.Dirty, Pointers: x.Pointers,
 	}
 }
@@ -210,7 +221,7 @@ func (x *wheelShape) wheel() Wheel {
 		Environment: x.Environment, Requires: x.Requires, Config: x.Config, Inputs: x.Inputs, Frontend: x.Frontend, TrackedFiles: x.TrackedFiles,
 		Repair: x.Repair, Repack: x.Repack == nil || *x.Repack, LeaveOut: x.LeaveOut,
 		MemoryPerJob: parseSize(x.MemoryPerJob), Root: x.Root, CPUs: x.CPUs, FetchContent: x.fetchContent(),
-		GPU: x.GPU.gpu(x.Distribution), Missing: x.Missing,
+		GPU: x.GPU.gpu(x.Distribution), Missing: x.Missing, MustContain: x.MustContain, Prebuilt: x.Prebuilt,
 	}
 	if w.Root == "" {
 		w.Root = "base"

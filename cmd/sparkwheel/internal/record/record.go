@@ -82,12 +82,16 @@ type Source struct {
 	Ref    string `json:"ref"`
 	Commit string `json:"commit"`
 	// Dirty says that Commit holds uncommitted changes, which are on Head.
-	Dirty      bool                  `json:"dirty,omitempty"`
-	Head       string                `json:"head,omitempty"`
-	Time       time.Time             `json:"time"`
-	Tree       string                `json:"tree"`
-	Version    string                `json:"version"`
-	Submodules []git.Submodule       `json:"submodules,omitempty"`
+	Dirty      bool            `json:"dirty,omitempty"`
+	Head       string          `json:"head,omitempty"`
+	Time       time.Time       `json:"time"`
+	Tree       string          `json:"tree"`
+	Version    string          `json:"version"`
+	Submodules []git.Submodule `json:"submodules,omitempty"`
+	Pulls      []sources.Pull  `json:"pulls,omitempty"`
+	// HowToCheck are git commands of which the last one prints Tree, where pull
+	// requests were merged.
+	HowToCheck []string              `json:"how_to_check,omitempty"`
 	Patches    []sources.Patch       `json:"patches,omitempty"`
 	Changes    []requirements.Change `json:"changes"`
 	Unmatched  []string              `json:"unmatched_rules,omitempty"`
@@ -144,7 +148,7 @@ func (r *Record) JSON() ([]byte, error) {
 // New is the record of a build before anything is made: what recipe and lock say.
 func New(r *recipe.Recipe, l *recipe.Lock) *Record {
 	rec := &Record{
-		Recipe: r.Name, RecipeDigest: r.Digest, Platform: l.Platform, Python: l.Python,
+		Recipe: r.Name, RecipeDigest: l.RecipeDigest, Platform: l.Platform, Python: l.Python,
 		Base: Base{Digest: l.Base.Digest}, Sources: []Source{}, Wheels: []Wheel{},
 	}
 	if l.Base.Reference.Remote() {
@@ -179,7 +183,7 @@ func NewSource(src recipe.Source, l recipe.LockedSource, t *sources.Tree) Source
 	}
 	return Source{
 		Name: l.Name, URL: l.URL, Ref: l.Ref, Commit: l.Commit, Dirty: l.Dirty, Head: l.Head, Time: l.Time.UTC(), Tree: l.Tree, Version: l.Version,
-		Submodules: t.Submodules, Patches: t.Patches, Changes: changes, Unmatched: t.Unmatched, Left: t.Left, Files: slices.Sorted(maps.Keys(src.Files)),
+		Submodules: t.Submodules, Pulls: t.Pulls, HowToCheck: sources.HowToCheck(l), Patches: t.Patches, Changes: changes, Unmatched: t.Unmatched, Left: t.Left, Files: slices.Sorted(maps.Keys(src.Files)),
 	}
 }
 

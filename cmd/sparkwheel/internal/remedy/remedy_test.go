@@ -38,15 +38,15 @@ func TestText(t *testing.T) {
 	}{
 		{"nothing known", errors.New("x"), "x"},
 		{"in the middle of a message", fmt.Errorf("a: %w\nfull log: l", git.ErrOffline),
-			"a: not in the local mirror, and the network is not allowed; run `sparkwheel fetch` without --offline\nfull log: l"},
+			"a: not cached, and the network is not allowed; run `sparkwheel fetch` without --offline\nfull log: l"},
 		{"each of several, a remedy once", errors.Join(git.ErrOffline, gone, fmt.Errorf("again: %w", git.ErrOffline)),
-			"not in the local mirror, and the network is not allowed; run `sparkwheel fetch` without --offline\n" +
+			"not cached, and the network is not allowed; run `sparkwheel fetch` without --offline\n" +
 				"fetching words.txt: https://h/words.txt answers 404 Not Found; if a mirror has it, give --mirror PREFIX=BASE; build from a bundle that has it; or use another version: `sparkwheel lock --upgrade=words`\n" +
-				"again: not in the local mirror, and the network is not allowed"},
+				"again: not cached, and the network is not allowed"},
 		{"words that the message hides", hidden{&git.SchemeError{URL: "ssh://h", Scheme: "ssh"}}, "hidden; use another server with --mirror PREFIX=https://HOST/"},
 		{"a type with nothing to say", &registry.StatusError{Method: "GET", URL: "u", Status: 500}, "GET u: 500 Internal Server Error"},
 		{"its own remedy instead", fmt.Errorf("a: %w", With(fmt.Errorf("b: %w", git.ErrOffline), "run it online")),
-			"a: b: not in the local mirror, and the network is not allowed; run it online"},
+			"a: b: not cached, and the network is not allowed; run it online"},
 		{"behind each fault", fmt.Errorf("judging: %w", faults), `judging: checking the requirements of the image: 3 faults
   a requires numpy [requirement-missing]; add a wheel of numpy, or pass --allow numpy
   b requires torch==1 [version-conflict]; use a torch that it allows, rebuild b with ` + "`pin = { torch = \"==2\" }`" + `, or pass --allow torch

@@ -40,6 +40,10 @@ var rules = []rule{
 		}
 		return "commit or stash them, or give the full SHA of the commit; in a recipe, `dirty = true` includes them"
 	}),
+	on(&git.MergeError{}, func(*git.MergeError) string {
+		return "\ntake it out of the source's `pulls`, or name a ref that it was made for"
+	}),
+	on(&git.MergeBaseError{}, func(*git.MergeBaseError) string { return "give its changes as a patch" }),
 	on(&patch.ConflictError{}, func(*patch.ConflictError) string {
 		return "\nchange the patch or take it out of the recipe, or give it the `versions` of the source that it is for"
 	}),

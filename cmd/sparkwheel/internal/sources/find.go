@@ -16,11 +16,14 @@ import (
 
 // Found is the commit that a source's ref names. Where it holds uncommitted
 // changes of a checkout, Head is the commit that they are on.
-type Found struct{ Commit, Head git.Commit }
+type Found struct {
+	Commit, Head git.Commit
+	Pulls        []recipe.LockedPull
+}
 
 // Pinned is what a lock has found.
 func Pinned(l recipe.LockedSource) Found {
-	f := Found{Commit: git.Commit{Hash: l.Commit, Time: l.Time, Tree: l.Tree}}
+	f := Found{Commit: git.Commit{Hash: l.Commit, Time: l.Time, Tree: l.Tree}, Pulls: l.Pulls}
 	if l.Dirty {
 		f.Head = git.Commit{Hash: l.Head, Time: l.Time}
 	}
@@ -53,7 +56,7 @@ func Find(ctx context.Context, env host.Env, src recipe.Source, dir string, run 
 		if s.Dirty() {
 			run.Note("%s is used with its uncommitted changes: what is built cannot be rebuilt elsewhere", src.Git.URL)
 		}
-		return Found{s.Commit, s.Head}, nil
+		return Found{Commit: s.Commit, Head: s.Head}, nil
 	}
 	c, err := env.Mirrors.Resolve(ctx, src.Git)
 	if err != nil {

@@ -152,6 +152,16 @@ func (p *Prepared) patch(root *os.Root, patches []namedPatch) error {
 	return nil
 }
 
+// pulled is whether a pull request changed something.
+func (p Prepared) pulled() bool {
+	for _, one := range p.Pulls {
+		if one.State == "" {
+			return true
+		}
+	}
+	return false
+}
+
 // patched is whether a patch changed something.
 func (p Prepared) patched() bool {
 	for _, one := range p.Patches {

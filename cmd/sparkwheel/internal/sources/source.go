@@ -34,6 +34,7 @@ type Tree struct {
 type Prepared struct {
 	Hash       string                `json:"tree"`
 	Submodules []git.Submodule       `json:"submodules,omitempty"`
+	Pulls      []Pull                `json:"pulls,omitempty"`
 	Patches    []Patch               `json:"patches,omitempty"`
 	Changes    []requirements.Change `json:"changes"`
 	Unmatched  []string              `json:"unmatched,omitempty"`
@@ -44,13 +45,16 @@ type Prepared struct {
 	Warnings []requirements.Warning `json:"warnings,omitempty"`
 }
 
-func (p Prepared) dirty() bool { return len(p.Changes) > 0 || p.patched() }
+func (p Prepared) dirty() bool { return len(p.Changes) > 0 || p.patched() || p.pulled() }
 
 // At is a source at what was found of it.
 type At struct {
 	recipe.Source
 	Found
 	Dir string // the recipe's, where local paths begin
+	// Described is what a lock computed the version from, "" where none did: tags
+	// that have moved since then do not change it.
+	Described string
 	// Version is the source's without the recipe's changes. Where patches are for
 	// some versions, it decides which are applied.
 	Version string
@@ -85,6 +89,9 @@ func (a At) entry(name string, patches []namedPatch) host.Entry {
 	h = h.Field("submodules", host.JSON(a.Submodules)).Field("rules", host.JSON(a.Rewrite))
 	if replaced := a.replacements(); len(replaced) > 0 {
 		h = h.Field("replaced", host.JSON(replaced))
+	}
+	for _, p := range a.Found.Pulls {
+		h = h.Field("pull", p.Base+" "+p.Head)
 	}
 	var pins []index.Pin
 	for _, p := range patches {
@@ -160,7 +167,11 @@ func (a At) fill(ctx context.Context, env host.Env, patches []namedPatch, dir st
 	}
 	treeDir := filepath.Join(dir, "tree")
 	opt := git.CheckoutOptions{Submodules: a.Submodules, Replace: a.replacements(), Ref: a.Git.Ref, Jobs: env.Jobs}
-	tree, err := env.Mirrors.Checkout(ctx, a.Git.URL, a.Commit, treeDir, opt, r)
+	c, pulls, err := a.merged(ctx, env, r)
+	if err != nil {
+		return err
+	}
+	tree, err := env.Mirrors.Checkout(ctx, a.Git.URL, c, treeDir, opt, r)
 	if err != nil {
 		return err
 	}
@@ -169,7 +180,7 @@ func (a At) fill(ctx context.Context, env host.Env, patches []namedPatch, dir st
 		return err
 	}
 	defer root.Close()
-	done := Prepared{Hash: tree.Hash, Submodules: tree.Submodules, Pointers: tree.Pointers}
+	done := Prepared{Hash: tree.Hash, Pulls: pulls, Submodules: tree.Submodules, Pointers: tree.Pointers}
 	if err := done.patch(root, patches); err != nil {
 		return &PatchError{a.Name, err}
 	}

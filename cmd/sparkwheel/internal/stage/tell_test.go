@@ -22,7 +22,7 @@ func TestTell(t *testing.T) {
 	var late context.Context
 	g := new(stage.Graph)
 	stage.Add(g, "push", func(ctx context.Context, _ *stage.Run) (int, error) {
-		late = ctx
+		late = ctx //nolint:fatcontext // is what is tested
 		if !stage.Tell(ctx, "trying %s again\x1b[2J", "it") {
 			t.Error("a stage that runs was not heard")
 		}

@@ -22,7 +22,7 @@ var compressedFiles = map[string]bool{"blob": true, "layer.json": true}
 func (s Store) Leftovers(ctx context.Context) ([]Entry, error) {
 	release, err := s.alone()
 	if err != nil {
-		return nil, nil //nolint:nilerr // what is not known to be dead is not listed
+		return nil, nil // what is not known to be dead is not listed
 	}
 	defer release()
 	return s.leftovers(ctx)

@@ -39,6 +39,13 @@ func (s Store) Needed(texts ...[]byte) map[string]bool {
 	for _, key := range s.neededStages(named) {
 		needed[Stage+"/"+key] = true
 	}
+	// A root that packages were installed into has the name of the stage that
+	// installed them.
+	for _, name := range s.names(Rootfs) {
+		if needed[Stage+"/"+filepath.Base(name)] {
+			needed[Rootfs+"/"+name] = true
+		}
+	}
 	return needed
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // made is what two locks' builds leave: of each a base, a tool, a blob, a tree,
-// a wheel of the tree and a layer of the wheel.
+// a wheel of the tree, a layer of the wheel, and packages installed over the base.
 type made struct {
 	commit, base, blob string
 	ids                []string
@@ -43,6 +43,11 @@ func makeAll(t *testing.T, s store.Store, name string) made {
 	tree := store.NewHash("tree").Field("commit", m.commit).Field("patch", strings.Repeat("f", 64)).Key()
 	wheel := store.NewHash("wheel").Field("tree", tree.String()).Field("base", "sha256:"+m.base).Field("requires", m.blob).Key()
 	sum := fmt.Sprintf("%x", sha256.Sum256([]byte("wheel of "+name)))
+	packages := store.NewHash("packages").Field("base", "sha256:"+m.base).Field("build", tree.String()).Key()
+	root, err := store.DigestKey("sha256:" + packages.String())
+	if err != nil {
+		t.Fatal(err)
+	}
 	m.ids = []string{
 		"blobs/sha256/" + m.blob,
 		do(store.Rootfs, base, ""),
@@ -50,6 +55,8 @@ func makeAll(t *testing.T, s store.Store, name string) made {
 		do(store.Stage, tree, "tree of "+name),
 		do(store.Stage, wheel, "wheel of "+name),
 		do(store.Stage, store.NewHash("layer").Field("wheel", sum).Key(), "layer of "+name),
+		do(store.Stage, packages, "packages over "+name),
+		do(store.Rootfs, root, ""),
 	}
 	return m
 }
@@ -71,7 +78,7 @@ func TestNeeded(t *testing.T) {
 		{"the other", [][]byte{b.lock()}, b.ids},
 		{"both", [][]byte{a.lock(), b.lock()}, append(slices.Clone(a.ids), b.ids...)},
 		{"none", nil, nil},
-		{"one lock without its blob", [][]byte{[]byte(strings.ReplaceAll(string(a.lock()), a.blob, ""))}, []string{a.ids[1], a.ids[3]}},
+		{"one lock without its blob", [][]byte{[]byte(strings.ReplaceAll(string(a.lock()), a.blob, ""))}, []string{a.ids[1], a.ids[3], a.ids[6], a.ids[7]}},
 	} {
 		slices.Sort(test.want)
 		got := slices.Sorted(maps.Keys(s.Needed(test.locks...)))

@@ -120,7 +120,7 @@ func TestGitNamesTheFault(t *testing.T) {
 		}))
 		m := &git.Mirrors{Dir: t.TempDir(), Transport: wire(transport.Options{Attempts: 3})}
 		err := m.Fetch(t.Context(), "http://"+addr+"/up", c, "main", t.Output())
-		if err == nil || !strings.HasSuffix(err.Error(), "the server answers 503 Service Unavailable") || n.Load() != 3 {
+		if err == nil || !strings.HasSuffix(err.Error(), "the server answered 503 Service Unavailable") || n.Load() != 3 {
 			t.Errorf("%s: %v after %d attempts, want 3", verb, err, n.Load())
 		}
 	}

@@ -18,7 +18,9 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/sources"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
+	"github.com/sparkwheel/sparkwheel/requirements/version"
 	"github.com/sparkwheel/sparkwheel/wheel/builder"
+	"github.com/sparkwheel/sparkwheel/wheel/builder/launcher"
 	"github.com/sparkwheel/sparkwheel/wheel/index"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
@@ -63,7 +65,12 @@ type Plan struct {
 	// isolation is the sandbox's mode: a wheel that was built unconfined is
 	// another wheel, and says so in build.json.
 	Isolation sandbox.Mode
-	Host      *base.HostRoot // nil when the base is the build's root
+	// Agree looks at the version that the backend foretells; nil takes any. It is no
+	// input of the build.
+	Agree func(version.Version) error
+	// Gate judges GPU code while it is compiled; it is no input of the build.
+	Gate *launcher.Gate
+	Host *base.HostRoot // nil when the base is the build's root
 }
 
 // Key is the key of Entry.
@@ -127,8 +134,8 @@ func (b Plan) spec(ctx context.Context, env host.Env, wheels map[string]string) 
 		Env: variables, Config: b.Recipe.Config, Epoch: b.Locked.Time,
 		Distribution: b.Recipe.Distribution, Frontend: b.Recipe.Frontend,
 		Jobs: env.Jobs, MemoryPerJob: b.Recipe.MemoryPerJob, CPUs: b.Recipe.CPUs,
-		Launcher: env.Launcher, CCache: env.Store.Path("ccache"),
-		NoRepack: !b.Recipe.Repack, LeaveOut: b.Recipe.LeaveOut,
+		Launcher: env.Launcher, CCache: env.Store.Path("ccache"), Gate: gateWith(env.Launcher, b.Gate),
+		Foretold: b.foretold, NoRepack: !b.Recipe.Repack, LeaveOut: b.Recipe.LeaveOut,
 	}
 	var err error
 	if spec.Mounts, err = sources.Mounts(ctx, env, b.Inputs); err != nil {
@@ -141,6 +148,14 @@ func (b Plan) spec(ctx context.Context, env host.Env, wheels map[string]string) 
 		spec.Shims = append(spec.Shims, builder.Shim{Name: s.Name, Version: s.Version, Files: s.Files})
 	}
 	return spec, nil
+}
+
+// gateWith is the gate where a launcher can hold it.
+func gateWith(program string, g *launcher.Gate) *launcher.Gate {
+	if program == "" {
+		return nil
+	}
+	return g
 }
 
 // Needed are the files that the build needs in the store.

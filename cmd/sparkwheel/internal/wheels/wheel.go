@@ -42,7 +42,11 @@ func (b Plan) Build(ctx context.Context, env host.Env, r *stage.Run) (*Wheel, er
 	if hit {
 		r.Hit()
 	}
-	return b.read(dir)
+	w, err := b.read(dir)
+	if err != nil {
+		return nil, err
+	}
+	return w, b.mustContain(w.Path)
 }
 
 // Built is the wheel where the store has it, else a *stage.WaitingError.
@@ -79,7 +83,10 @@ func (b Plan) fill(ctx context.Context, env host.Env, dir string, r *stage.Run) 
 	if err := b.tellTruth(ctx, built[0], r); err != nil {
 		return err
 	}
-	return verifyWheel(ctx, built[0], r)
+	if err := verifyWheel(ctx, built[0], r); err != nil {
+		return err
+	}
+	return b.checkRecorded(ctx, built[0])
 }
 
 // verifyWheel refuses a wheel with faults and tells of what is merely odd.
