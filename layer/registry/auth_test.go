@@ -229,8 +229,8 @@ func TestHelpers(t *testing.T) {
 		{host: "index.docker.io", out: `{"Username":"a","Secret":"b"}`, asked: "all https://index.docker.io/v1/", want: authn.AuthConfig{Username: "a", Password: "b"}},
 		{host: "other.example", out: "credentials not found in native keychain\n", err: errors.New("exit code 1"), asked: "all other.example"},
 		{host: "other.example", err: errors.New("it did not answer within 1m0s"), asked: "all other.example",
-			says: "asking docker-credential-all about other.example: it did not answer within 1m0s"},
-		{host: "other.example", out: "<html>", asked: "all other.example", says: "docker-credential-all about other.example: its answer is not JSON"},
+			says: "querying docker-credential-all for other.example: it did not answer within 1m0s"},
+		{host: "other.example", out: "<html>", asked: "all other.example", says: "docker-credential-all for other.example: its answer is not JSON"},
 		{host: "evil.example", says: `not the name of a program`},
 	}
 	for _, tt := range tests {
