@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -25,6 +26,25 @@ type Description struct {
 
 // String is what `git describe --tags --long --abbrev=40` prints.
 func (d Description) String() string { return fmt.Sprintf("%s-%d-g%s", d.Tag, d.Distance, d.Hash) }
+
+// ParseDescription reads what String prints.
+func ParseDescription(s string) (d Description, err error) {
+	tag, hash, _ := cutLast(s, "-g")
+	tag, distance, ok := cutLast(tag, "-")
+	n, err := strconv.Atoi(distance)
+	if err != nil || !ok || tag == "" || n < 0 || !isSHA(hash) {
+		return Description{}, fmt.Errorf("%q is not TAG-COMMITS-gHASH", s)
+	}
+	return Description{Tag: tag, Distance: n, Hash: hash}, nil
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
 
 // ErrNoTag says that no tag with a digit in its name is an ancestor.
 var ErrNoTag = errors.New("no tag with a digit in its name is on the commit or before it")

@@ -28,6 +28,7 @@ type buildFlags struct {
 	out     string
 	push    string
 	sandbox string
+	locked  bool
 	strict  image.Strictness
 	reg     registryFlags
 }
@@ -37,7 +38,9 @@ func (a *app) buildCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build [TARGET...]",
 		Short: "Build the recipe's wheels and image from the lock",
-		Long: "Build the recipe's wheels and image from the lock; if there is none, write it first.\n" +
+		Long: "Build the recipe's wheels and image from the lock; if there is none, write it first: next to the\n" +
+			"recipe's file, or to DIR for an embedded recipe. If the recipe has changed since, lock what the change\n" +
+			"touches and report each new pin. With --locked or --offline, both are refused (exit 4).\n" +
 			"A TARGET is the name of a wheel or of a [[build]] in the recipe, `wheels` or `image` (the default: everything).",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runBuild(cmd.Context(), &f, args)
@@ -46,10 +49,16 @@ func (a *app) buildCommand() *cobra.Command {
 	f.register(cmd)
 	cmd.Flags().StringVarP(&f.out, "output", "o", "out", "`DIR` for image, wheels, debs, build.json")
 	cmd.Flags().StringVar(&f.push, "push", "", "push the image to `IMAGE`")
+	registerLocked(cmd, &f.locked)
 	registerSandbox(cmd, &f.sandbox)
 	registerStrictness(cmd, &f.strict)
 	f.reg.register(cmd)
 	return cmd
+}
+
+// registerLocked adds --locked.
+func registerLocked(cmd *cobra.Command, locked *bool) {
+	cmd.Flags().BoolVar(locked, "locked", false, "exit 4 if the lock is missing or does not fit the recipe, and never write one")
 }
 
 // registerSandbox adds --sandbox.
@@ -92,7 +101,7 @@ func (a *app) runBuild(ctx context.Context, f *buildFlags, targets []string) err
 	if err := env.Buildable(r); err != nil {
 		return classify(ctx, err)
 	}
-	l, err := a.loadOrMakeLock(ctx, env, r, o, f.out)
+	l, err := a.lockForBuild(ctx, env, wanted{recipe: r, override: o, out: f.out, locked: f.locked})
 	if err != nil {
 		return classify(ctx, err)
 	}
@@ -171,31 +180,6 @@ func lacking(r *recipe.Recipe, targets []string) error {
 		other = "other targets of the recipe can be built: " + strings.Join(free, ", ")
 	}
 	return usageErrorf("recipe %s cannot build this yet:\n  - %s\n%s", r.Name, strings.Join(missing, "\n  - "), other)
-}
-
-func (a *app) loadOrMakeLock(ctx context.Context, env host.Env, r *recipe.Recipe, o recipe.Override, out string) (*recipe.Lock, error) {
-	wanted, err := r.With(o)
-	if err != nil {
-		return nil, usageErrorf("%w", err)
-	}
-	path := a.lockPath(r, out)
-	l, err := recipe.LoadLock(path, r)
-	switch {
-	case err == nil:
-		return l, l.Covers(path, r, o)
-	case !errors.Is(err, recipe.ErrNoLock):
-		return nil, err
-	case a.offline:
-		return nil, notLockedErrorf("there is no lock at %s and --offline forbids writing one; run `sparkwheel lock` without --offline", path)
-	}
-	l, err = a.makeLock(ctx, env, wanted, nil, pipeline.Upgrade{})
-	if err != nil {
-		return nil, err
-	}
-	if err := l.Save(path); err != nil {
-		return nil, err
-	}
-	return recipe.LoadLock(path, r) // what a later build and plan read is what this one builds
 }
 
 // buildDocument is the --json document of build.

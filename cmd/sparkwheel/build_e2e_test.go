@@ -24,14 +24,15 @@ func TestE2EBuildIsTheSameEverywhere(t *testing.T) {
 	}
 	w.wheelsAreRight(filepath.Join(w.dir, "root/out"))
 
-	user := w.sparkwheel("nobody", "nobody", "build", "--base", "tar:"+w.base, "-o", "out", "-j", "1")
+	w.sparkwheel("nobody", "nobody", "lock", "--base", "tar:"+w.base, "--lock", "out/sparkwheel.lock").mustRun()
+	user := w.sparkwheel("nobody", "nobody", "build", "--lock", "out/sparkwheel.lock", "-o", "out", "-j", "1")
 	user.Env = append(user.Env, "LC_ALL=de_DE.UTF-8", "TZ=Asia/Tokyo", "PYTHONHASHSEED=7")
 	if got := user.mustRun(); got != want {
 		t.Errorf("as an ordinary user the digest is %s, as root %s", got, want)
 	}
 
 	bundle := filepath.Join(w.dir, "bundle")
-	w.sparkwheel("", "root", "fetch", "--lock", "out/sparkwheel.lock", "--bundle", bundle).mustRun()
+	w.sparkwheel("", "root", "fetch", "--lock", "../recipe.lock", "--bundle", bundle).mustRun()
 	sums := w.command("", "sha256sum", "--quiet", "-c", "SHA256SUMS")
 	sums.Dir = bundle
 	sums.mustRun()
@@ -105,11 +106,11 @@ func TestE2EPlanNamesWhatChanged(t *testing.T) {
 	w := openWorkshop(t)
 	w.sparkwheel("", "root", "build", "--base", "tar:"+w.base).mustRun()
 	w.write("recipe.toml", strings.Replace(workshopRecipe, `drop = ["triton",`, `drop = ["triton", "triton-kernels",`, 1))
-	lock := []string{"--lock", "out/sparkwheel.lock", "--base", "tar:" + w.base}
-	w.sparkwheel("", "root", "plan", "--lock", "out/sparkwheel.lock").wantCode(4, "recipe recipe has changed since it was locked")
+	lock := []string{"--lock", "../recipe.lock", "--base", "tar:" + w.base}
+	w.sparkwheel("", "root", "plan", "--lock", "../recipe.lock").wantCode(4, "recipe recipe has changed since it was locked")
 	w.sparkwheel("", "root", "lock", lock...).mustRun()
 	// Locking prepares the tree, so that what runs upstream code is left, and what is made of that.
-	got := w.sparkwheel("", "root", "plan", "--lock", "out/sparkwheel.lock", "--json").mustRun()
+	got := w.sparkwheel("", "root", "plan", "--lock", "../recipe.lock", "--json").mustRun()
 	var doc struct {
 		Stages []struct {
 			Name, Reason string
@@ -150,7 +151,7 @@ func TestE2EFailuresLoseNothing(t *testing.T) {
 	w.noLeftovers("root")
 
 	w.write("recipe.toml", workshopRecipe)
-	w.sparkwheel("", "root", "lock", "--base", base, "--lock", "out/sparkwheel.lock").mustRun()
+	w.sparkwheel("", "root", "lock", "--base", base, "--lock", "../recipe.lock").mustRun()
 	w.sparkwheel("", "root", "build", "--push", "127.0.0.1:1/none:latest").wantCode(1, "127.0.0.1:1/none")
 	digest := w.sparkwheel("", "root", "build").mustRun()
 	if !strings.HasPrefix(digest, "sha256:") {
@@ -208,7 +209,7 @@ func TestE2EInterruptStopsEverything(t *testing.T) {
 	for _, args := range [][]string{{"rm", "-q", "setup.py"}, {"commit", "-q", "-m", "fast"}} {
 		w.command("", "git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@example.com"}, args...)...).mustRun()
 	}
-	w.sparkwheel("", "root", "lock", "--lock", "out/sparkwheel.lock", "--upgrade=beta", "--base", "tar:"+w.base).mustRun()
+	w.sparkwheel("", "root", "lock", "--lock", "../recipe.lock", "--upgrade=beta", "--base", "tar:"+w.base).mustRun()
 	w.sparkwheel("", "root", "build").mustRun()
 }
 

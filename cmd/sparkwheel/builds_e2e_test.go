@@ -167,7 +167,7 @@ func TestE2EBuildsMakePackages(t *testing.T) {
 	w.gadgetry()
 	base := "tar:" + w.heldBase()
 	w.write("recipe.toml", gadgetHead()+gadgetRecipe)
-	lock := []string{"--lock", "out/sparkwheel.lock"}
+	lock := []string{"--lock", "../recipe.lock"}
 	w.sparkwheel("", "root", "lock", append(lock, "--base", base)...).mustRun()
 	before := []string{
 		"build gadget", "built packages of gadget", "built packages of gadget unpacked", "built packages for builds of gadget",
@@ -184,7 +184,7 @@ func TestE2EBuildsMakePackages(t *testing.T) {
 	w.gadgetIsRecorded(filepath.Join(w.dir, "root/out"))
 
 	bundle := filepath.Join(w.dir, "bundle")
-	w.sparkwheel("", "root", "fetch", "--lock", "out/sparkwheel.lock", "--bundle", bundle).mustRun()
+	w.sparkwheel("", "root", "fetch", "--lock", "../recipe.lock", "--bundle", bundle).mustRun()
 	w.must(exec.CommandContext(t.Context(), "chmod", "-R", "a+rwX", bundle).Run())
 	offline := w.command("nobody", "sh", "-c", `umask 077; cd "$0"; exec unshare -rn "$@"`, bundle, w.program, "build", "--offline", "-r", "recipe.toml", "--store", bundle,
 		"--lock", "sparkwheel.lock", "-o", "out", "-j", "1", "--progress", "none")
@@ -283,7 +283,7 @@ func (w *workshop) gadgetIsRecorded(out string) {
 func (w *workshop) gadgetAlone() {
 	w.t.Helper()
 	out := filepath.Join(w.dir, "alone")
-	if got := w.sparkwheel("", "root", "build", "gadget", "--lock", "out/sparkwheel.lock", "-o", out).mustRun(); got != filepath.Join(out, "debs") {
+	if got := w.sparkwheel("", "root", "build", "gadget", "--lock", "../recipe.lock", "-o", out).mustRun(); got != filepath.Join(out, "debs") {
 		w.t.Errorf("build gadget says %q", got)
 	}
 	names, err := filepath.Glob(filepath.Join(out, "debs/*_2.0-1_*.deb"))
@@ -291,14 +291,14 @@ func (w *workshop) gadgetAlone() {
 		w.t.Errorf("build gadget left %q, %v", names, err)
 	}
 	w.write("alone/debs/mine.deb", "mine\n")
-	w.sparkwheel("", "root", "build", "gadget", "--lock", "out/sparkwheel.lock", "-o", out).wantCode(2, "mine.deb", "not from an earlier build")
+	w.sparkwheel("", "root", "build", "gadget", "--lock", "../recipe.lock", "-o", out).wantCode(2, "mine.deb", "not from an earlier build")
 	w.must(os.Remove(filepath.Join(out, "debs/mine.deb")))
-	said := w.sparkwheel("", "root", "verify", "gadget", "tool", "--lock", "out/sparkwheel.lock").mustRun()
+	said := w.sparkwheel("", "root", "verify", "gadget", "tool", "--lock", "../recipe.lock").mustRun()
 	if strings.Count(said, " equal") != 6 || strings.Contains(said, "differs") { // two debs, a file, a tree of three
 		w.t.Errorf("verify says %s", said)
 	}
-	w.sparkwheel("", "root", "lock", "--lock", "out/sparkwheel.lock", "--base", "tar:"+filepath.Join(w.dir, "held.tar"), "--upgrade=gadgets").wantCode(2, "fakeroot, gadget, gcc", "runtime, tool, uv")
-	w.sparkwheel("", "root", "lock", "--lock", "out/sparkwheel.lock", "--base", "tar:"+filepath.Join(w.dir, "held.tar"), "--upgrade=gadget").mustRun()
+	w.sparkwheel("", "root", "lock", "--lock", "../recipe.lock", "--base", "tar:"+filepath.Join(w.dir, "held.tar"), "--upgrade=gadgets").wantCode(2, "fakeroot, gadget, gcc", "runtime, tool, uv")
+	w.sparkwheel("", "root", "lock", "--lock", "../recipe.lock", "--base", "tar:"+filepath.Join(w.dir, "held.tar"), "--upgrade=gadget").mustRun()
 }
 
 // aDeb is the shell's way to a package of a name and an architecture.
@@ -341,7 +341,7 @@ func TestE2EBuildsGoWrong(t *testing.T) {
 			debs = ""
 		}
 		w.write("recipe.toml", head+"[[build]]\nname = \"bad\"\nsource = \"gadget\"\nsteps = [[\"sh\", \"-ec\", \"\"\""+tt.step+"\"\"\"]]\n"+debs+tt.keys+"\n")
-		lock := w.sparkwheel("", "root", "lock", "--base", base, "--lock", "out/sparkwheel.lock")
+		lock := w.sparkwheel("", "root", "lock", "--base", base, "--lock", "../recipe.lock")
 		if tt.command == "lock" {
 			lock.wantCode(tt.code, tt.says...)
 		} else {

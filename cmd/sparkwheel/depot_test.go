@@ -154,6 +154,15 @@ func sumOf(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// getenv leaves nothing to the host but that the index is the depot's server,
+// which knows no distribution.
+func (d *depot) getenv(name string) string {
+	if name == "UV_DEFAULT_INDEX" {
+		return d.server.URL + "/simple/"
+	}
+	return ""
+}
+
 // run is the program in this process, with the depot's recipe, store and server.
 func (d *depot) run(command string, args ...string) (code int, stdout, stderr string) {
 	d.t.Helper()
@@ -161,7 +170,7 @@ func (d *depot) run(command string, args ...string) (code int, stdout, stderr st
 	all := append([]string{command, "-r", filepath.Join(d.dir, "recipe.toml"), "--store", filepath.Join(d.dir, "store"),
 		"--mirror", depotHost + "=" + d.server.URL + "/", "--progress", "plain"}, args...)
 	code = run(d.t.Context(), all, environment{
-		Getenv: func(string) string { return "" }, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
+		Getenv: d.getenv, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
 	})
 	return code, strings.TrimSpace(out.String()), errs.String()
 }

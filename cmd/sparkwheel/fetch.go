@@ -21,7 +21,8 @@ func (a *app) fetchCommand() *cobra.Command {
 		Use:   "fetch [--bundle DIR]",
 		Short: "Download everything in the lock to the store or a bundle, and verify it",
 		Long: "Download everything in the lock to the store and verify it; what is cached is not downloaded again.\n" +
-			"With --bundle, DIR becomes a store that another host builds from without a network:\n" +
+			"With --bundle, DIR becomes a store that another host builds from without a network, with the recipe's\n" +
+			"own files and a lock that says where they are:\n" +
 			"  sparkwheel build --offline --store DIR --lock DIR/sparkwheel.lock",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -31,6 +32,7 @@ func (a *app) fetchCommand() *cobra.Command {
 	flags.register(cmd)
 	reg.register(cmd)
 	cmd.Flags().StringVarP(&out, "output", "o", "out", "`DIR` that holds the lock of an embedded recipe")
+	registerLocked(cmd, new(bool)) // as ever: a fetch makes no lock
 	cmd.Flags().StringVar(&bundle, "bundle", "", "make `DIR` a store for a host without a network")
 	return cmd
 }

@@ -126,18 +126,18 @@ func TestE2EFetchContent(t *testing.T) {
 	w.holds("root/out/wheels/gamma-1.0-py3-none-any.whl", map[string]string{
 		"gamma/kernels.txt": "kernels of v1.4\n", "gamma/generated.txt": "hello\n", "gamma/direct/direct.txt": "direct\n", "gamma/direct/inner/inner.txt": "inner\n",
 	})
-	w.says("root/out/sparkwheel.lock", "[[wheel.fetchcontent]]", "argument = 'FETCHCONTENT_SOURCE_DIR_KERNELS'", "environment = 'DIRECT_SRC_DIR'",
+	w.says("recipe.lock", "[[wheel.fetchcontent]]", "argument = 'FETCHCONTENT_SOURCE_DIR_KERNELS'", "environment = 'DIRECT_SRC_DIR'",
 		"from = 'cmake/kernels.cmake:5'", w.runGit("kernels", "rev-parse", "v1.4"), w.runGit("direct", "rev-parse", "main"), w.runGit("inner", "rev-parse", "main"))
 	w.says("root/out/build.json", `"fetchcontent"`, w.runGit("kernels", "rev-parse", "v1.4"))
 
 	w.write("git/org/direct.git/direct.txt", "moved\n")
 	w.runGit("direct", "commit", "-q", "-a", "-m", "two")
 	bundle := filepath.Join(w.dir, "bundle")
-	w.sparkwheel("", "other", "fetch", "--lock", "../root/out/sparkwheel.lock", "--base", base, "--bundle", bundle).mustRun()
-	lock := []string{"--lock", filepath.Join(w.dir, "root/out/sparkwheel.lock"), "--base", base}
+	w.sparkwheel("", "other", "fetch", "--lock", "../recipe.lock", "--base", base, "--bundle", bundle).mustRun()
+	lock := []string{"--lock", filepath.Join(w.dir, "recipe.lock"), "--base", base}
 	held := w.sparkwheel("", "root", "lock", lock...)
 	held.mustRun()
-	if text := held.stderr.String(); !strings.Contains(text, "direct of gamma stays at ") || !strings.Contains(text, "--upgrade=direct asks what main means now") {
+	if text := held.stderr.String(); !strings.Contains(text, "direct of gamma stays at ") || !strings.Contains(text, "--upgrade=direct` takes that") {
 		t.Errorf("lock does not say that direct stays:\n%s", text)
 	}
 	moved := w.sparkwheel("", "root", "lock", append(lock, "--upgrade=direct")...)

@@ -30,7 +30,7 @@ sha256 = "4a44dc15364204a80fe80e9039455cc1608281820fe2b24f1e5233ade6af1dd5" # "1
 	w.write("git/org/alpha.git/setup.py", strings.Replace(w.read("git/org/alpha.git/setup.py"), "import os\n", "import os\nprint('it says', open('/opt/words').read())\n", 1))
 	w.commit("alpha", "read words")
 	run := func(command string, args ...string) *running {
-		return w.sparkwheel("", "root", command, append(args, "--lock", "out/sparkwheel.lock", "--mirror", "https://files.example.com/="+files.URL+"/")...)
+		return w.sparkwheel("", "root", command, append(args, "--lock", "../recipe.lock", "--mirror", "https://files.example.com/="+files.URL+"/")...)
 	}
 	base := []string{"--base", "tar:" + w.base, "--ref", "alpha=main"}
 	run("lock", base...).wantCode(1, "file same: "+files.URL+"/same has the sha256", "the recipe says 4a44dc15")

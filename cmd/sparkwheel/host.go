@@ -154,35 +154,11 @@ func (a *app) certificates() string {
 
 // loadRecipe is the recipe that the flags ask for, and what one run overrides.
 func (a *app) loadRecipe() (*recipe.Recipe, error) {
-	name := a.recipe
-	if name == "" {
-		name = "spark"
-		if _, err := os.Stat("sparkwheel.toml"); err == nil {
-			name = "sparkwheel.toml"
-		}
-	}
-	r, err := recipe.Load(name)
+	r, err := recipe.Load(a.recipeName())
 	if err != nil {
 		return nil, usageErrorf("%w", err)
 	}
 	return r, nil
-}
-
-// lockPath is where a recipe's lock is looked for: --lock, else beside the
-// recipe's file, else in the output directory.
-func (a *app) lockPath(r *recipe.Recipe, out string) string {
-	inOut := filepath.Join(out, "sparkwheel.lock")
-	if a.lock != "" {
-		return a.lock
-	}
-	if r.Path == "" {
-		return inOut
-	}
-	beside := strings.TrimSuffix(r.Path, filepath.Ext(r.Path)) + ".lock"
-	if _, err := os.Stat(beside); err == nil {
-		return beside
-	}
-	return inOut
 }
 
 // overrideFlags are --ref, --vllm-ref, --flashinfer-ref and --base.

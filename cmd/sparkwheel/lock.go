@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -33,8 +31,9 @@ func (a *app) lockCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lock",
 		Short: "Resolve every input of the recipe and write the lock",
-		Long: "Resolve every input of the recipe and write the lock. Pins of an earlier lock are kept where\n" +
-			"the recipe has not changed; --upgrade resolves them again.",
+		Long: "Resolve every input of the recipe and write the lock: next to the recipe's file, or to DIR for an\n" +
+			"embedded recipe. Pins of an earlier lock are kept where the recipe has not changed. A ref that means\n" +
+			"another commit now is reported; --upgrade=NAME takes that commit.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.runLock(cmd.Context(), out, &overrides, &reg, upgrade)
@@ -56,39 +55,24 @@ func (a *app) runLock(ctx context.Context, out string, flags *overrideFlags, reg
 	if a.offline {
 		return notLockedErrorf("lock resolves names over the network, and --offline forbids it; run `sparkwheel lock` without --offline")
 	}
-	path := a.lockPath(r, out)
-	if a.lock == "" && r.Path != "" {
-		path = r.Path[:len(r.Path)-len(filepath.Ext(r.Path))] + ".lock"
-	}
+	path, held := a.lockPath(r, out), a.heldLock(r, out)
 	reg.loginAt(flags.base)
 	env, err := a.openEnv(reg)
 	if err != nil {
 		return err
 	}
 	defer env.Store.Close()
-	before, err := recipe.ReadLock(path)
+	before, err := recipe.ReadLock(held)
 	if err != nil && !errors.Is(err, recipe.ErrNoLock) {
 		return err
 	}
-	wanted, err := r.With(o)
-	if err != nil {
-		return usageErrorf("%w", err)
-	}
-	ask, err := upgrades(wanted, before, upgrade)
+	ask, err := upgrades(r, before, upgrade)
 	if err != nil {
 		return err
 	}
-	l, err := a.makeLock(ctx, env, wanted, before, ask)
-	if err != nil {
+	ask.Compare = true
+	if err := a.writeLock(ctx, env, wanted{recipe: r, override: o, before: before, upgrade: ask}, path); err != nil {
 		return classify(ctx, err)
-	}
-	if err := l.Save(path); err != nil {
-		return err
-	}
-	if before != nil {
-		for _, line := range recipe.Diff(before, l) {
-			fmt.Fprintln(a.Stderr, line)
-		}
 	}
 	return a.result(map[string]any{"lock": path}, path)
 }
@@ -146,20 +130,6 @@ func upgrades(r *recipe.Recipe, before *recipe.Lock, names []string) (pipeline.U
 		}
 	}
 	return pipeline.Upgrade{Names: names}, nil
-}
-
-// makeLock asks what every name in the recipe means now, keeping of before
-// what upgrade does not name.
-func (a *app) makeLock(ctx context.Context, env host.Env, r *recipe.Recipe, before *recipe.Lock, upgrade pipeline.Upgrade) (*recipe.Lock, error) {
-	g := &stage.Graph{Logs: a.logs(env), Clock: time.Now}
-	s, err := pipeline.Resolve(g, pipeline.Request{Env: env, Recipe: r}, before, upgrade)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.runGraph(ctx, g); err != nil {
-		return nil, err
-	}
-	return s.Value(), nil
 }
 
 // runGraph runs a graph with the progress that the flags ask for.

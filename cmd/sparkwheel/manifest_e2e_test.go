@@ -48,12 +48,12 @@ file = "alpha/artifacts.py"
 directories = { "{Path.KERNELS}" = "{Sum.KERNELS}" }
 `)
 	run := func(command string, args ...string) *running {
-		return w.sparkwheel("", "root", command, append(args, "--lock", "out/sparkwheel.lock", "--mirror", "https://kernels.example.com/="+server.URL+"/")...)
+		return w.sparkwheel("", "root", command, append(args, "--lock", "../recipe.lock", "--mirror", "https://kernels.example.com/="+server.URL+"/")...)
 	}
 	asked := []string{"--base", "tar:" + w.base, "--ref", "alpha=main"}
 	run("lock", asked...).mustRun()
 	want := sumOf([]byte(list())) + "  v1/kernels/checksums.txt\n" + sumOf([]byte(header)) + "  v1/kernels/include/k.h\n" + sumOf([]byte(kernel)) + "  v1/kernels/k.cubin\n"
-	if got := w.read("root/out/manifest.kernels.sha256"); got != want {
+	if got := w.read("manifest.recipe_kernels.sha256"); got != want {
 		t.Errorf("beside the lock stands\n%s, want\n%s", got, want)
 	}
 	bundle := filepath.Join(w.dir, "bundle")

@@ -74,7 +74,7 @@ func TestLockEditedByHand(t *testing.T) {
 		}
 		d.write(tt.file, strings.Replace(text, tt.old, tt.now, 1))
 		// Only a damaged hash gets as far as the network.
-		d.wantCode(tt.code, tt.says, "build", "-o", filepath.Join(d.dir, "out"))
+		d.wantCode(tt.code, tt.says, "build", "--locked", "-o", filepath.Join(d.dir, "out"))
 		if _, err := os.Stat(filepath.Join(d.dir, "out/image")); err == nil {
 			t.Errorf("%s: an image was built by it", name)
 		}

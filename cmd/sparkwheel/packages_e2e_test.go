@@ -49,7 +49,7 @@ build = ["ninja-build"]
 	w.systemIsSound(filepath.Join(w.dir, "root/out/image"))
 
 	bundle := filepath.Join(w.dir, "bundle")
-	w.sparkwheel("", "root", "fetch", "--lock", "out/sparkwheel.lock", "--bundle", bundle).mustRun()
+	w.sparkwheel("", "root", "fetch", "--lock", "../recipe.lock", "--bundle", bundle).mustRun()
 	w.must(exec.CommandContext(t.Context(), "chmod", "-R", "a+rwX", bundle).Run())
 	script := `umask 077; cd "$0"; exec unshare -rn "$@"`
 	offline := w.command("nobody", "sh", "-c", script, bundle, w.program, "build", "--offline", "-r", "recipe.toml", "--store", bundle, "--lock", "sparkwheel.lock", "-o", "out", "-j", "1", "--progress", "none")
@@ -58,11 +58,11 @@ build = ["ninja-build"]
 		t.Errorf("as an ordinary user and offline the digest is %s, as root %s", got, want)
 	}
 
-	lock := filepath.Join(w.dir, "root/out/sparkwheel.lock")
+	lock := filepath.Join(w.dir, "recipe.lock")
 	text, err := os.ReadFile(lock)
 	w.must(err)
 	w.must(os.WriteFile(lock, []byte(strings.Replace(string(text), "name = 'libgomp1'", "name = 'libgomp2'", 1)), 0o644))
-	w.sparkwheel("", "root", "build", "--lock", "out/sparkwheel.lock").wantCode(1, "the package is libgomp1 ", ", not libgomp2 ")
+	w.sparkwheel("", "root", "build", "--lock", "../recipe.lock").wantCode(1, "the package is libgomp1 ", ", not libgomp2 ")
 }
 
 // systemIsSound unpacks an image and asks its own programs about it.

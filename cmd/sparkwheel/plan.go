@@ -11,7 +11,6 @@ import (
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/image"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/pipeline"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/progress"
-	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/recipe"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/stage"
 	"github.com/sparkwheel/sparkwheel/cmd/sparkwheel/internal/store"
 )
@@ -30,6 +29,7 @@ func (a *app) planCommand() *cobra.Command {
 	f.register(cmd)
 	cmd.Flags().StringVarP(&f.out, "output", "o", "out", "`DIR` that holds the lock of an embedded recipe")
 	cmd.Flags().StringVar(&f.push, "push", "", "plan the push of the image to `IMAGE` too")
+	registerLocked(cmd, new(bool)) // as ever: a plan asks nobody
 	registerSandbox(cmd, &f.sandbox)
 	registerStrictness(cmd, &f.strict)
 	return cmd
@@ -95,18 +95,11 @@ func planText(steps []stage.Look) string {
 	return strings.Join(lines, "\n")
 }
 
-// lockedRecipe is the recipe with the lock that must cover what was asked.
-func (a *app) lockedRecipe(out string, flags *overrideFlags) (*recipe.Recipe, *recipe.Lock, error) {
-	r, o, err := a.recipeAndOverride(flags)
-	if err != nil {
-		return nil, nil, err
+func countObjects(n int) string {
+	if n == 1 {
+		return "1 object"
 	}
-	path := a.lockPath(r, out)
-	l, err := recipe.LoadLock(path, r)
-	if err == nil {
-		err = l.Covers(path, r, o)
-	}
-	return r, l, notLocked(err)
+	return fmt.Sprintf("%d objects", n)
 }
 
 // lockedTargets asks for what targets name of the locked recipe.

@@ -32,7 +32,7 @@ url = "https://files.example.com/words"
 image = "/opt/words.txt"
 `
 	run := func(command string, args ...string) *running {
-		return w.sparkwheel("", "root", command, append(args, "--lock", "out/sparkwheel.lock", "--mirror", "https://files.example.com/="+files.URL+"/")...)
+		return w.sparkwheel("", "root", command, append(args, "--lock", "../recipe.lock", "--mirror", "https://files.example.com/="+files.URL+"/")...)
 	}
 	// todo locks the recipe as it is now and names the stages of its build.
 	todo := func(recipe string, args ...string) []string {

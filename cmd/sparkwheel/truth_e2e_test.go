@@ -28,7 +28,7 @@ func TestE2EMetadataTellsTheTruth(t *testing.T) {
 	w.noLeftovers("root")
 
 	w.write("recipe.toml", strings.Replace(lyingRecipe, "[[wheel.shim]]", "repair = true\n[[wheel.shim]]", 1))
-	w.sparkwheel("", "root", "lock", "--lock", "out/sparkwheel.lock", "--base", "tar:"+w.base).mustRun()
+	w.sparkwheel("", "root", "lock", "--lock", "../recipe.lock", "--base", "tar:"+w.base).mustRun()
 	first := w.sparkwheel("", "root", "build").mustRun()
 	// Found in the store, the wheel is repaired still, and the record says so.
 	if again := w.sparkwheel("", "root", "build").mustRun(); again != first {

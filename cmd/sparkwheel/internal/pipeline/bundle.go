@@ -75,7 +75,13 @@ func bundle(ctx context.Context, req Request, dir string, got *Fetched) error {
 			return err
 		}
 	}
-	if err := l.Save(filepath.Join(to.Dir, "sparkwheel.lock")); err != nil {
+	own := *l
+	if len(files) > 0 { // the recipe's is the first
+		if own.RecipeFile, err = filepath.Rel(top, files[0]); err != nil {
+			return err
+		}
+	}
+	if err := own.Save(filepath.Join(to.Dir, "sparkwheel.lock")); err != nil {
 		return err
 	}
 	return writeSums(ctx, to.Dir)

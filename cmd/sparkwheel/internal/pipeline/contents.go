@@ -89,8 +89,9 @@ func (s *resolving) content(ctx context.Context, w recipe.Wheel, one sources.Wan
 func (s *resolving) contentCommit(ctx context.Context, w recipe.Wheel, l recipe.LockedContent, run *stage.Run) (git.Commit, error) {
 	if before, ok := s.before.Wheel(w.Name); ok && !s.upgrade.has(strings.ToLower(l.Name)) {
 		if old, ok := before.Content(l.Name); ok && old.URL == l.URL && old.Ref == l.Ref {
-			if old.Ref != old.Commit {
-				run.Note("%s of %s stays at %s; --upgrade=%s resolves %s again", l.Name, w.Name, old.Commit, strings.ToLower(l.Name), old.Ref)
+			if s.upgrade.Compare {
+				d := sources.Drift{Name: l.Name + " of " + w.Name, Git: git.Source{URL: l.URL, Ref: l.Ref}, Commit: old.Commit, Upgrade: strings.ToLower(l.Name)}
+				d.Note(ctx, s.env, run)
 			}
 			return git.Commit{Hash: old.Commit, Time: old.Time, Tree: old.Tree}, nil
 		}

@@ -22,6 +22,9 @@ import (
 type Upgrade struct {
 	All   bool
 	Names []string // sources, wheels, packages, base, uv, runtime
+	// Compare asks what is not asked for anew too, and notes where its refs mean
+	// something else now than what is kept.
+	Compare bool
 }
 
 func (u Upgrade) has(name string) bool { return u.All || slices.Contains(u.Names, name) }
@@ -222,15 +225,13 @@ func (s *resolving) lockUV(ctx context.Context) ([]recipe.LockedUV, error) {
 	return environments.LockUV(ctx, s.env, s.recipe.UV)
 }
 
-func (s *resolving) source(ctx context.Context, src recipe.Source, run *stage.Run) (_ sources.Resolved, err error) {
+func (s *resolving) source(ctx context.Context, src recipe.Source, run *stage.Run) (sources.Resolved, error) {
 	old, ok := s.before.Source(src.Name)
 	if ok && old.URL == src.Git.URL && old.Ref == src.Git.Ref && !s.upgrade.has(src.Name) {
-		run.Note("%s stays at %s; --upgrade=%s resolves %s again", src.Name, old.Commit, src.Name, old.Ref)
-		at := sources.Locked(src, *old, s.recipe.Dir())
-		if at.Found.Pulls, err = sources.FindPulls(ctx, s.env, at, old.Pulls, run); err != nil {
-			return sources.Resolved{}, err
+		if s.upgrade.Compare {
+			sources.NoteDrift(ctx, s.env, sources.Locked(src, *old, s.recipe.Dir()), run)
 		}
-		return sources.Resolve(ctx, s.env, at, run)
+		return sources.Keep(ctx, s.env, src, *old, s.recipe.Dir(), run)
 	}
 	found, err := sources.Find(ctx, s.env, src, s.recipe.Dir(), run)
 	if err != nil {

@@ -144,15 +144,3 @@ func (p *part) seenFrom(top, path string) string {
 	}
 	return rel
 }
-
-// digestOf covers the text of every part; of one part it is that of its text.
-func digestOf(parts []*part) string {
-	if len(parts) == 1 {
-		return digest(parts[0].text)
-	}
-	var all []byte
-	for _, p := range parts {
-		all = fmt.Appendln(all, digest(p.text))
-	}
-	return digest(all)
-}

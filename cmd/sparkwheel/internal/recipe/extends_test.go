@@ -143,7 +143,7 @@ environment = { B = "2" }
 	}
 }
 
-// The digest of a recipe changes with every text of its chain.
+// The digest of a recipe changes with what every text of its chain says.
 func TestExtendsDigest(t *testing.T) {
 	t.Parallel()
 	digestWith := func(parent, child string) string {
@@ -158,8 +158,12 @@ func TestExtendsDigest(t *testing.T) {
 	if one != digestWith("", "") {
 		t.Error("the same texts have two digests")
 	}
-	if one == digestWith("# edited\n", "") || one == digestWith("", "# edited\n") {
+	const edit = "[image]\nworkdir = \"/w\"\n"
+	if one == digestWith(edit, "") || one == digestWith("", edit) || digestWith(edit, "") == digestWith("", edit) {
 		t.Error("an edit leaves the digest as it is")
+	}
+	if one != digestWith("# a comment\n", "") || one != digestWith("", "\n # a comment\n") {
+		t.Error("a comment changes the digest")
 	}
 }
 

@@ -2,7 +2,6 @@ package recipe
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/sparkwheel/sparkwheel/requirements"
 )
@@ -59,15 +58,4 @@ func (r *Recipe) checkIndexes() []error {
 		}
 	}
 	return faults
-}
-
-// diffIndexes shows what an update changed of where distributions come from.
-func diffIndexes(before, after []LockedIndex, say func(name, a, b string)) {
-	for _, x := range after {
-		old := LockedIndex{}
-		if i := slices.IndexFunc(before, func(o LockedIndex) bool { return o.Name == x.Name }); i >= 0 {
-			old = before[i]
-		}
-		say("index "+x.Name, old.URL, x.URL)
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,21 +26,24 @@ const LockVersion = 1
 // Lock pins what every name in a recipe meant when it was made. A build reads
 // the recipe for what to do and the lock for what to do it with.
 type Lock struct {
-	Version      int              `toml:"lock-version"`
-	Recipe       string           `toml:"recipe"`
-	RecipeDigest string           `toml:"recipe-digest" comment:"of the recipe's text: a lock made from another text is refused"`
-	Platform     string           `toml:"platform"`
-	Python       string           `toml:"python"`
-	Driver       string           `toml:"driver,omitempty" comment:"CUDA version of the target's driver"`
-	Base         LockedBase       `toml:"base"`
-	UV           []LockedUV       `toml:"uv" comment:"uv resolves and builds; one wheel for each platform that can build"`
-	Packages     *LockedPackages  `toml:"packages,omitempty" comment:"what apt adds to the base"`
-	Sources      []LockedSource   `toml:"source"`
-	Wheels       []LockedWheel    `toml:"wheel"`
-	Runtime      *LockedSet       `toml:"runtime,omitempty"`
-	Files        []LockedFile     `toml:"file,omitempty" comment:"plain files by URL"`
-	Indexes      []LockedIndex    `toml:"index,omitempty" comment:"further Python indexes, and what came from them"`
-	Manifests    []LockedManifest `toml:"manifest,omitempty" comment:"trees of files that checksum lists name"`
+	Version      int    `toml:"lock-version"`
+	Recipe       string `toml:"recipe"`
+	RecipeDigest string `toml:"recipe-digest" comment:"of what the recipe says, comments and layout aside: another one's lock is refused"`
+	// RecipeFile is where the recipe stands, from the lock's directory: bundles have
+	// both. "" says nothing.
+	RecipeFile string           `toml:"recipe-file,omitempty"`
+	Platform   string           `toml:"platform"`
+	Python     string           `toml:"python"`
+	Driver     string           `toml:"driver,omitempty" comment:"CUDA version of the target's driver"`
+	Base       LockedBase       `toml:"base"`
+	UV         []LockedUV       `toml:"uv" comment:"uv resolves and builds; one wheel for each platform that can build"`
+	Packages   *LockedPackages  `toml:"packages,omitempty" comment:"what apt adds to the base"`
+	Sources    []LockedSource   `toml:"source"`
+	Wheels     []LockedWheel    `toml:"wheel"`
+	Runtime    *LockedSet       `toml:"runtime,omitempty"`
+	Files      []LockedFile     `toml:"file,omitempty" comment:"plain files by URL"`
+	Indexes    []LockedIndex    `toml:"index,omitempty" comment:"further Python indexes, and what came from them"`
+	Manifests  []LockedManifest `toml:"manifest,omitempty" comment:"trees of files that checksum lists name"`
 }
 
 // LockedBase is a base image: where it was found and what it was.
@@ -50,6 +52,7 @@ type LockedBase struct {
 	Index       string         `toml:"index,omitempty" comment:"digest of the index that lists the platforms"`
 	Digest      string         `toml:"digest" comment:"of the platform's manifest"`
 	Interpreter string         `toml:"interpreter" comment:"the base's Python; empty when it has none"`
+	Instead     string         `toml:"instead-of,omitempty" comment:"what the recipe names; --base asked for another"`
 }
 
 // LockedUV is the wheel of uv for one platform.
@@ -67,6 +70,7 @@ type LockedSource struct {
 	Name       string            `toml:"name"`
 	URL        string            `toml:"url"`
 	Ref        string            `toml:"ref"`
+	Instead    string            `toml:"instead-of,omitempty" comment:"what the recipe asks; --ref asked for another"`
 	Commit     string            `toml:"commit"`
 	Dirty      bool              `toml:"dirty,omitempty" comment:"the commit holds uncommitted changes and exists in the store alone: no other host can build it"`
 	Head       string            `toml:"head,omitempty" comment:"the commit that they are on"`
@@ -121,9 +125,12 @@ var ErrNoLock = errors.New("no lock")
 var errUnreadable = errors.New("the lock cannot be read")
 
 // MismatchError says that a lock does not cover what was asked. Type is the
-// command that would make one that does.
+// command that would make one that does. Edited is the lock where only the recipe
+// has changed since, so that it can be made to fit; nil where it is another
+// recipe's, damaged, or of another version.
 type MismatchError struct {
 	Path, Reason, Type string
+	Edited             *Lock
 }
 
 func (e *MismatchError) Error() string {
@@ -135,36 +142,42 @@ func (e *MismatchError) Error() string {
 // recipe or a pylock beside it is not the one it pins.
 func LoadLock(path string, r *Recipe) (*Lock, error) {
 	again := r.lockCommand(path)
-	l, err := readLock(path)
-	if errors.Is(err, errUnreadable) {
-		return nil, &MismatchError{path, err.Error(), again}
-	}
-	if err != nil {
+	l, err := readLock(path, false)
+	switch {
+	case errors.Is(err, errUnreadable):
+		return nil, &MismatchError{Path: path, Reason: err.Error(), Type: again}
+	case errors.Is(err, ErrNoLock):
+		return nil, fmt.Errorf("%w at %s%s; run `%s`", ErrNoLock, path, r.otherLock(path), again)
+	case err != nil:
 		return nil, err
-	}
-	if l.Version != LockVersion {
-		return nil, &MismatchError{path, fmt.Sprintf("lock version %d, but this sparkwheel reads %d", l.Version, LockVersion), again}
-	}
-	if l.RecipeDigest != r.Digest {
-		reason := fmt.Sprintf("made from recipe %s, not from %s", l.Recipe, r.Name)
-		if l.Recipe == r.Name {
-			reason = fmt.Sprintf("recipe %s has changed since it was locked", r.Name)
-		}
-		return nil, &MismatchError{path, reason, again}
+	case l.Version != LockVersion:
+		return nil, &MismatchError{Path: path, Reason: fmt.Sprintf("lock version %d, but this sparkwheel reads %d", l.Version, LockVersion), Type: again}
+	case l.Recipe != r.Name && !r.Made(l.RecipeDigest):
+		return nil, &MismatchError{Path: path, Reason: fmt.Sprintf("made from recipe %s, not from %s", l.Recipe, r.Name), Type: again}
 	}
 	for _, b := range l.beside() {
 		if err := b.load(filepath.Dir(path)); err != nil {
-			return nil, &MismatchError{path, err.Error(), again}
+			return nil, &MismatchError{Path: path, Reason: err.Error(), Type: again}
 		}
+	}
+	if !r.Made(l.RecipeDigest) {
+		reason := fmt.Sprintf("recipe %s has changed since it was locked", r.Name)
+		return nil, &MismatchError{Path: path, Reason: reason, Type: again + l.Overrides(r).flags(), Edited: l}
 	}
 	return l, nil
 }
 
 // ReadLock reads an earlier lock as a source of pins to keep, whatever recipe
-// it was made from. What of it is damaged or of another version is left out.
-// ErrNoLock when there is none.
+// it was made from. What of it is damaged, unknown or of another version is left
+// out. ErrNoLock when there is none.
 func ReadLock(path string) (*Lock, error) {
-	l, err := readLock(path)
+	l, err := readLock(path, true)
+	if errors.Is(err, errUnreadable) {
+		return nil, &MismatchError{Path: path, Reason: err.Error() + "; restore it, or delete it to lose its pins", Type: "sparkwheel lock"}
+	}
+	if errors.Is(err, ErrNoLock) {
+		return nil, fmt.Errorf("%w at %s", ErrNoLock, path)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -179,16 +192,22 @@ func ReadLock(path string) (*Lock, error) {
 	return l, nil
 }
 
-func readLock(path string) (*Lock, error) {
+// readLock reads a lock; lenient passes over keys that it does not know.
+func readLock(path string, lenient bool) (*Lock, error) {
 	text, err := regular.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w at %s; run `sparkwheel lock`", ErrNoLock, path)
+		return nil, ErrNoLock
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading lock: %w", err)
 	}
 	var l Lock
-	if err := decode(path, text, &l); err != nil {
+	if lenient {
+		err = toml.Unmarshal(text, &l)
+	} else {
+		err = decode(path, text, &l)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
 	return &l, nil
@@ -287,26 +306,6 @@ func (l *Lock) Set(name string) *LockedSet {
 	}
 	if w, ok := l.Wheel(name); ok {
 		return &w.LockedSet
-	}
-	return nil
-}
-
-// Covers reports, as a *MismatchError, an override that the lock does not hold.
-func (l *Lock) Covers(path string, r *Recipe, o Override) error {
-	for _, name := range slices.Sorted(maps.Keys(o.Refs)) {
-		s, ok := l.Source(name)
-		if !ok || s.Ref != o.Refs[name] {
-			held := "nothing"
-			if ok {
-				held = s.Ref
-			}
-			return &MismatchError{path, fmt.Sprintf("it has %s at %s, not at %s", name, held, o.Refs[name]),
-				r.lockCommand(path) + " --ref " + name + "=" + o.Refs[name]}
-		}
-	}
-	if !o.Base.IsZero() && !o.Base.Equal(l.Base.Reference) {
-		return &MismatchError{path, fmt.Sprintf("it has base %s, not %s", l.Base.Reference, o.Base),
-			r.lockCommand(path) + " --base " + o.Base.String()}
 	}
 	return nil
 }

@@ -3,9 +3,7 @@
 package recipe
 
 import (
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -23,7 +21,9 @@ var embedded embed.FS
 type Recipe struct {
 	Name   string // the embedded recipe's name, else the file's name without .toml
 	Path   string // the file it was read from, "" for an embedded one
-	Digest string // sha256:<hex> of the recipe's text and of those that it extends
+	Digest string // sha256:<hex> of what the recipe and those that it extends say, see meaning
+	// TextDigest is that of their texts, which locks of earlier versions have.
+	TextDigest string
 	// Parents are the files of the recipes that it extends; the embedded ones are
 	// not among them.
 	Parents []string
@@ -226,7 +226,10 @@ func Parse(name, path string, text []byte) (*Recipe, error) {
 		return nil, err
 	}
 	r := s.recipe()
-	r.Name, r.Path, r.Digest = name, path, digestOf(parts)
+	r.Name, r.Path, r.TextDigest = name, path, digestOf(parts)
+	if r.Digest, err = meaning(parts); err != nil {
+		return nil, fmt.Errorf("%s: %w", parts[0].label(), err)
+	}
 	for _, p := range parts[1:] {
 		if p.path != "" {
 			r.Parents = append(r.Parents, p.path)
@@ -247,39 +250,10 @@ func (r *Recipe) Source(name string) (*Source, bool) {
 	return &r.Sources[i], true
 }
 
-// Override is what one run asks instead of what the recipe says.
-type Override struct {
-	Refs map[string]string // source name -> ref
-	Base imagename.Name    // the zero one keeps the recipe's
-}
-
-// With returns the recipe as the override wants it. Naming a source that the
-// recipe lacks is an error listing those it has.
-func (r *Recipe) With(o Override) (*Recipe, error) {
-	c := *r
-	c.Sources = slices.Clone(r.Sources)
-	for name, ref := range o.Refs {
-		s, ok := c.Source(name)
-		if !ok {
-			return nil, fmt.Errorf("recipe %s has no source %q; it has %s", r.Name, name, strings.Join(r.sourceNames(), ", "))
-		}
-		s.Git.Ref = ref
-	}
-	if !o.Base.IsZero() {
-		c.Base = o.Base
-	}
-	return &c, nil
-}
-
 func (r *Recipe) sourceNames() []string {
 	var names []string
 	for _, s := range r.Sources {
 		names = append(names, s.Name)
 	}
 	return names
-}
-
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return "sha256:" + hex.EncodeToString(sum[:])
 }

@@ -148,7 +148,7 @@ func (r *Record) JSON() ([]byte, error) {
 // New is the record of a build before anything is made: what recipe and lock say.
 func New(r *recipe.Recipe, l *recipe.Lock) *Record {
 	rec := &Record{
-		Recipe: r.Name, RecipeDigest: r.Digest, Platform: l.Platform, Python: l.Python,
+		Recipe: r.Name, RecipeDigest: l.RecipeDigest, Platform: l.Platform, Python: l.Python,
 		Base: Base{Digest: l.Base.Digest}, Sources: []Source{}, Wheels: []Wheel{},
 	}
 	if l.Base.Reference.Remote() {

@@ -70,6 +70,24 @@ func Resolve(ctx context.Context, env host.Env, a At, run *stage.Run) (Resolved,
 	return Resolved{l, t}, nil
 }
 
+// Keep is Resolve of a source that stays at the commit that a lock has, whatever
+// its ref and the repository's tags mean now. dir is the recipe's.
+func Keep(ctx context.Context, env host.Env, src recipe.Source, l recipe.LockedSource, dir string, run *stage.Run) (Resolved, error) {
+	a := Locked(src, l, dir)
+	var err error
+	if a.Found.Pulls, err = FindPulls(ctx, env, a, l.Pulls, run); err != nil {
+		return Resolved{}, err
+	}
+	r, err := Resolve(ctx, env, a, run)
+	if gone, ok := errors.AsType[*git.RefError](err); ok && (gone.Ref == l.Ref || gone.Ref == l.Commit) {
+		return r, a.vanished()
+	}
+	if _, ok := errors.AsType[*VersionError](err); ok {
+		return r, fmt.Errorf("%w; or take what %s means now: run `sparkwheel lock --upgrade=%s`", err, l.Ref, l.Name)
+	}
+	return r, err
+}
+
 // VanishedError says that a repository no longer has a commit that was locked.
 type VanishedError struct{ Source, URL, Ref, Commit string }
 
@@ -78,11 +96,15 @@ func (e *VanishedError) Error() string {
 		e.Source, e.Commit, e.URL, e.Ref, e.Source)
 }
 
+func (a At) vanished() error {
+	return &VanishedError{Source: a.Name, URL: a.Git.URL, Ref: a.Git.Ref, Commit: a.Commit.Hash}
+}
+
 // Locked is a source of a recipe at the commit that a lock pins. dir is the
 // recipe's.
 func Locked(src recipe.Source, l recipe.LockedSource, dir string) At {
 	src.Git = git.Source{URL: l.URL, Ref: l.Ref}
-	a := At{Source: src, Found: Pinned(l), Dir: dir, Version: l.Unpatched()}
+	a := At{Source: src, Found: Pinned(l), Dir: dir, Version: l.Unpatched(), Described: l.Described}
 	for _, s := range l.Submodules {
 		if want, ok := src.Submodule[s.Path]; ok && want.URL == s.URL && want.Ref == s.Ref && s.Ref != "" {
 			a.setReplaced(s.Path, git.Replacement{URL: s.URL, Ref: s.Ref, Commit: s.Commit})
@@ -127,7 +149,7 @@ func Checkout(ctx context.Context, env host.Env, a At, run *stage.Run) (*Tree, e
 	}
 	t, err := Prepare(ctx, env, a, run)
 	if _, ok := errors.AsType[*git.RefError](err); ok {
-		return nil, &VanishedError{Source: a.Name, URL: a.Git.URL, Ref: a.Git.Ref, Commit: a.Commit.Hash}
+		return nil, a.vanished()
 	}
 	if err != nil {
 		return nil, err

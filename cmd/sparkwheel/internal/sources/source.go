@@ -52,6 +52,9 @@ type At struct {
 	recipe.Source
 	Found
 	Dir string // the recipe's, where local paths begin
+	// Described is what a lock computed the version from, "" where none did: tags
+	// that have moved since then do not change it.
+	Described string
 	// Version is the source's without the recipe's changes. Where patches are for
 	// some versions, it decides which are applied.
 	Version string

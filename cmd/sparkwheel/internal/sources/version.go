@@ -55,7 +55,10 @@ func computeVersion(ctx context.Context, env host.Env, a At, r *stage.Run) (comp
 		return computed{stated: v.String()}, nil
 	}
 	none := &VersionError{Source: src.Name, URL: src.Git.URL, Commit: c.Hash}
-	d, err := env.Mirrors.Describe(ctx, src.Git.URL, c, r)
+	d, err := git.ParseDescription(a.Described)
+	if err != nil || d.Hash != c.Hash {
+		d, err = env.Mirrors.Describe(ctx, src.Git.URL, c, r)
+	}
 	if errors.Is(err, git.ErrNoTag) {
 		return computed{}, none
 	}
