@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -66,6 +67,9 @@ func (a *app) runLayerBuild(ctx context.Context, f *wheelFlags, out string) erro
 	if err != nil {
 		return err
 	}
+	if n, err := imagename.Parse(out); err == nil && isSameFile(n.Path, f.base.Path) {
+		return usageErrorf("-o %s is the base itself, which is still read while the image is written; name another file", out)
+	}
 	f.reg.loginAt(f.base)
 	env, err := a.openEnv(&f.reg)
 	if err != nil {
@@ -84,6 +88,16 @@ func (a *app) runLayerBuild(ctx context.Context, f *wheelFlags, out string) erro
 		return err
 	}
 	return a.result(doc, doc.Digest)
+}
+
+// isSameFile says whether two paths lead to one file.
+func isSameFile(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && !first.IsDir() && os.SameFile(first, second)
 }
 
 // imageWriter reads where an image is to be written.
@@ -118,9 +132,10 @@ func checkImageOutput(n imagename.Name) error {
 	switch n.Transport {
 	case imagename.OCI:
 		return layout.Check(n.Path)
-	case imagename.OCIArchive, imagename.DockerArchive:
-		_, err := layer.OutputFile(n.Path)
-		return err
+	case imagename.OCIArchive:
+		return archive.CheckOCI(n.Path)
+	case imagename.DockerArchive:
+		return archive.CheckDocker(n.Path)
 	}
 	return nil
 }

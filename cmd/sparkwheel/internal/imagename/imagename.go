@@ -99,6 +99,9 @@ func parse(s string) (n Name, reason string) {
 		n.Reference = rest
 		return n, checkReference(rest)
 	default:
+		if strings.HasSuffix(s, ".whl") {
+			return n, "it is a wheel's file name, not an image; use " + Forms
+		}
 		n.Transport, n.Reference = Registry, s
 		return n, checkReference(s)
 	}
