@@ -117,14 +117,15 @@ func (g *merger) entry(ctx context.Context, file string, t three) (treeEntry, er
 		h, err := g.tree(ctx, file, t.base.Hash, t.ours.Hash, t.theirs.Hash)
 		return treeEntry{Mode: modeDir, Hash: h}, err
 	case dirs > 0:
-		return g.conflict(file, 0, "one side has a directory where the other has a file"), nil
+		return g.conflict(file, 0, "one side has a directory where the other has a file")
 	}
 	return g.file(file, t)
 }
 
-func (g *merger) conflict(file string, line int, reason string) treeEntry {
+// conflict notes what cannot be merged; the entry that stands for it is empty.
+func (g *merger) conflict(file string, line int, reason string) (treeEntry, error) { //nolint:unparam // what merge's other ways return
 	g.conflicts = append(g.conflicts, MergeConflict{file, line, reason})
-	return treeEntry{}
+	return treeEntry{}, nil
 }
 
 func regular(e treeEntry) bool { return e.Mode == modeFile || e.Mode == modeExec }
@@ -136,13 +137,13 @@ const mostMerged = 8 << 20
 func (g *merger) file(file string, t three) (treeEntry, error) {
 	switch {
 	case t.base.Hash.IsZero():
-		return g.conflict(file, 0, "both sides add it, with different content"), nil
+		return g.conflict(file, 0, "both sides add it, with different content")
 	case t.ours.Hash.IsZero():
-		return g.conflict(file, 0, "it was deleted, and the pull request changes it"), nil
+		return g.conflict(file, 0, "it was deleted, and the pull request changes it")
 	case t.theirs.Hash.IsZero():
-		return g.conflict(file, 0, "it was changed, and the pull request deletes it"), nil
+		return g.conflict(file, 0, "it was changed, and the pull request deletes it")
 	case !regular(t.base) || !regular(t.ours) || !regular(t.theirs):
-		return g.conflict(file, 0, "both sides change what is not a plain file"), nil
+		return g.conflict(file, 0, "both sides change what is not a plain file")
 	}
 	e := treeEntry{Mode: t.ours.Mode, Hash: t.ours.Hash}
 	if t.ours.Mode == t.base.Mode {
@@ -159,18 +160,18 @@ func (g *merger) file(file string, t three) (treeEntry, error) {
 				return e, err
 			}
 			if size > mostMerged {
-				return g.conflict(file, 0, "both sides change it, and it is too large to be merged"), nil
+				return g.conflict(file, 0, "both sides change it, and it is too large to be merged")
 			}
 			if texts[i], err = g.repo.object(plumbing.BlobObject, one.Hash); err != nil {
 				return e, err
 			}
 			if isBinary(texts[i]) {
-				return g.conflict(file, 0, "both sides change it, and it is binary"), nil
+				return g.conflict(file, 0, "both sides change it, and it is binary")
 			}
 		}
 		merged, line, ok := mergeText(texts[0], texts[1], texts[2])
 		if !ok {
-			return g.conflict(file, line, "both sides change these lines"), nil
+			return g.conflict(file, line, "both sides change these lines")
 		}
 		e.Hash = g.add(plumbing.BlobObject, merged)
 	}

@@ -95,13 +95,6 @@ func planText(steps []stage.Look) string {
 	return strings.Join(lines, "\n")
 }
 
-func countObjects(n int) string {
-	if n == 1 {
-		return "1 object"
-	}
-	return fmt.Sprintf("%d objects", n)
-}
-
 // lockedTargets asks for what targets name of the locked recipe.
 func (a *app) lockedTargets(out string, flags *overrideFlags, targets []string) (req pipeline.Request, err error) {
 	if req.Recipe, req.Lock, err = a.lockedRecipe(out, flags); err != nil {

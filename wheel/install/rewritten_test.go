@@ -169,7 +169,7 @@ func TestTreeErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Read(make([]byte, 1)); err == nil || err == io.EOF {
+	if _, err := d.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("reading a directory: %v", err)
 	}
 	for _, want := range []int{1, 0} {

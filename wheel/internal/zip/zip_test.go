@@ -451,14 +451,14 @@ func TestContent(t *testing.T) {
 		code := ""
 		if found, ok := errors.AsType[*zip.ContentError](err); ok {
 			code = found.Code
-		} else if err != io.EOF {
+		} else if !errors.Is(err, io.EOF) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if code != tt.code || tt.length >= 0 && len(text) != tt.length {
 			t.Errorf("%s: %d bytes, then %q (%v), want %d, %q", name, len(text), code, err, tt.length, tt.code)
 		}
 		again := err
-		if _, err := r.Read(make([]byte, 1)); err != again {
+		if _, err := r.Read(make([]byte, 1)); !errors.Is(err, again) {
 			t.Errorf("%s: the next Read gives %v after %v", name, err, again)
 		}
 		if err := errors.Join(r.Close(), r.Close()); err != nil {
@@ -467,7 +467,7 @@ func TestContent(t *testing.T) {
 		if tt.code == "" {
 			again = io.ErrClosedPipe
 		}
-		if _, err := r.Read(make([]byte, 1)); err != again {
+		if _, err := r.Read(make([]byte, 1)); !errors.Is(err, again) {
 			t.Errorf("%s: a Read after Close gives %v, want %v", name, err, again)
 		}
 	}

@@ -14,7 +14,7 @@ func (a *apt) held(ctx context.Context) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range strings.Fields(string(out)) {
+	for name := range strings.FieldsSeq(string(out)) {
 		name, _, _ = strings.Cut(name, ":") // of another architecture than the base's
 		names = append(names, name)
 	}
@@ -32,7 +32,7 @@ func (a *apt) refuseHeld(ctx context.Context, asked []string) error {
 	plan, err := a.do(ctx, "apt-get", append([]string{"install", "--simulate", "-qq", "-y", "--no-remove", "--no-install-recommends",
 		"--allow-downgrades", "--allow-change-held-packages", "--"}, asked...)...)
 	if err != nil {
-		return nil // apt's refusal of the installation itself says it better
+		return nil //nolint:nilerr // apt's refusal of the installation itself says it better
 	}
 	for _, name := range changed(string(plan)) {
 		if slices.Contains(held, name) && !slices.ContainsFunc(asked, func(a string) bool { return a == name || strings.HasPrefix(a, name+"=") }) {

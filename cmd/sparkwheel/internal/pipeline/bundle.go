@@ -121,7 +121,8 @@ func recipeFiles(r *recipe.Recipe) (files []string, err error) {
 func topOf(r *recipe.Recipe, files []string) (string, error) {
 	top, err := filepath.Abs(r.Dir())
 	for _, file := range files {
-		for rel := ".."; err == nil; {
+		for err == nil {
+			var rel string
 			if rel, err = filepath.Rel(top, file); filepath.IsLocal(rel) {
 				break
 			}

@@ -83,12 +83,12 @@ func HowToCheck(l recipe.LockedSource) []string {
 	if len(l.Pulls) == 0 {
 		return nil
 	}
-	fetch := "git fetch " + l.URL + " " + l.Commit
+	fetch := []string{"git", "fetch", l.URL, l.Commit}
 	ours, merge := l.Commit, ""
 	for _, p := range l.Pulls {
-		fetch += " " + p.Head
+		fetch = append(fetch, p.Head)
 		merge = strings.Join([]string{"git", "merge-tree", "--write-tree", "-X", "no-renames", "--merge-base", p.Base, ours, p.Head}, " ")
 		ours = "$(" + merge + ")"
 	}
-	return []string{"git init -q check && cd check", fetch, merge}
+	return []string{"git init -q check && cd check", strings.Join(fetch, " "), merge}
 }
