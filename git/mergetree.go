@@ -123,7 +123,7 @@ func (g *merger) entry(ctx context.Context, file string, t three) (treeEntry, er
 }
 
 // conflict notes what cannot be merged; the entry that stands for it is empty.
-func (g *merger) conflict(file string, line int, reason string) (treeEntry, error) { //nolint:unparam // what merge's other ways return
+func (g *merger) conflict(file string, line int, reason string) (treeEntry, error) {
 	g.conflicts = append(g.conflicts, MergeConflict{file, line, reason})
 	return treeEntry{}, nil
 }
