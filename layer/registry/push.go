@@ -58,6 +58,10 @@ func (c *Client) Push(ctx context.Context, tag name.Tag, img v1.Image, progress 
 	p := c.push(tag.Context(), progress)
 	out, err := p.image(ctx, tag, img)
 	out.BytesSent = p.sent.Load()
+	if err != nil && ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
+		// What a request says that ended with the context is not why the push did.
+		err = fmt.Errorf("%w (%w)", context.Cause(ctx), err)
+	}
 	if err != nil {
 		return out, fmt.Errorf("pushing %s: %w", tag, err)
 	}
