@@ -143,7 +143,7 @@ func TestE2EFailuresLoseNothing(t *testing.T) {
 	base := "tar:" + w.base
 
 	w.sparkwheel("", "root", "build", "--base", base, "--ref", "alpha=v9").wantCode(2, "v9", "v1.4")
-	w.sparkwheel("", "root", "build", "--base", "127.0.0.1:1/none:latest").wantCode(1, "127.0.0.1:1/none")
+	w.sparkwheel("", "root", "build", "--base", "127.0.0.1:1/none:latest").wantCode(5, "127.0.0.1:1/none")
 	w.sparkwheel("", "root", "build", "--base", "tar:"+w.base+"x").wantCode(1, w.base+"x")
 
 	w.write("recipe.toml", strings.Replace(workshopRecipe, `environment = { ALPHA_VERSION = "{version}" }`, "", 1))
@@ -152,7 +152,7 @@ func TestE2EFailuresLoseNothing(t *testing.T) {
 
 	w.write("recipe.toml", workshopRecipe)
 	w.sparkwheel("", "root", "lock", "--base", base, "--lock", "../recipe.lock").mustRun()
-	w.sparkwheel("", "root", "build", "--push", "127.0.0.1:1/none:latest").wantCode(1, "127.0.0.1:1/none")
+	w.sparkwheel("", "root", "build", "--push", "127.0.0.1:1/none:latest").wantCode(5, "127.0.0.1:1/none")
 	digest := w.sparkwheel("", "root", "build").mustRun()
 	if !strings.HasPrefix(digest, "sha256:") {
 		t.Errorf("after all these failures build printed %q", digest)

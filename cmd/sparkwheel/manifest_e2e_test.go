@@ -87,12 +87,13 @@ func TestE2ESparkManifestFitsFlashInfer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	target := recipe.Values{Machine: "aarch64", GPUArch: r.Target.GPUArch}
 	for key, value := range m.Directories {
-		dir, err := recipe.Fill(key, module.String)
+		dir, err := recipe.Fill(recipe.Expand(key, target), module.String)
 		if err != nil {
 			t.Error(err)
 		}
-		sum, err := recipe.Fill(value, module.String)
+		sum, err := recipe.Fill(recipe.Expand(value, target), module.String)
 		if err != nil {
 			t.Error(err)
 		}

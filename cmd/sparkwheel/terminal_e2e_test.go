@@ -89,7 +89,7 @@ func TestE2ETerminal(t *testing.T) {
 	s.wait("base ", " 1.")
 	s.tmux("send-keys", "C-c")
 	shown := s.wait("code 130")
-	for _, trace := range []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏", "running"} {
+	for _, trace := range []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏", " running, "} {
 		if strings.Contains(shown, trace) {
 			t.Errorf("%q is left on the screen", trace)
 		}
