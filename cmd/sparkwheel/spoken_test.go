@@ -62,11 +62,12 @@ func spokenBelow(dir string) (lines []spoken, faults []string, err error) {
 		case err != nil:
 			return err
 		case d.IsDir():
-			if d.Name() == "testdata" || name != "." && strings.HasPrefix(d.Name(), ".") {
+			// What make build, make demo and a build leave is no source.
+			if d.Name() == "testdata" || name != "." && strings.HasPrefix(d.Name(), ".") || slices.Contains([]string{"bin", "demo", "out"}, name) {
 				return fs.SkipDir
 			}
 			return nil
-		case strings.HasSuffix(name, "_test.go"):
+		case strings.HasSuffix(name, "_test.go") || !d.Type().IsRegular():
 			return nil
 		}
 		text, err := os.ReadFile(filepath.Join(dir, name))
