@@ -80,13 +80,20 @@ func settle(cmd *exec.Cmd) {
 // command did.
 func (s *SSH) Pipe(ctx context.Context, host string, args []string, stdin io.Reader, stdout io.Writer) error {
 	if host == "" || strings.HasPrefix(host, "-") || strings.ContainsAny(host, " \t\n") {
-		return &ConnectError{Host: host, Err: errors.New("the host name is missing")}
+		return &ConnectError{Host: host, Err: fmt.Errorf("%q is not the name of a host", host)}
 	}
 	// A master of the user's is used where one is; none is left behind.
 	call := append(quiet(), "-o", "ControlMaster=no")
 	cmd := s.command(ctx, append(append(call, s.Args...), host, "--", quote(args))...)
+	cmd.Stdin, cmd.Stdout = stdin, stdout
+	return talk(ctx, cmd, host, args)
+}
+
+// talk runs an ssh that runs args on a host. A command that failed there is a
+// *CommandError, what ssh itself failed at a *ConnectError with the end of its words.
+func talk(ctx context.Context, cmd *exec.Cmd, host string, args []string) error {
 	stderr := &tail{}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
+	cmd.Stderr = stderr
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -98,7 +105,7 @@ func (s *SSH) Pipe(ctx context.Context, host string, args []string, stdin io.Rea
 	case ok && exit.ExitCode() != 255:
 		return &CommandError{host, args, exit.ExitCode(), stderr.String()}
 	}
-	return &ConnectError{Host: host, Tail: stderr.String(), Err: err}
+	return &ConnectError{Host: host, Tail: strings.TrimSpace(stderr.String()), Err: err}
 }
 
 // command is a run of ssh, by a line for the shell where the user has one.

@@ -166,20 +166,12 @@ func (c *sshConn) Run(ctx context.Context, args []string, stdin io.Reader, stdou
 	call := append(c.options(), "-o", "ControlMaster=no", "-o", "ProxyCommand=false")
 	call = append(call, c.ssh.Args...)
 	cmd := c.ssh.command(ctx, append(call, c.host, "--", quote(args))...)
-	stderr := &tail{}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
-	err := cmd.Run()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	cmd.Stdin, cmd.Stdout = stdin, stdout
+	err := talk(ctx, cmd, c.host, args)
+	if broken, ok := errors.AsType[*ConnectError](err); ok {
+		broken.Tail = strings.TrimSpace(broken.Tail + " " + c.stderr.String())
 	}
-	exit, ok := errors.AsType[*exec.ExitError](err)
-	switch {
-	case err == nil:
-		return nil
-	case ok && exit.ExitCode() != 255:
-		return &CommandError{c.host, args, exit.ExitCode(), stderr.String()}
-	}
-	return &ConnectError{Host: c.host, Tail: strings.TrimSpace(stderr.String() + " " + c.stderr.String()), Err: err}
+	return err
 }
 
 func (c *sshConn) Forward(ctx context.Context, target string) (int, error) {
