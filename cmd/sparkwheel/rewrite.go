@@ -45,6 +45,12 @@ func (a *app) runRewrite(dir string, f rewriteFlags) error {
 	if err != nil {
 		return err
 	}
+	// To open a named pipe would wait for a writer.
+	if info, err := os.Stat(dir); err != nil {
+		return usageErrorf("opening the tree to rewrite: %w", err)
+	} else if !info.IsDir() {
+		return usageErrorf("opening the tree to rewrite: %s is not a directory", dir)
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return usageErrorf("opening the tree to rewrite: %w", err)

@@ -74,13 +74,21 @@ func settle(cmd *exec.Cmd) {
 	cmd.WaitDelay = 5 * time.Second
 }
 
+// checkHost refuses what ssh would take for an option or for several words.
+func checkHost(host string) error {
+	if host == "" || strings.HasPrefix(host, "-") || strings.ContainsAny(host, " \t\n") {
+		return &ConnectError{Host: host, Err: fmt.Errorf("%q is not the name of a host", host)}
+	}
+	return nil
+}
+
 // Pipe runs one command on a host by a connection of its own, with its stdin
 // and stdout connected to those given. host is any destination that ssh takes.
 // The error is a *ConnectError where ssh failed and a *CommandError where the
 // command did.
 func (s *SSH) Pipe(ctx context.Context, host string, args []string, stdin io.Reader, stdout io.Writer) error {
-	if host == "" || strings.HasPrefix(host, "-") || strings.ContainsAny(host, " \t\n") {
-		return &ConnectError{Host: host, Err: fmt.Errorf("%q is not the name of a host", host)}
+	if err := checkHost(host); err != nil {
+		return err
 	}
 	// A master of the user's is used where one is; none is left behind.
 	call := append(quiet(), "-o", "ControlMaster=no")

@@ -43,8 +43,8 @@ var _ Dialer = (*SSH)(nil)
 // Dial opens one connection that all commands share, so that a host is logged
 // in to once.
 func (s *SSH) Dial(ctx context.Context, host string) (Conn, error) {
-	if host == "" || strings.HasPrefix(host, "-") || strings.ContainsAny(host, " \t\n") {
-		return nil, &ConnectError{Host: host, Err: errors.New("the host name is missing")}
+	if err := checkHost(host); err != nil {
+		return nil, err
 	}
 	dir, err := os.MkdirTemp(s.Dir, "ssh-")
 	if err != nil {
