@@ -3,15 +3,19 @@ package builder
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/sparkwheel/sparkwheel/wheel"
 	"github.com/sparkwheel/sparkwheel/wheel/builder/launcher"
+	"github.com/sparkwheel/sparkwheel/wheel/inspect"
 	"github.com/sparkwheel/sparkwheel/wheel/sandbox"
 )
 
@@ -28,6 +32,8 @@ elif os.environ.get("HABIT") == "cache":
     LAUNCH = ["ccache"]
 elif os.environ.get("HABIT") == "name":
     LAUNCH, NVCC = [], "nvcc"
+elif os.environ.get("HABIT") == "hidden":
+    LAUNCH, NVCC = [], "nvcc-hidden"
 
 def compile(cu):
     o = "obj/" + os.path.basename(cu)[:-3] + ".o"
@@ -145,6 +151,111 @@ func TestRealNoHabitGetsPastTheLauncher(t *testing.T) {
 		if cuda != 10 {
 			t.Errorf("%s: %d CUDA compilations were recorded of 10:\n%s", habit, cuda, text)
 		}
+	}
+}
+
+// ninjaBackend builds a wheel of two libraries by a build.ninja, as CMake
+// projects do: one for the GPU that ARCH names, one for another.
+const ninjaBackend = `
+import os, subprocess, zipfile
+def build_wheel(out, config_settings=None, metadata_directory=None):
+    open("build.ninja", "w").write("""
+rule cuda
+  command = nvcc -Xcompiler -fPIC -gencode=arch=compute_$arch,code=sm_$arch -c $in -o $out
+rule link
+  command = g++ -shared -o $out $in
+build good.o: cuda src/unit0.cu
+  arch = 121a
+build other.o: cuda src/unit3.cu
+  arch = 90a
+build good.so: link good.o
+build other.so: link other.o
+""")
+    subprocess.check_call(["ninja", "-j1", "-v"] + os.environ["TARGETS"].split())
+    name = "kernels-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(out + "/" + name, "w") as z:
+        for n in os.environ["TARGETS"].split():
+            z.write(n, "kernels/" + n)
+        z.writestr("kernels-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: kernels\nVersion: 1.0\n")
+        z.writestr("kernels-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        z.writestr("kernels-1.0.dist-info/RECORD", "")
+    return name
+`
+
+// TestRealGateActsAndRefuses: with the real ninja and nvcc, what is asked for and
+// loads is compiled; what would not load ends the build before any compiler ran.
+func TestRealGateActsAndRefuses(t *testing.T) {
+	needs(t, realRun)
+	s := openShop(t)
+	for _, tc := range []struct {
+		targets string
+		except  []string
+		refused string
+		objects int
+	}{
+		{targets: "good.so", objects: 1},
+		{targets: "good.so other.so", except: []string{"kernels/other.so"}, objects: 2},
+		{targets: "good.so other.so", refused: "other.so gets code of verdict none for GPU 12.1, where family is required"},
+	} {
+		spec := cudaSpec(t, s)
+		write(t, filepath.Join(spec.Source, "backend.py"), ninjaBackend, 0o644)
+		home := dirVenv + "/lib/python" + s.python + "/site-packages/nvidia/cu13"
+		spec.Env = append(spec.Env, "TARGETS="+tc.targets, "PATH="+home+"/bin:/usr/bin:/bin")
+		maps.Copy(spec.Wheels, s.wheels(t, "ninja==1.13.0"))
+		spec.Gate = &launcher.Gate{GPU: "12.1", Driver: "13.0", Require: "family", Except: tc.except}
+		dir := t.TempDir()
+		var log bytes.Buffer
+		_, err := Wheels(t.Context(), &sandbox.Sandbox{Root: "/"}, spec, dir, &log)
+		if tc.refused == "" {
+			text, readErr := os.ReadFile(filepath.Join(dir, CommandsFile))
+			var commands []launcher.Command
+			if err != nil || readErr != nil || json.Unmarshal(text, &commands) != nil || len(commands) != tc.objects {
+				t.Errorf("%s: %v, %v, recorded %s\n%s", tc.targets, err, readErr, text, tail(log.Bytes()))
+			}
+			if !strings.Contains(log.String(), "GPU code that will load on 12.1:") {
+				t.Errorf("%s: the log lacks the forecast:\n%s", tc.targets, tail(log.Bytes()))
+			}
+			continue
+		}
+		failed, ok := errors.AsType[*FailedError](err)
+		if !ok || !strings.Contains(log.String(), tc.refused) || len(failed.Findings) == 0 || failed.Findings[0].ID != "wrong-arch" {
+			t.Errorf("%s: %v\n%s", tc.targets, err, tail(log.Bytes()))
+		}
+	}
+}
+
+// TestRealHiddenCompilerLeavesNoRecord is the limit of the launcher: an nvcc by an
+// absolute path with a host compiler by an absolute path is past every link. The
+// record is empty then, and by that the wheel's GPU code is refused (UnrecordedError
+// of cmd/sparkwheel/internal/wheels).
+func TestRealHiddenCompilerLeavesNoRecord(t *testing.T) {
+	needs(t, realRun)
+	s := openShop(t)
+	spec := cudaSpec(t, s)
+	home := dirVenv + "/lib/python" + s.python + "/site-packages/nvidia/cu13"
+	write(t, filepath.Join(spec.Source, "backend.py"), strings.Replace(cudaBackend, `"nvcc-hidden"`, `HOME + "/bin/nvcc"`, 1)+
+		"\n_call = subprocess.check_call\nsubprocess.check_call = lambda a: _call(a + ['-ccbin', '/usr/bin/g++'] if a[0].endswith('nvcc') else a)\n", 0o644)
+	spec.Env = append(spec.Env, "HABIT=hidden", "PATH="+home+"/bin:/usr/bin:/bin")
+	dir := t.TempDir()
+	files, err := Wheels(t.Context(), &sandbox.Sandbox{Root: "/"}, spec, dir, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, CommandsFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(text), `"cuda": true`) {
+		t.Errorf("a compiler that nothing could see is in the record:\n%s", text)
+	}
+	r, err := wheel.Open(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	found, err := r.Inspect(t.Context(), inspect.Options{})
+	if err != nil || len(found.Files) != 1 || len(found.Files[0].Containers) == 0 {
+		t.Errorf("the wheel's GPU code: %+v, %v", found, err)
 	}
 }
 
