@@ -68,7 +68,7 @@ func daemon(t *testing.T, answers func() error, args ...string) {
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 	c.WaitDelay = 20 * time.Second
 	if err := c.Start(); err != nil {
-		t.Skipf("starting %s: %v", args[0], err)
+		t.Fatalf("starting %s: %v", args[0], err)
 	}
 	t.Cleanup(func() {
 		_ = c.Process.Signal(syscall.SIGTERM)
@@ -78,7 +78,7 @@ func daemon(t *testing.T, answers func() error, args ...string) {
 	for deadline := time.Now().Add(time.Minute); answers() != nil; time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			text, _ := os.ReadFile(log.Name())
-			t.Skipf("%s does not answer: %v\n%.2000s", args[0], answers(), text)
+			t.Fatalf("%s does not answer: %v\n%.2000s", args[0], answers(), text)
 		}
 	}
 }

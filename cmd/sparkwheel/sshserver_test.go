@@ -29,9 +29,7 @@ func conditions(name string) (bool, error) {
 			return false, nil
 		}
 	}
-	// Started by root, sshd separates itself into this directory.
-	_, err := os.Stat("/run/sshd")
-	return err == nil || os.Getuid() != 0, nil
+	return true, nil
 }
 
 // sshServer is the script command `sshserver`: it starts an sshd on loopback
@@ -57,6 +55,9 @@ func sshServer(ts *testscript.TestScript, neg bool, args []string) {
 	write("known", fmt.Sprintf("[127.0.0.1]:%d %s\n", port, host))
 	write("config", fmt.Sprintf("Host forge\n  HostName 127.0.0.1\n  Port %d\nHost *\n  User %s\n  IdentityFile %[3]s/key\n"+
 		"  IdentitiesOnly yes\n  UserKnownHostsFile %[3]s/known\n", port, who.Username, dir))
+	if os.Getuid() == 0 {
+		ts.Check(os.MkdirAll("/run/sshd", 0o755)) // sshd separates itself into it
+	}
 	cmd := exec.Command(sshd, "-D", "-f", filepath.Join(dir, "sshd_config"), "-E", filepath.Join(dir, "log"))
 	ts.Check(cmd.Start())
 	ts.Defer(func() {

@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -180,8 +182,9 @@ func TestFetchDoesNotFit(t *testing.T) {
 
 func TestFetchReadOnlyStore(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() == 0 {
-		t.Skip("root writes everywhere; run as an ordinary user")
+	if os.Geteuid() == 0 { // root writes everywhere
+		asNobody(t)
+		return
 	}
 	d := newDepot(t, []int{1000, 2000}, 0)
 	dir := t.TempDir()
@@ -196,6 +199,29 @@ func TestFetchReadOnlyStore(t *testing.T) {
 	}
 	if _, err := client().Fetch(t.Context(), d.pins, dir, 2, nil); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// asNobody runs the test in a process of an ordinary user.
+func asNobody(t *testing.T) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sparkwheel-nobody-*") // t.TempDir is in one that nobody may not enter
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	program := filepath.Join(dir, "test")
+	if out, err := exec.CommandContext(t.Context(), "cp", os.Args[0], program).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := os.Chown(dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), program, "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Dir, cmd.Env = dir, []string{"TMPDIR=" + dir, "HOME=" + dir}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("as nobody: %v\n%s", err, out)
 	}
 }
 
