@@ -194,6 +194,7 @@ func TestFetchReadOnlyStore(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "sha256"), 0o555); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = os.Chmod(filepath.Join(dir, "sha256"), 0o755) }) // else t.TempDir's own fails
 	if _, err := client().Fetch(t.Context(), d.pins[:1], dir, 2, nil); err != nil {
 		t.Errorf("what is here needs no writing: %v", err)
 	}
